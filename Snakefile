@@ -8,7 +8,7 @@
 #   attention/{model}/patterns.parquet             one row per member, layer, head and prompt
 #   attention/{model}/queries_keys.parquet         one row per member, layer, head, prompt and position
 #   scores/{model}.parquet                         what each head does, in numbers
-#   phrenology/{step}.parquet                      the study's tables
+#   {study}/{step}.parquet                         a study's tables; {step}.md its findings in words
 #   figures/{study}/{published,corrected}/figNN_{slug}.{png,pdf}
 from snakemake.utils import min_version, validate
 
@@ -39,7 +39,13 @@ include: "rules/tokens.smk"
 include: "rules/models.smk"
 include: "rules/attention.smk"
 include: "rules/scores.smk"
-include: "rules/phrenology.smk"
+
+
+for study in config["studies"]:
+
+    include: f"rules/{study}.smk"
+
+
 include: "rules/summary.smk"
 
 
@@ -51,4 +57,4 @@ rule all:
 
 rule phrenology:
     input:
-        phrenology_figures(),
+        targets("phrenology"),

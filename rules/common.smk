@@ -103,16 +103,21 @@ def tokenizer_files(model):
     return f"{folder}/tokenizer.json", f"{folder}/tokenizer_config.json"
 
 
-def phrenology_figures():
-    return expand(
-        "<results>/figures/phrenology/{protocol}/{figure}.{kind}",
-        protocol=["published", "corrected"],
-        figure=[
-            "fig07_head_distances",
-            "fig08_projections",
-            "fig09_components",
-            "fig10_third_component",
-            "fig11_first_token",
-        ],
-        kind=["png", "pdf"],
-    )
+BUILT = {}  # by study, what `snakemake <study>` builds: filled by rules/<study>.smk
+
+
+def targets(study):
+    """Input of the target of a study's name; a study that is not configured has none to build."""
+
+    def files(wildcards):
+        if study not in BUILT:
+            raise WorkflowError(f"studies.{study}: not configured; allowed targets: all, {', '.join(BUILT)}")
+        return BUILT[study]
+
+    return files
+
+
+def figures(study, names, protocols=("published", "corrected")):
+    """Both files of each of a study's figures under each protocol."""
+    path = "<results>/figures/{study}/{protocol}/{name}.{kind}"
+    return expand(path, study=study, protocol=protocols, name=names, kind=["png", "pdf"])

@@ -1,6 +1,11 @@
 # IN:  attention/{model}/{patterns,queries_keys}.parquet of every model the study compares
 # OUT: phrenology/{distances,projections,components,first_token}.parquet, figures 7 to 11 in both protocols
 
+BUILT["phrenology"] = figures(
+    "phrenology",
+    ["fig07_head_distances", "fig08_projections", "fig09_components", "fig10_third_component", "fig11_first_token"],
+)
+
 
 rule measure_distances:
     input:

@@ -1,4 +1,4 @@
-# IN:  every model's training and floors, every study's figures
+# IN:  every model's training and floors, all that the studies build: figures, and findings in words
 # OUT: summary.md, which a person reads at the end
 
 
@@ -8,7 +8,7 @@ rule write_summary:
         floors=of_models("trained", "<results>/models/{model}/floors.parquet"),
         curves=of_models("trained", "<results>/figures/training/{model}.png"),
         scores=of_models("all", "<results>/scores/{model}.parquet"),
-        figures=phrenology_figures(),
+        built=[file for files in BUILT.values() for file in files],
     output:
         summary="<results>/summary.md",
     log:

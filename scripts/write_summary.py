@@ -18,10 +18,9 @@ def main(snakemake, run):
         for name, scores in zip(run.settings["models"], snakemake.input.scores, strict=True)
         for row in summary.strongest_heads(name, tables.read(scores))
     ]
-    figures = {"training": snakemake.input.curves, "phrenology": snakemake.input.figures}
-    pictures = {study: [path for path in paths if path.endswith(".png")] for study, paths in figures.items()}
+    built = [*snakemake.input.curves, *snakemake.input.built]
     with open(run.out.summary, "w", encoding="utf-8") as file:
-        file.write(summary.text(trained, heads, pictures))
+        file.write(summary.text(trained, heads, summary.findings(built), summary.pictures(built)))
 
 
 if "snakemake" in globals():

@@ -118,12 +118,15 @@ def complete(config):
         for position, checkpoint in enumerate(model.get("checkpoints", [])):
             _check_place(f"models.{name}.checkpoints.{position}", "name", checkpoint, mirrored)
         models[name] = _complete_model(f"models.{name}", model)
-    completed = {**config, "results": results, "corpora": corpora, "models": models}
-    for name, study in config["studies"].items():
+    studies = {name: study for name, study in config["studies"].items() if study is not None}
+    if not studies:
+        raise InputError("studies: all are null; allowed: at least one study")
+    completed = {**config, "results": results, "corpora": corpora, "models": models, "studies": studies}
+    for name, study in studies.items():
         for position, model in enumerate(study["models"]):
             _known(f"studies.{name}.models.{position}", model, models)
-    if "phrenology" in config["studies"]:
-        _check_phrenology(completed, config["studies"]["phrenology"])
+    if "phrenology" in studies:
+        _check_phrenology(completed, studies["phrenology"])
     return completed
 
 

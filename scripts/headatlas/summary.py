@@ -1,5 +1,7 @@
 """The summary of a run, for a person to read: models, losses beside their floors, heads, figures."""
 
+from pathlib import Path
+
 import numpy as np
 
 _SHOWN = ("previous_token", "current_token", "first_token", "duplicate_token", "induction", "copying")
@@ -79,7 +81,36 @@ def _table(rows):
     ]
 
 
-def text(trained, heads, figures):
+def findings(paths):
+    """What each study found, in its own words: the text of its Markdown files, by study.
+
+    Parameters
+    ----------
+    paths : list of path-like
+        Any files; those that end in .md lie in a folder called after their study.
+
+    Returns
+    -------
+    dict from str to list of str
+    """
+    found = {}
+    for path in map(Path, paths):
+        if path.suffix == ".md":
+            found.setdefault(path.parent.name, []).append(path.read_text(encoding="utf-8").strip())
+    return found
+
+
+def pictures(paths):
+    """The PNG files among paths, by the folder under figures/ that they lie in: a study's name, or "training"."""
+    found = {}
+    for path in paths:
+        if str(path).endswith(".png"):
+            parts = Path(path).parts
+            found.setdefault(parts[len(parts) - parts[::-1].index("figures")], []).append(str(path))
+    return found
+
+
+def text(trained, heads, found, figures):
     """The whole summary as Markdown that reads well in a terminal.
 
     Parameters
@@ -88,8 +119,10 @@ def text(trained, heads, figures):
         What `losses` gives for each family trained here.
     heads : list of dict
         What `strongest_heads` gives, for all families.
+    found : dict from str to list of str
+        What `findings` gives.
     figures : dict from str to list of str
-        Paths of figures by the study they belong to.
+        What `pictures` gives.
 
     Returns
     -------
@@ -105,6 +138,8 @@ def text(trained, heads, figures):
         ]
     if heads:
         lines += ["## The heads that do each thing most", "", *_table(heads), ""]
+    for study, texts in found.items():
+        lines += [f"## Found: {study}", "", *(line for text in texts for line in (text, ""))]
     for study, paths in figures.items():
         lines += [f"## Figures: {study}", "", *(f"- {path}" for path in paths), ""]
     return "\n".join(lines)

@@ -138,6 +138,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "'toy'",
         "without repeats",
     ),
+    "no study left": ({"studies": {"phrenology": None}}, "studies", "all are null", "at least one study"),
     "no models": ({"studies.phrenology.models": []}, "studies.phrenology.models", "[]", "at least 1"),
     "unknown model": (
         {"studies.phrenology.models": ["toys"]},
@@ -376,7 +377,7 @@ def documented():
     def walk(written, rules, key):
         properties = dict(rules.get("properties", {}))
         if "if" in rules:
-            chosen = rules["then" if set(rules["if"]["required"]) <= set(written) else "else"]
+            chosen = rules["then" if set(rules["if"].get("required", [""])) <= set(written) else "else"]
             properties |= followed(chosen)["properties"]
         for branch in rules.get("allOf", []):
             if written.get("source") == branch["if"]["properties"]["source"]["const"]:

@@ -44,7 +44,19 @@ def test_strongest_heads_and_missing_scores():
 
 def test_text_lines_up_and_names_figures():
     table = [summary.losses("toy", history(3.9), FLOORS), summary.losses("a-longer-name", history(5.0), FLOORS)]
-    text = summary.text(table, [], {"phrenology": ["results/figures/fig07.png"]})
+    found = {"phrenology": ["Seven clusters stand."]}
+    text = summary.text(table, [], found, {"phrenology": ["results/figures/fig07.png"]})
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(row) for row in rows}) == 1
     assert "- results/figures/fig07.png" in text
+    assert "## Found: phrenology\n\nSeven clusters stand.\n" in text
+
+
+def test_built_files_are_told_apart(tmp_path):
+    words = tmp_path / "results" / "phrenology" / "clusters.md"
+    words.parent.mkdir(parents=True)
+    words.write_text("Seven clusters stand.\n")
+    drawn = "figures/of/figures/training/toy.png"
+    built = [words, "results/figures/phrenology/published/fig07.png", "results/figures/phrenology/fig07.pdf", drawn]
+    assert summary.findings(built) == {"phrenology": ["Seven clusters stand."]}
+    assert summary.pictures(built) == {"phrenology": [built[1]], "training": [drawn]}
