@@ -5,7 +5,6 @@ heads do need not know which kind it is.
 """
 
 import json
-import math
 
 import numpy as np
 import torch
@@ -13,8 +12,6 @@ from safetensors import SafetensorError, safe_open
 
 from headatlas import transformer
 from headatlas.errors import InputError
-
-_CACHE = 8 << 20  # bytes of queries and keys that stay in a processor's cache from one operation to the next
 
 
 def load_family(model_file, config_file, device="cpu"):
@@ -116,9 +113,6 @@ class ToyFamily:
         if tokens.shape[1] > self.context:
             raise InputError(f"windows of {tokens.shape[1]} tokens: this model's context is {self.context}")
         weights = self._weights(member)
-        if self.layers == 1:
-            yield _only_layer(weights, self.architecture, tokens, self.pad)
-            return
         layers = transformer.attention_layers(weights, self.architecture, tokens[None], self.pad)
         for layer, queries, keys, pattern in layers:
             yield transformer.LayerAttention(layer, queries[0], keys[0], pattern[0])
@@ -152,47 +146,3 @@ class ToyFamily:
                 weights = {name: opened.get_slice(name)[member : member + 1] for name in names}
             self._loaded = (member, weights)
         return self._loaded[1]
-
-
-def _only_layer(weights, architecture, tokens, pad):
-    """What `transformer.attention_layers` gives for a one-layer member, from fewer products.
-
-    Before the first layer a position holds the sum of a token's and a position's embedding; the
-    LayerNorm of a sum is the sum of the centred parts over one standard deviation. So queries and keys
-    are sums of a row for each distinct token and one for each position, scaled position by position.
-    """
-    a, (batch, size) = architecture, tokens.shape
-    distinct, places = torch.unique(tokens, return_inverse=True)  # places: (batch, position)
-    rows = transformer.within_norm(weights["token_embedding"][0, distinct], a.embedding_max_norm)
-    positions = weights["position_embedding"][0, :size]
-    parts = ("query", "key")
-    maps = torch.cat([weights[f"layers.0.attention.{part}.weight"][0].flatten(1) for part in parts], 1)
-    biases = torch.cat([weights[f"layers.0.attention.{part}.bias"][0].flatten() for part in parts])
-    scales = torch.ones(batch, size, 1, device=tokens.device)
-    if a.layer_norm:
-        rows, positions = (part - part.mean(1, keepdim=True) for part in (rows, positions))
-        squares = rows.square().sum(1)[places] + positions.square().sum(1)  # (batch, position)
-        squares += 2 * (rows @ positions.T)[places, torch.arange(size, device=tokens.device)]
-        scales = torch.rsqrt(squares / a.d_model + 1e-5)[..., None]  # 1e-5 is LayerNorm's epsilon
-        biases = biases + weights["layers.0.norm_attention.bias"][0] @ maps
-        maps = weights["layers.0.norm_attention.weight"][0, :, None] * maps
-    of_tokens, of_positions = rows @ maps, positions @ maps  # (token or position, 2 * head * d_head)
-
-    allowed = transformer._allowed(a, tokens[None], pad)
-    both = torch.empty(batch, size, len(biases), device=tokens.device)
-    queries, keys = both.view(batch, size, 2, a.heads, a.d_head).permute(
-        2, 0, 3, 1, 4
-    )  # (batch, head, position, d_head)
-    pattern = torch.empty(batch, a.heads, size, size, device=tokens.device)
-    step = max(1, _CACHE // (4 * size * len(biases)))
-    for start in range(0, batch, step):
-        part = slice(start, start + step)
-        vectors = both[part]
-        torch.index_select(of_tokens, 0, places[part].flatten(), out=vectors.flatten(0, 1))
-        vectors += of_positions
-        torch.addcmul(biases, vectors, scales[part], out=vectors)
-        scores = (queries[part] @ keys[part].transpose(-1, -2)).mul_(a.d_head**-0.5)  # (batch, head, query, key)
-        if allowed is not None:
-            scores.masked_fill_(~(allowed if allowed.ndim == 2 else allowed[0, part]), -math.inf)
-        torch.softmax(scores, -1, out=pattern[part])
-    return transformer.LayerAttention(0, queries, keys, pattern)

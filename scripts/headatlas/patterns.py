@@ -13,6 +13,7 @@ from headatlas.errors import InputError
 from headatlas.packing import entries, pack_into
 
 MEMORY = 256 << 20  # bytes; a constant, not the machine's, so that the same input gives the same bytes
+_CACHED = 16 << 20  # bytes of a forward pass that a processor keeps at hand: larger batches take longer on a CPU
 _TOLERANCE = 1e-4  # by which a row's sum may miss one
 
 
@@ -43,19 +44,24 @@ def blocks(family, windows, memory=MEMORY):
     prompts, size = windows.shape
     length = entries(size, "lower" if family.causal else "full")
     block = max(1, memory // (4 * family.layers * family.heads * length))
-    batch = max(1, memory // family.window_bytes(size))
     for member in range(family.members):
         for first in range(0, prompts, block):
             chosen = windows[first : first + block]
             packed = np.empty((family.layers, family.heads, len(chosen), length), dtype=np.float32)
-            for start in range(0, len(chosen), batch):
-                part = slice(start, start + batch)
+            for part in batches(family, chosen, memory):
                 for taken in family.attention(chosen[part], member):
                     pattern = taken.pattern.transpose(0, 1)  # (head, batch, query, key)
-                    _check(pattern, family.causal, member, taken.layer, first + start)
+                    _check(pattern, family.causal, member, taken.layer, first + part.start)
                     _store(packed[taken.layer, :, part], pattern, family.causal)
             for layer in range(family.layers):
                 yield member, layer, first, packed[layer]
+
+
+def batches(family, windows, memory=MEMORY):
+    """Slices of windows (prompt, position) that one forward pass takes at once; parameters as for `blocks`."""
+    memory = memory if family.device.type == "cuda" else min(memory, _CACHED)
+    batch = max(1, memory // family.window_bytes(windows.shape[1]))
+    return [slice(start, start + batch) for start in range(0, len(windows), batch)]
 
 
 def write(path, family, windows, *, provenance=None, memory=MEMORY):

@@ -6,7 +6,7 @@ import numpy as np
 
 from headatlas import progress, tables
 from headatlas.errors import InputError
-from headatlas.patterns import MEMORY, identity
+from headatlas.patterns import MEMORY, batches, identity
 
 
 class LayerVectors(NamedTuple):
@@ -74,14 +74,12 @@ def blocks(family, windows, memory=MEMORY):
     """
     prompts, size = windows.shape
     block = max(1, memory // (8 * family.layers * family.heads * size * family.d_head))
-    batch = max(1, memory // family.window_bytes(size))
     for member in range(family.members):
         for first in range(0, prompts, block):
             chosen = windows[first : first + block]
             shape = (2, family.layers, family.heads, len(chosen), size, family.d_head)
             vectors = np.empty(shape, dtype=np.float32)
-            for start in range(0, len(chosen), batch):
-                part = slice(start, start + batch)
+            for part in batches(family, chosen, memory):
                 for taken in family.attention(chosen[part], member):
                     vectors[0, taken.layer, :, part] = taken.queries.transpose(0, 1).cpu().numpy()
                     vectors[1, taken.layer, :, part] = taken.keys.transpose(0, 1).cpu().numpy()

@@ -97,7 +97,13 @@ def faulty(change):
             yield SimpleNamespace(layer=layer, pattern=pattern)
 
     return SimpleNamespace(
-        members=2, layers=2, heads=3, causal=True, attention=attention, window_bytes=lambda size: 1 << 10
+        members=2,
+        layers=2,
+        heads=3,
+        causal=True,
+        device=torch.device("cpu"),
+        attention=attention,
+        window_bytes=lambda size: 1 << 10,
     )
 
 
