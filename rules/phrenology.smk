@@ -7,6 +7,9 @@ BUILT["phrenology"] = figures(
 )
 
 
+include: "clusters.smk"
+
+
 rule measure_distances:
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),

@@ -94,6 +94,13 @@ def as_graph(edges, nodes=None):
     return graph
 
 
+def edge_table(graph):
+    """The edges as a table: source, target (rows of heads, int32), weight (1 where the graph is binary)."""
+    ends = np.asarray(graph.get_edgelist(), dtype=np.int32).reshape(-1, 2)
+    weight = np.asarray(graph.es["weight"] if _weights(graph) else np.ones(len(ends)), dtype=np.float64)
+    return pd.DataFrame({"source": ends[:, 0], "target": ends[:, 1], "weight": weight})
+
+
 def _weights(graph):
     return "weight" if "weight" in graph.es.attributes() else None
 

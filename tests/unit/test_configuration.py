@@ -401,6 +401,13 @@ CHOSEN = {
     "models.toy.training.epochs",
     "models.toy.training.learning_rate",
     "models.toy.training.weight_decay",
+    "studies.phrenology.autoencoders.seeds",
+    "studies.phrenology.autoencoders.epochs",
+    "studies.phrenology.autoencoders.batch",
+    "studies.phrenology.autoencoders.rows",
+    "studies.phrenology.clusters.head_permutations",
+    "studies.phrenology.clusters.resamples",
+    "studies.phrenology.clusters.repeated_draws",
 }
 
 
@@ -415,6 +422,8 @@ def test_every_key_with_a_default_is_documented():
     bare = layered()
     for part in ("training", "analysis", "scores"):
         bare["models"]["toy"].pop(part)
+    for part in ("autoencoders", "clusters"):
+        bare["studies"]["phrenology"].pop(part)
     filled = checked(bare)
     written = checked(layered())
     for key in CHOSEN:

@@ -27,8 +27,10 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
     {"patterns", "queries_keys"},
     {
         "autoencoder",
+        "classification",
         "cluster_names",
         "clusters",
+        "compression",
         "distances",
         "graphs",
         "induction",

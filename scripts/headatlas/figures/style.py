@@ -43,6 +43,8 @@ RC = {
 }
 
 _MEMBERS = ["#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE", "#AA4499", "#44AA99", "#999933", "#882255"]
+# Clusters stand beside members in one figure, so they have colours of their own (Tol's "bright" and "vibrant")
+_CLUSTERS = ["#4477AA", "#EE7733", "#228833", "#CC3311", "#AA3377", "#66CCEE", "#CCBB44", "#BBBBBB", "#663333"]
 _HEADS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#882255", "#F0E442"]
 TRAIN, HELD_OUT = "#0072B2", "#D55E00"
 DISTANCES = "viridis"
@@ -83,6 +85,11 @@ def member_colour(member):
 def head_colour(head):
     """The colour of a head's index within its layer, the same in every figure."""
     return _cycled(_HEADS, head)
+
+
+def cluster_colour(cluster):
+    """The colour of a cluster of heads (its index, the largest is 0), the same in every figure."""
+    return _cycled(_CLUSTERS, cluster)
 
 
 def model_colour(model):

@@ -1,0 +1,25 @@
+"""Choose the clustering of each protocol: a cluster for every head, the largest first."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    import pandas as pd
+
+    from headatlas import classification, tables
+
+    parts = []
+    for protocol in classification.PROTOCOLS:
+        heads = tables.read(snakemake.input[protocol], classification.IDENTITY)
+        settings = classification.search_settings(classification.member_labels(heads), protocol)
+        path = snakemake.input.resolutions
+        draws = tables.read(path, ["resolution", settings.criterion], protocol=protocol)
+        labels = tables.read_lists(path, "labels", protocol=protocol)
+        clusters = classification.chosen_clusters(draws, labels, settings.criterion)
+        parts.append(heads.assign(protocol=protocol, cluster=clusters))
+    tables.write(run.out.clusters, pd.concat(parts, ignore_index=True), provenance=run.provenance)
+
+
+if "snakemake" in globals():
+    main(snakemake)

@@ -1,0 +1,71 @@
+"""The choices of each protocol: neighbours, the score that decides, and clusters in an order that does not drift."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from headatlas import classification, graphs, tables
+from headatlas.errors import InputError
+from planted import planted_heads
+
+
+def test_members_of_two_models_are_different_networks():
+    heads = pd.DataFrame({"model": ["b", "b", "a", "a"], "member": [0, 1, 0, 0]})
+    assert classification.member_labels(heads).tolist() == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("members", "heads", "published", "corrected"),
+    [(9, 8, 8, 8), (3, 8, 8, 3), (1, 40, 8, 3), (12, 3, 8, 11), (2, 2, 3, 3)],
+)
+def test_neighbours(members, heads, published, corrected):
+    labels = np.repeat(np.arange(members), heads)
+    assert classification.true_neighbours(labels, "published") == published  # nine with the head itself
+    assert classification.true_neighbours(labels, "corrected") == corrected
+    assert classification.true_neighbours(labels, "corrected", 2) == 2
+
+
+def test_graphs_of_the_protocols():
+    patterns, labels, _ = planted_heads(types=4, members=5, prompts=10)
+    published, _ = classification.graph_builder(labels, "published")(patterns)
+    assert published.get_edgelist() == graphs.euclidean_graph(patterns, 9, counting_self=True)[0].get_edgelist()
+    assert not published.is_weighted()
+    assert classification.graph_builder(labels, "corrected")(patterns)[0].is_weighted()
+    assert not classification.graph_builder(labels, "corrected", weight="binary")(patterns)[0].is_weighted()
+
+
+def test_one_member_is_not_judged_by_evenness():
+    assert classification.search_settings([0, 0, 1, 1], "published").criterion == "f_published"
+    assert classification.search_settings([0, 0, 1, 1], "corrected", draws=5).criterion == "f_weighted"
+    assert classification.search_settings([0, 0, 0], "corrected").criterion == "modularity"
+
+
+def test_one_head_alone_is_refused():
+    with pytest.raises(InputError, match="at least 2 heads"):
+        classification.true_neighbours([0], "corrected")
+
+
+def test_clusters_are_ordered_by_size_then_first_head():
+    found = classification.by_size([5, 9, 9, 2, 2, 7, 7, 7])
+    assert found.tolist() == [3, 1, 1, 2, 2, 0, 0, 0]
+    assert found.dtype == np.int32
+
+
+def test_the_first_maximum_is_chosen_and_read_back(tmp_path):
+    labels = np.array([[0, 0, 0], [0, 1, 1], [0, 0, 1], [0, 1, 2]])
+    draws = pd.DataFrame({"resolution": [0.1, 0.2, 0.3, 0.4], "f_weighted": [np.nan, 0.7, 0.7 + 1e-15, 0.5]})
+    parts = {"published": (draws, labels[::-1]), "corrected": (draws, labels)}
+    tables.write(tmp_path / "t.parquet", classification.clusterings(parts))
+    draws = tables.read(tmp_path / "t.parquet", ["resolution", "f_weighted"], protocol="corrected")
+    stored = tables.read_lists(tmp_path / "t.parquet", "labels", protocol="corrected")
+    assert stored.tolist() == labels.tolist()
+    assert classification.chosen_clusters(draws, stored, "f_weighted").tolist() == [1, 0, 0]
+
+
+def test_embeddings_are_read_as_they_were_written(tmp_path):
+    embedding = np.random.default_rng(0).random((3, 5, 2)).astype(np.float32)
+    heads = {"model": ["a"] * 3, "member": [0, 0, 1], "layer": [0] * 3, "head": [0, 1, 0]}
+    tables.write(tmp_path / "e.parquet", heads | {"embedding": embedding.reshape(3, -1)}, facts={"width": 2, "seed": 0})
+    found, values = classification.read_embedding(tmp_path / "e.parquet")
+    assert list(found) == classification.IDENTITY
+    np.testing.assert_array_equal(values, embedding)
