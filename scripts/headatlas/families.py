@@ -106,16 +106,26 @@ class ToyFamily:
         LayerAttention
             queries and keys (batch, head, position, d_head), pattern (batch, head, query, key); float32.
         """
+        tokens = self.inputs(tokens)
+        weights = self._weights(member)
+        layers = transformer.attention_layers(weights, self.architecture, tokens[None], self.pad)
+        for layer, queries, keys, pattern in layers:
+            yield transformer.LayerAttention(layer, queries[0], keys[0], pattern[0])
+
+    def inputs(self, tokens):
+        """Token ids (batch, position) as a tensor on the device, once they are known to fit the model."""
         tokens = torch.tensor(np.asarray(tokens), dtype=torch.long, device=self.device)
         if int(tokens.max()) >= self.vocabulary or int(tokens.min()) < 0:
             wrong = int(tokens.max()) if int(tokens.max()) >= self.vocabulary else int(tokens.min())
             raise InputError(f"token {wrong}: this model's vocabulary is 0 to {self.vocabulary - 1}")
         if tokens.shape[1] > self.context:
             raise InputError(f"windows of {tokens.shape[1]} tokens: this model's context is {self.context}")
-        weights = self._weights(member)
-        layers = transformer.attention_layers(weights, self.architecture, tokens[None], self.pad)
-        for layer, queries, keys, pattern in layers:
-            yield transformer.LayerAttention(layer, queries[0], keys[0], pattern[0])
+        return tokens
+
+    def weights(self, member):
+        """All weights of one member, (1, ...) each, on the device."""
+        with safe_open(self._file, framework="pt", device=str(self.device)) as opened:
+            return {name: opened.get_slice(name)[member : member + 1] for name in opened.keys()}  # noqa: SIM118
 
     def head_weights(self, member, layer):
         """The matrices of one layer's heads, as `load_family` says."""

@@ -6,6 +6,7 @@ of a model calls the function registered here, whatever implementation its confi
 which an unknown name would mean no mask at all.
 """
 
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class _Capture:
 
 
 _capture = ContextVar("headatlas_capture", default=None)
+_edit = ContextVar("headatlas_edit", default=None)  # what replaces the heads' outputs, called layer by layer
 
 
 def _attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **kwargs):
@@ -71,7 +73,9 @@ def _attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0
     capture = _capture.get()
     if capture is not None:
         capture.add(query, key, pattern, scaling)
-    return (pattern.to(value.dtype) @ value).transpose(1, 2).contiguous(), None
+    mixed = (pattern.to(value.dtype) @ value).transpose(1, 2).contiguous()  # (batch, position, head, d_head)
+    edit = _edit.get()
+    return (mixed if edit is None else edit(mixed)), None
 
 
 def _is_causal(module, kwargs):
@@ -346,13 +350,7 @@ class PretrainedFamily:
             scores are q.k * `scaling` in every layer.
         """
         self._load(member)
-        tokens = torch.tensor(np.asarray(tokens), dtype=torch.long, device=self.device)
-        real = torch.ones_like(tokens) if self.pad is None else (tokens != self.pad).long()
-        tokens = torch.where(real.bool(), tokens, self._stand_in)
-        if int(tokens.max()) >= self.vocabulary:
-            raise InputError(f"token {int(tokens.max())}: this model's vocabulary is 0 to {self.vocabulary - 1}")
-        if self.context is not None and tokens.shape[1] > self.context:
-            raise InputError(f"windows of {tokens.shape[1]} tokens: this model's context is {self.context}")
+        tokens, real = self.inputs(tokens)
         capture = _Capture(stop_after=self.layers)
         token = _capture.set(capture)
         try:
@@ -368,6 +366,39 @@ class PretrainedFamily:
             if self._scalings[layer] != self.scaling:
                 queries = queries * (self._scalings[layer] / self.scaling)
             yield LayerAttention(layer, queries.float(), keys.float(), pattern)
+
+    def inputs(self, tokens):
+        """Token ids (batch, position) as the model takes them, and which of them are real: both tensors.
+
+        Padding is replaced by a token that the model knows.
+        """
+        tokens = torch.tensor(np.asarray(tokens), dtype=torch.long, device=self.device)
+        real = torch.ones_like(tokens) if self.pad is None else (tokens != self.pad).long()
+        tokens = torch.where(real.bool(), tokens, self._stand_in)
+        if int(tokens.max()) >= self.vocabulary:
+            raise InputError(f"token {int(tokens.max())}: this model's vocabulary is 0 to {self.vocabulary - 1}")
+        if self.context is not None and tokens.shape[1] > self.context:
+            raise InputError(f"windows of {tokens.shape[1]} tokens: this model's context is {self.context}")
+        return tokens, real
+
+    def model(self, member):
+        """The model of `transformers` that holds one member's weights, until another member is asked for."""
+        self._load(member)
+        return self._model
+
+    @contextmanager
+    def editing(self, edit):
+        """While this lasts, `edit` is given every layer's head outputs in turn and returns what the layer goes on with.
+
+        Parameters
+        ----------
+        edit : callable from a Tensor of shape (batch, position, head, d_head) to one of the same shape
+        """
+        token = _edit.set(edit)
+        try:
+            yield
+        finally:
+            _edit.reset(token)
 
     def head_weights(self, member, layer):
         """The matrices of one layer's heads, as `families.load_family` says.

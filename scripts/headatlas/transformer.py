@@ -301,9 +301,16 @@ def _pattern(queries, keys, allowed):
 
 def _after_block(x, mixed, block, architecture):
     """The stream after a block whose heads mixed their values to (member, batch, head, position, d_head)."""
+    return _after_mlp(_after_attention(x, mixed, block, architecture), block, architecture)
+
+
+def _after_attention(x, mixed, block, architecture):
     together = mixed.transpose(2, 3).flatten(-2)  # (member, batch, position, head * d_head)
     written = _linear(together, block["attention.output.weight"].flatten(1, 2), block["attention.output.bias"])
-    x = x + written if architecture.residual else written
+    return x + written if architecture.residual else written
+
+
+def _after_mlp(x, block, architecture):
     if architecture.activation == "none":
         return x
     inner = _linear(_norm(x, block, "norm_mlp"), block["mlp.in.weight"], block["mlp.in.bias"])

@@ -28,8 +28,11 @@ def some_tokens(members=1, size=10, low=0):
     return torch.from_numpy(np.random.default_rng(1).integers(low, 40, (members, 4, size)))
 
 
-def one_by_one(weights, architecture, tokens, pad):
-    """Logits of one member, one prompt: loops over heads and queries, from the definitions."""
+def one_by_one(weights, architecture, tokens, pad, replace=lambda layer, head, mixed: mixed):
+    """Logits of one member, one prompt: loops over heads and queries, from the definitions.
+
+    `replace` is given each head's output, (position, d_head), and returns what goes on in its place.
+    """
     a = architecture
 
     def norm(x, name):
@@ -46,7 +49,7 @@ def one_by_one(weights, architecture, tokens, pad):
     for layer in range(a.layers):
         block = f"layers.{0 if a.tied_layers else layer}"
         normed, written = norm(x, f"{block}.norm_attention"), torch.zeros_like(x)
-        pattern = torch.zeros(a.heads, len(tokens), len(tokens))
+        pattern = x.new_zeros(a.heads, len(tokens), len(tokens))
         for head in range(a.heads):
             part = {
                 name: normed @ weights[f"{block}.attention.{name}.weight"][:, head]
@@ -58,7 +61,8 @@ def one_by_one(weights, architecture, tokens, pad):
                 seen = [key for key in seen if key <= query or not a.causal]
                 scores = torch.stack([part["query"][query] @ part["key"][key] for key in seen]) / a.d_head**0.5
                 pattern[head, query, seen] = scores.softmax(0)
-            written += pattern[head] @ part["value"] @ weights[f"{block}.attention.output.weight"][head]
+            mixed = replace(layer, head, pattern[head] @ part["value"])
+            written += mixed @ weights[f"{block}.attention.output.weight"][head]
         patterns.append(pattern)
         written += weights[f"{block}.attention.output.bias"]
         x = x + written if a.residual else written
