@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import bench_graphs
+import bench_knockouts
 import bench_patterns
 import bench_startup
 import bench_training
@@ -20,6 +21,7 @@ import torch
 PARTS = {
     "patterns": bench_patterns.measure,
     "training": bench_training.measure,
+    "knockouts": bench_knockouts.measure,
     "graphs": bench_graphs.measure,
     "startup": bench_startup.measure,
 }
