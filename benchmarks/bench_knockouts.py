@@ -34,13 +34,13 @@ def opened(folder, architecture):
 
 
 def ours(member, tokens, take):
-    """Seconds; `take` is given (which prompts, heads, logits (head, prompt, vocabulary)), head -1 undisturbed."""
+    """Seconds; `take` is given the first prompt, which heads (None: undisturbed) and logits (head, prompt, vocabulary)."""
     started = time.perf_counter()
-    last = np.full(len(tokens), SIZE - 1)
+    last, memory = np.full(len(tokens), SIZE - 1), member.readout.memory(member.heads * BATCH)
     with torch.inference_mode():
         for prompts, kind, _, hidden in knockout.knock_out(member, tokens, ("zero",), at=last):
             for part in range(0, hidden.shape[1], BATCH):
-                logits = member.readout.logits(hidden[:, part : part + BATCH, 0])
+                logits = member.readout.logits(hidden[:, part : part + BATCH, 0], memory)
                 take(prompts.start + part, None if kind is None else slice(None), logits)
     return time.perf_counter() - started
 

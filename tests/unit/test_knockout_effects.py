@@ -36,7 +36,8 @@ def test_losses_are_cross_entropies(tmp_path, causal, pad):
             losses = functional.cross_entropy(
                 found.movedim(-1, 1), torch.tensor(targets).expand(len(found), -1, -1), ignore_index=-1, reduction="none"
             )
-            by_prompt[key] = np.nan_to_num(losses.sum(-1).numpy()) / (targets >= 0).sum(1)
+            count = (targets >= 0).sum(1)
+            by_prompt[key] = np.where(count, losses.sum(-1).numpy() / count.clip(1), np.nan)
         clean = by_prompt.pop((None, -1))
         for (kind, layer), losses in by_prompt.items():
             rows = table[(table["control"] == control) & (table["layer"] == layer) & (table["kind"] == kind)]
