@@ -34,7 +34,7 @@ def opened(folder, architecture):
 
 
 def ours(member, tokens, take):
-    """Seconds; `take` is given the first prompt, which heads (None: undisturbed) and logits (head, prompt, vocabulary)."""
+    """Seconds; `take` is given the first prompt, the heads (None: undisturbed), logits (head, prompt, vocabulary)."""
     started = time.perf_counter()
     last, memory = np.full(len(tokens), SIZE - 1), member.readout.memory(member.heads * BATCH)
     with torch.inference_mode():

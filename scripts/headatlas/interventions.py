@@ -6,7 +6,6 @@ layer nothing but the positions that are read is computed. Models of `transforme
 in the middle in a way that holds for all of them: there, each layer costs one pass from the start.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -238,7 +237,7 @@ class PretrainedInterventions:
     @torch.no_grad()
     def replaced(self, trace, layer, change, directions=None):
         """Hidden states of passes in which a layer's head outputs were changed, as `ToyInterventions.replaced`."""
-        passes, prompts, positions, _ = change.shape
+        passes, prompts = change.shape[:2]
         outputs = trace.outputs[layer]  # (prompt, position, head, d_head)
         edited = outputs.expand(passes, *outputs.shape).clone()  # (pass, prompt, position, head, d_head)
         if directions is None:

@@ -8,12 +8,12 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import save_file
-from test_pretrained import AUTO, checkpoint, opened, task_of
-from test_transformer import one_by_one, perturbed
 
 from headatlas import families, interventions, knockout, pretrained
 from headatlas.errors import InputError
 from headatlas.transformer import Architecture
+from test_pretrained import AUTO, checkpoint, opened, task_of
+from test_transformer import one_by_one, perturbed
 
 SMALL = Architecture(vocabulary=40, context=7, layers=1, heads=2, d_model=12, d_head=5, d_mlp=20, activation="gelu")
 OPTIONS = {
@@ -46,7 +46,7 @@ def some_tokens(pad, prompts=4, size=6):
 
 
 def reference(weights, architecture, tokens, pad, replaced=None):
-    """Logits (prompt, position, vocabulary) of whole passes, prompt by prompt, and every head's output by (layer, head).
+    """Logits (prompt, position, vocabulary) of whole passes, prompt by prompt, and heads' outputs by (layer, head).
 
     `replaced` is (layer, head, what goes on in its place by prompt).
     """

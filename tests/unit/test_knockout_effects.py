@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_knockout import SMALL, gathered, some_tokens, toy
-from test_pretrained import checkpoint, opened
-from test_transformer import perturbed
 from torch.nn import functional
 
 from headatlas import interventions, knockout, knockout_effects
 from headatlas.errors import InputError
+from test_knockout import SMALL, gathered, some_tokens, toy
+from test_pretrained import checkpoint, opened
+from test_transformer import perturbed
 
 TWO = replace(SMALL, layers=2)
 
@@ -34,7 +34,10 @@ def test_losses_are_cross_entropies(tmp_path, causal, pad):
         by_prompt = {}
         for key, found in logits.items():
             losses = functional.cross_entropy(
-                found.movedim(-1, 1), torch.tensor(targets).expand(len(found), -1, -1), ignore_index=-1, reduction="none"
+                found.movedim(-1, 1),
+                torch.tensor(targets).expand(len(found), -1, -1),
+                ignore_index=-1,
+                reduction="none",
             )
             count = (targets >= 0).sum(1)
             by_prompt[key] = np.where(count, losses.sum(-1).numpy() / count.clip(1), np.nan)

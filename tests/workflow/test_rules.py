@@ -23,7 +23,16 @@ TARGETS = {"all", "phrenology"}
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
     {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing"},
     {"sources", "corpora", "tokens", "examples", "ngrams", "windows"},
-    {"transformer", "training", "checkpoints", "pretrained", "families", "head_weights", "unembedding"},
+    {
+        "transformer",
+        "training",
+        "checkpoints",
+        "pretrained",
+        "families",
+        "head_weights",
+        "unembedding",
+        "interventions",
+    },
     {"patterns", "queries_keys"},
     {
         "autoencoder",
@@ -34,7 +43,10 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "distances",
         "graphs",
         "induction",
+        "knockout",
+        "knockout_effects",
         "matching",
+        "prediction",
         "projections",
         "scores",
         "statistics",
