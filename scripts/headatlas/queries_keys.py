@@ -21,8 +21,9 @@ class LayerVectors(NamedTuple):
 def write(path, family, windows, *, tags=None, provenance=None, memory=MEMORY):
     """Write the queries and keys of a family over a set of windows to a table.
 
-    Columns are member, layer, head, prompt, position, token (int32), `tag` (string, if there are any),
-    and `query` and `key`, fixed-size lists of float32. Of the facts, `scaling` is the factor by which
+    Columns are member, layer, head, prompt, position, token (int32), `normalised_position` (float32: 0 at a prompt's
+    first token, 1 at its last that is no padding), `tag` (string, if there are any), and `query` and `key`,
+    fixed-size lists of float32. Of the facts, `scaling` is the factor by which
     a score is q.k times it, and `rotary` says whether positions are already rotated into both.
     There is one row group for each member, layer and block of prompts, ordered by head, prompt, position.
 
@@ -42,6 +43,7 @@ def write(path, family, windows, *, tags=None, provenance=None, memory=MEMORY):
     prompts, size = windows.shape
     if tags is not None and np.shape(tags) != windows.shape:
         raise InputError(f"tags: an array of shape {np.shape(tags)} does not fit windows of shape {windows.shape}")
+    places = normalised_positions(windows, family.pad)
     facts = {"size": size, "prompts": prompts, "d_head": family.d_head, "scaling": family.scaling}
     facts |= {"members": family.members, "layers": family.layers, "heads": family.heads}
     facts |= {"rotary": family.rotary, "tagged": tags is not None}
@@ -56,11 +58,30 @@ def write(path, family, windows, *, tags=None, provenance=None, memory=MEMORY):
             columns = identity(member, layer, heads, first, count, repeat=size)
             columns["position"] = np.tile(np.arange(size, dtype=np.int32), heads * count)
             columns["token"] = np.tile(np.asarray(windows[chosen], dtype=np.int32).reshape(-1), heads)
+            columns["normalised_position"] = np.tile(places[chosen].reshape(-1), heads)
             if tags is not None:
                 columns["tag"] = np.tile(np.asarray(tags[chosen], dtype=object).reshape(-1), heads)
             columns["query"], columns["key"] = (part.reshape(-1, family.d_head) for part in (queries, keys))
             writer.write(columns)
             shown.update(heads * count)
+
+
+def normalised_positions(windows, pad=None):
+    """Where in its prompt each token stands: 0 for the first, 1 for the last that is no padding, 1 beyond it.
+
+    Parameters
+    ----------
+    windows : integer array of shape (prompt, position)
+    pad : int, optional
+        Token that fills prompts up.
+
+    Returns
+    -------
+    float32 array of shape (prompt, position)
+    """
+    lengths = (windows != pad).sum(1) if pad is not None else np.full(len(windows), windows.shape[1])
+    places = np.arange(windows.shape[1]) / np.maximum(lengths - 1, 1)[:, None]
+    return np.minimum(places, 1).astype(np.float32)
 
 
 def blocks(family, windows, memory=MEMORY):
@@ -142,10 +163,32 @@ def read_windows(path):
     return rows["token"].to_numpy(dtype=np.int32).reshape(shape), tags
 
 
-def iterate_layers(path):
-    """Yield one `LayerVectors` for each layer of each member, so that a large table need not fit in memory."""
+def iterate_layers(path, prompts=None):
+    """Read one layer of one member at a time, so that a large table need not fit in memory.
+
+    Parameters
+    ----------
+    path : path-like
+    prompts : sequence of int, optional
+        The prompts to keep, ascending; all of them when not given. Besides these, no more than one row group is in
+        memory.
+
+    Yields
+    ------
+    LayerVectors
+    """
     facts = tables.facts(path)
+    chosen = np.arange(facts["prompts"]) if prompts is None else np.asarray(prompts)
+    if len(chosen) == 0 or chosen[0] < 0 or chosen[-1] >= facts["prompts"] or (np.diff(chosen) <= 0).any():
+        raise InputError(f"{path}: prompts {chosen.tolist()[:8]}; allowed: 0 to {facts['prompts'] - 1}, ascending")
+    shape = (facts["heads"], len(chosen), facts["size"], facts["d_head"])
     for member in range(facts["members"]):
         for layer in range(facts["layers"]):
-            _, queries, keys, _ = read_heads(path, member=member, layer=layer)
-            yield LayerVectors(member, layer, queries, keys)
+            vectors = {name: np.empty(shape, dtype=np.float32) for name in ("query", "key")}
+            for group in tables.groups(path, ["prompt", *vectors], member=member, layer=layer):
+                first, last = group["prompt"][0], group["prompt"][-1]
+                wanted = slice(*np.searchsorted(chosen, [first, last + 1]))
+                for name, values in vectors.items():
+                    block = group[name].reshape(facts["heads"], -1, *shape[2:])  # (head, prompt, position, d_head)
+                    values[:, wanted] = block[:, chosen[wanted] - first]
+            yield LayerVectors(member, layer, vectors["query"], vectors["key"])

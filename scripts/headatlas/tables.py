@@ -173,17 +173,26 @@ def read_lists(path, column, **equal):
     return _array(values)
 
 
-def groups(path, columns=None):
+def groups(path, columns=None, **equal):
     """Yield the row groups of a table, in order, each as a mapping from column names to arrays.
 
-    Fixed-size lists come as arrays of shape (row, size): what `Writer.write` was given.
+    Fixed-size lists come as arrays of shape (row, size): what `Writer.write` was given. With values of columns given,
+    as in `groups(path, member=0)`, a row group that holds none of them is neither read nor yielded.
     """
     with _open(path) as opened:
-        _check_columns(path, columns or [], opened.schema_arrow.names)
+        names = opened.schema_arrow.names
+        _check_columns(path, [*(columns or []), *equal], names)
         for group in range(opened.num_row_groups):
+            chunks = {name: opened.metadata.row_group(group).column(names.index(name)) for name in equal}
+            if not all(_may_hold(chunks[name].statistics, value) for name, value in equal.items()):
+                continue
             with _whole(path):
                 table = opened.read_row_group(group, columns=columns)
             yield {name: _array(table[name].combine_chunks()) for name in table.column_names}
+
+
+def _may_hold(statistics, value):
+    return statistics is None or not statistics.has_min_max or statistics.min <= value <= statistics.max
 
 
 def _array(values):

@@ -70,3 +70,24 @@ def test_what_is_not_there_is_named(tmp_path):
         queries_keys.read_heads(tmp_path / "qk", member=7)
     with pytest.raises(InputError, match="tags: an array of shape"):
         queries_keys.write(tmp_path / "qk", toy(tmp_path), windows(2), tags=np.array([["A"]]))
+
+
+def test_chosen_prompts_of_layers_row_group_by_row_group(tmp_path):
+    queries_keys.write(tmp_path / "qk", toy(tmp_path), windows(7), memory=3000)
+    _, queries, keys, _ = queries_keys.read_heads(tmp_path / "qk")
+    wanted = [0, 2, 3, 6]
+    layers = list(queries_keys.iterate_layers(tmp_path / "qk", wanted))
+    np.testing.assert_array_equal(np.concatenate([layer.queries for layer in layers]), queries[:, wanted])
+    np.testing.assert_array_equal(np.concatenate([layer.keys for layer in layers]), keys[:, wanted])
+    for wrong in ([], [0, 7], [1, 0]):
+        with pytest.raises(InputError, match="allowed: 0 to 6, ascending"):
+            next(queries_keys.iterate_layers(tmp_path / "qk", wrong))
+
+
+def test_positions_are_normalised_to_what_is_no_padding(tmp_path):
+    tokens = np.array([[5, 5, 5, 9, 9], [5, 5, 5, 5, 5], [5, 9, 9, 9, 9]])
+    found = queries_keys.normalised_positions(tokens, pad=9)
+    np.testing.assert_allclose(found, [[0, 0.5, 1, 1, 1], [0, 0.25, 0.5, 0.75, 1], [0, 1, 1, 1, 1]])
+    queries_keys.write(tmp_path / "qk", toy(tmp_path), windows(2))
+    column = tables.read(tmp_path / "qk", ["normalised_position"], member=0, layer=0, head=0)
+    np.testing.assert_allclose(column["normalised_position"], [0, 0.2, 0.4, 0.6, 0.8, 1] * 2)

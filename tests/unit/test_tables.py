@@ -101,6 +101,16 @@ def test_row_groups_are_what_was_written(path):
     np.testing.assert_array_equal(tables.read_lists(path, "pattern"), np.concatenate(blocks))
 
 
+def test_row_groups_without_a_value_are_passed_over(path):
+    with tables.Writer(path) as writer:
+        for member in range(4):
+            writer.write({"member": np.full(3, member, dtype=np.int32), "value": np.arange(3) + member})
+    assert [group["value"].tolist() for group in tables.groups(path, ["value"], member=2)] == [[2, 3, 4]]
+    assert list(tables.groups(path, member=7)) == []
+    with pytest.raises(InputError, match="no column 'layer'"):
+        next(tables.groups(path, layer=0))
+
+
 def test_rows_are_chosen_by_identity_in_order(path):
     values = np.arange(18, dtype=np.float32).reshape(9, 2)
     with tables.Writer(path) as writer:
