@@ -43,6 +43,9 @@ class TrainingSettings:
         Share of tokens replaced by the mask and predicted; bidirectional models only.
     evaluations : int
         How often, along the way, losses are recorded.
+    snapshots : int
+        How often, along the way, weights are recorded: as many steps as these, less those that coincide, on a log
+        scale (`snapshot_steps`).
     checkpoint_seconds : float
         Seconds from one checkpoint to the next.
     """
@@ -54,6 +57,7 @@ class TrainingSettings:
     weight_decay: float = 1.0
     masking: float = 0.15
     evaluations: int = 20
+    snapshots: int = 0
     checkpoint_seconds: float = 300.0
 
 
@@ -99,6 +103,7 @@ def train(
     scratch=None,
     on_record=None,
     together=None,
+    on_snapshot=None,
 ):
     """Train a family; member i comes out as it would alone with its seed and windows.
 
@@ -123,6 +128,9 @@ def train(
         Called with each row of the history, a dict, when it is made.
     together : int, optional
         Members computed in the same matrix products: all on a GPU and one on a CPU by default.
+    on_snapshot : callable, optional
+        Called with the step and the weights, as they are returned, at each of `settings.snapshots` steps, in order;
+        a training that goes on from a checkpoint calls it for the steps before that too.
 
     Returns
     -------
@@ -143,6 +151,7 @@ def train(
     per_epoch = math.ceil(count / settings.batch)
     steps = settings.epochs * per_epoch
     records = {round(i * steps / settings.evaluations) for i in range(1, settings.evaluations + 1)}
+    wanted = set(snapshot_steps(steps, settings.snapshots)) if on_snapshot is not None else set()
     reader = examples.Reader(architecture, seeds, windows, settings, pad, mask, device)
     held_out = examples.held_out(architecture, evaluation, settings, pad, mask, device)
 
@@ -150,7 +159,7 @@ def train(
     identity = _identity(architecture, seeds, windows, evaluation, settings, pad, mask, device)
     saved = checkpoints.load(checkpoint, identity) if checkpoint is not None else None
     facts, tensors = saved or ({"step": 0, "history": [], "sums": [[0.0] * members] * 3}, {})
-    weights = {name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")}
+    weights = _under("weights/", tensors)
     weights = weights or transformer.initial_weights(architecture, seeds)
     together = together or (members if device.type == "cuda" else 1)
     groups = [
@@ -162,7 +171,15 @@ def train(
         for group in groups:
             group.resume(tensors, step, device)
         print(f"training: goes on from step {step} of {steps}", file=sys.stderr)
+    snapshots = {taken: _under(f"snapshot {taken}/", tensors) for taken in sorted(wanted) if saved and taken <= step}
+    for taken, recorded in snapshots.items():
+        on_snapshot(taken, recorded)
     del weights, tensors, saved
+
+    def snapshot():
+        if step in wanted:
+            snapshots[step] = _stacked(groups, lambda leaf, state: leaf)
+            on_snapshot(step, snapshots[step])
 
     def record(split, totals):
         for member, (loss, correct, scored) in enumerate(totals.T.tolist()):
@@ -184,6 +201,8 @@ def train(
         latest = history[-1]["loss"] if history else evaluate()
         unchecked, tokens, began = [], 0, time.monotonic()
         checkpointed = began
+        if not snapshots:
+            snapshot()
         while step < steps:
             totals = torch.empty_like(sums)
             batches = [reader.read(step, group.members) for group in groups]
@@ -209,9 +228,10 @@ def train(
                 record("train", sums)
                 sums.zero_()
                 latest = evaluate()
+            snapshot()
             if due:
                 facts = {"step": step, "history": history, "sums": sums.tolist()}
-                checkpoints.save(checkpoint, identity, facts, _state(groups))
+                checkpoints.save(checkpoint, identity, facts, _state(groups, snapshots))
                 checkpointed = time.monotonic()
             began += time.monotonic() - paused  # tokens per second are those of training alone
 
@@ -314,12 +334,28 @@ def _stacked(groups, take):
     return stacked
 
 
-def _state(groups):
+def snapshot_steps(steps, count):
+    """The steps at which `count` snapshots of a training of `steps` steps are taken: 0, then 1 to the last by ratio.
+
+    Equal steps are taken once, so that there may be fewer.
+    """
+    if count < 2:
+        return [steps][:count]
+    return sorted({0, *np.geomspace(1, steps, count - 1).round().astype(int).tolist()})
+
+
+def _under(prefix, tensors):
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _state(groups, snapshots):
     """All tensors that a checkpoint holds."""
     tensors = {f"weights/{name}": value for name, value in _stacked(groups, lambda leaf, state: leaf).items()}
     for mean in _MEANS:
         stacked = _stacked(groups, lambda leaf, state, mean=mean: state[mean])
         tensors |= {f"{mean}/{name}": value for name, value in stacked.items()}
+    for step, recorded in snapshots.items():
+        tensors |= {f"snapshot {step}/{name}": value for name, value in recorded.items()}
     return tensors
 
 
@@ -340,6 +376,8 @@ def _check(architecture, seeds, windows, evaluation, settings, mask):
     for name in ("epochs", "batch", "evaluations"):
         if getattr(settings, name) < 1:
             raise InputError(f"{name}: {getattr(settings, name)} is too few; at least 1")
+    if settings.snapshots < 0:
+        raise InputError(f"snapshots: {settings.snapshots} is too few; at least 0")
     if not architecture.causal and (mask is None or not 0 <= mask < architecture.vocabulary):
         raise InputError(f"mask: {mask} is no token id; a bidirectional model needs one to hide tokens with")
     if not architecture.causal and not 0 < settings.masking < 1:

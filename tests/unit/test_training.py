@@ -155,6 +155,36 @@ def test_a_checkpoint_that_does_not_fit_is_left_alone(tmp_path, trouble, capsys)
     assert {"another": "of another training", "damaged": "is damaged"}[trouble] in capsys.readouterr().err
 
 
+def test_snapshots_are_the_weights_on_the_way(tmp_path):
+    given = (SMALL, SEEDS, some_windows(), EVALUATION)
+    settings = replace(BRIEF, snapshots=5, checkpoint_seconds=0.0)
+    undisturbed, taken = training.train(*given, BRIEF), {}
+    assert_equal(training.train(*given, settings, on_snapshot=taken.__setitem__), undisturbed)
+    assert list(taken) == training.snapshot_steps(6, 5) == [0, 1, 2, 3, 6]
+    one_epoch, _ = training.train(*given, replace(BRIEF, epochs=1, evaluations=1))
+    for step, expected in {0: transformer.initial_weights(SMALL, SEEDS), 3: one_epoch, 6: undisturbed[0]}.items():
+        for name, value in expected.items():
+            assert torch.equal(taken[step][name], value), (step, name)
+
+    def kill(row):
+        if row["step"] == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        training.train(*given, settings, scratch=tmp_path, on_record=kill, on_snapshot=lambda step, weights: None)
+    again = {}
+    assert_equal(training.train(*given, settings, scratch=tmp_path, on_snapshot=again.__setitem__), undisturbed)
+    assert list(again) == list(taken)
+    for step, weights in taken.items():
+        for name, value in weights.items():
+            assert torch.equal(again[step][name], value), (step, name)
+
+
+@pytest.mark.parametrize(("steps", "count", "expected"), [(100, 4, [0, 1, 10, 100]), (3, 9, [0, 1, 2, 3]), (9, 0, [])])
+def test_snapshots_lie_on_a_log_scale(steps, count, expected):
+    assert training.snapshot_steps(steps, count) == expected
+
+
 def test_history_says_who_when_and_how_well():
     rows = []
     _, history = training.train(SMALL, SEEDS, some_windows(), EVALUATION, BRIEF, on_record=rows.append)
@@ -210,6 +240,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_member():
         ({"evaluation": EVALUATION[:0]}, "evaluation: there are none"),
         ({"seeds": [1, -2, 3]}, "seeds: -2"),
         ({"settings": replace(BRIEF, batch=0)}, "batch: 0"),
+        ({"settings": replace(BRIEF, snapshots=-1)}, "snapshots: -1"),
         ({"architecture": replace(SMALL, causal=False, context=7)}, "mask: None"),
     ],
 )
