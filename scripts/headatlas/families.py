@@ -33,7 +33,8 @@ def load_family(model_file, config_file, device="cpu"):
         None for no limit), `causal` (bool), `pad` (int or None), `scaling` (float: a head's scores
         are q.k * scaling), `rotary` (bool: queries and keys are rotated by their positions) and
         `config` (dict); and the methods `attention(tokens, member)`, `window_bytes(size)` and
-        `head_weights(member, layer)`. The last gives float32 arrays by name:
+        `head_weights(member, layer)`, and for causal families `predictor(member)`. `head_weights` gives float32
+        arrays by name:
 
         W_E (vocabulary, d_model) and W_U (d_model, vocabulary), embedding and unembedding;
         W_Q, W_K, W_V (head, d_model, d_head) and W_O (head, d_head, d_model), so that a head's OV
@@ -143,6 +144,31 @@ class ToyFamily:
         found = {"W_E": embedding, "W_U": unembedding, "W_O": output}
         found |= {name: matrix.transpose(0, 1) for name, matrix in by_head.items()}
         return {name: matrix.float().contiguous().numpy() for name, matrix in found.items()}
+
+    def predictor(self, member):
+        """What one member expects next, as a function.
+
+        Parameters
+        ----------
+        member : int
+
+        Returns
+        -------
+        callable
+            From integer tensors `tokens` (batch, position) and `last` (batch,) to the logits (batch, vocabulary) of the
+            token after position `last` of each row; what stands behind that is not read.
+        """
+        with safe_open(self._file, framework="pt", device=str(self.device)) as opened:
+            weights = {name: opened.get_slice(name)[member : member + 1] for name in opened.keys()}  # noqa: SIM118
+        matrix = transformer.unembedding_matrix(weights, self.architecture)[0]  # (d_model, vocabulary)
+
+        @torch.no_grad()
+        def predict(tokens, last):
+            stream = transformer.hidden(weights, self.architecture, tokens[None].to(self.device))[0]
+            read = stream[torch.arange(len(last)), last.to(self.device)]  # (batch, d_model)
+            return read @ matrix + weights["unembedding.bias"][0]
+
+        return predict
 
     def _tensor(self, name, member):
         with safe_open(self._file, framework="pt") as opened:

@@ -411,6 +411,19 @@ class PretrainedFamily:
         self._load(member)
         return head_weights(self._model, layer)
 
+    def predictor(self, member):
+        """What one member expects next, as a function: `ToyFamily.predictor`."""
+        self._load(member)
+
+        @torch.no_grad()
+        def predict(tokens, last):
+            tokens, last = tokens.to(self.device), last.to(self.device)
+            real = torch.arange(tokens.shape[1], device=self.device) <= last[:, None]  # (batch, position)
+            logits = self._model(tokens, attention_mask=real.long()).logits
+            return logits[torch.arange(len(last)), last]
+
+        return predict
+
     def _load(self, member):
         if member == self._member:
             return
