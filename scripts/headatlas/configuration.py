@@ -6,6 +6,7 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
+from headatlas import sweep
 from headatlas.errors import InputError
 
 WINDOW_SETTINGS = ("windows", "sampling", "evaluation_windows")  # of `training`: what its windows depend on
@@ -101,6 +102,7 @@ def complete(config):
         and what is allowed.
     """
     config = _plain(config)
+    config = _with_runs(config)
     results = os.path.expanduser(config["results"]).rstrip("/") or "/"
     mirrored = _check_mirror(config["mirror"])
     corpora = {}
@@ -128,6 +130,35 @@ def complete(config):
     if "phrenology" in studies:
         _check_phrenology(completed, studies["phrenology"])
     return completed
+
+
+def _with_runs(config):
+    """The configuration with a circuits study's runs among its models, and with what the study shows of them."""
+    study = config["studies"].get("circuits")
+    if study is None:
+        return config
+    for axis, section in (("corpus", "corpora"), ("tokenizer", "tokenizers")):
+        for position, name in enumerate(study["sweep"][axis]):
+            _known(f"studies.circuits.sweep.{axis}.{position}", name, config[section])
+    for figure, given in study["figures"].items():
+        for place in [given] if isinstance(given, dict) else given or []:
+            for axis, section in (("corpus", "corpora"), ("tokenizer", "tokenizers")):
+                if axis in place:
+                    _known(f"studies.circuits.figures.{figure}.{axis}", place[axis], config[section])
+    runs, shown = sweep.expand(study)
+    for name in runs:
+        if name in config["models"]:
+            raise InputError(f"models.{name}: the sweep of studies.circuits has a run of this name; allowed: another")
+    named = [name for of_figure in shown.values() for names in of_figure.values() for name in _listed(names)]
+    if not named:
+        raise InputError("studies.circuits.figures: none is given; allowed: at least one of fig01 to fig09")
+    study = {**study, "runs": runs, "shown": shown, "models": list(dict.fromkeys(named))}
+    models = config["models"] | {name: sweep.model(study, place) for name, place in runs.items()}
+    return {**config, "models": models, "studies": {**config["studies"], "circuits": study}}
+
+
+def _listed(names):
+    return names if isinstance(names, list) else [names]
 
 
 def _plain(value, key=""):

@@ -76,7 +76,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "d_model",
     ),
     "key that is no text": ({"3": 1}, "3: unknown key", "allowed: corpora", "threads"),
-    "unknown study": ({"studies.circuits": {}}, "studies.circuits: unknown key", "allowed: ", "phrenology"),
+    "unknown study": ({"studies.circus": {}}, "studies.circus: unknown key", "allowed: ", "phrenology"),
     "unknown training key": ({"models.toy.training.lr": 1}, "models.toy.training.lr", "unknown key", "learning_rate"),
     "wrong type": ({"models.toy.architecture.heads": "8"}, "models.toy.architecture.heads", "'8'", "integer"),
     "boolean for integer": (

@@ -21,7 +21,7 @@ SCRIPTS = ROOT / "scripts"
 TARGETS = {"all", "phrenology"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
-    {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing"},
+    {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing", "sweep"},
     {"sources", "corpora", "tokens", "examples", "ngrams", "windows"},
     {
         "transformer",
@@ -35,6 +35,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
     },
     {"patterns", "queries_keys"},
     {
+        "attention_only",
         "autoencoder",
         "classification",
         "cluster_names",
@@ -43,6 +44,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "constructions",
         "criteria",
         "distances",
+        "generation",
         "graphs",
         "induction",
         "joint_embeddings",
@@ -50,6 +52,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "knockout_effects",
         "matching",
         "parts_of_speech",
+        "position_loss",
         "prediction",
         "projections",
         "scaling",
@@ -60,7 +63,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
     {"figures", "summary"},
 ]
 # Analyses take arrays or tables; these alone run or read a model
-OF_MODELS = {"induction", "weights_scores", "scores"}
+OF_MODELS = {"generation", "induction", "position_loss", "scores", "weights_scores"}
 
 
 @pytest.fixture(scope="module")
