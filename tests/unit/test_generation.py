@@ -118,9 +118,7 @@ def test_draws_follow_the_probabilities(toy):
 def test_a_text_that_outgrows_the_context_is_an_error_or_cropped(toy):
     prompt = list(range(10))
     assert len(generation.generate(toy, [prompt], length=3, greedy=True)[0]) == 13  # the last one is not read
-    with pytest.raises(
-        InputError, match="prompt 0: 10 tokens and 4 to add; this model's context is 12, so"
-    ):
+    with pytest.raises(InputError, match="prompt 0: 10 tokens and 4 to add; this model's context is 12, so"):
         generation.generate(toy, [prompt], length=4)
     (cropped,) = generation.generate(toy, [[8, 8, *range(12)]], length=1, greedy=True, crop=True)
     assert cropped[-1] == generation.generate(toy, [list(range(12))], length=1, greedy=True)[0][-1]
