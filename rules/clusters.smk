@@ -1,7 +1,11 @@
 # IN:  attention/{model}/patterns.parquet of every model that the study of phrenology compares
 # OUT: phrenology/{autoencoders,importance,decoded,embeddings_*,resolutions,profile,edges,clusters}.parquet
 
-BUILT["phrenology"].append("<results>/phrenology/clusters.parquet")
+BUILT["phrenology"] += [
+    "<results>/phrenology/clusters.md",
+    "<results>/phrenology/head_cards.csv",
+    "<results>/phrenology/places.parquet",
+]
 
 
 rule fit_autoencoders:
@@ -19,7 +23,7 @@ rule fit_autoencoders:
         "<benchmarks>/fit_autoencoders.tsv"
     conda:
         "../envs/analysis.yaml"
-    threads: config["threads"]
+    threads: 2
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 4000,
@@ -30,7 +34,6 @@ rule fit_autoencoders:
             models=config["studies"]["phrenology"]["models"],
             autoencoders=config["studies"]["phrenology"]["autoencoders"],
             seed=config["studies"]["phrenology"]["seed"],
-            threads=config["threads"],
         ),
     script:
         "../scripts/fit_autoencoders.py"
@@ -81,3 +84,82 @@ rule cluster_heads:
         spec=spec("cluster_heads"),
     script:
         "../scripts/cluster_heads.py"
+
+
+rule judge_clusters:
+    input:
+        embeddings="<results>/phrenology/embeddings_corrected.parquet",
+        distances="<results>/phrenology/distances.parquet",
+        resolutions="<results>/phrenology/resolutions.parquet",
+        clusters="<results>/phrenology/clusters.parquet",
+    output:
+        nulls="<results>/phrenology/nulls.parquet",
+        draws="<results>/phrenology/null_draws.parquet",
+        standing="<results>/phrenology/standing.parquet",
+        stability="<results>/phrenology/stability.parquet",
+        agreement="<results>/phrenology/agreement.parquet",
+        matched="<results>/phrenology/matched.parquet",
+        pairs="<results>/phrenology/matched_heads.parquet",
+        findings="<results>/phrenology/clusters.md",
+    log:
+        "<logs>/judge_clusters.log",
+    benchmark:
+        "<benchmarks>/judge_clusters.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=lambda wildcards, attempt: attempt * 120,
+    params:
+        spec=spec(
+            "judge_clusters",
+            clusters=config["studies"]["phrenology"]["clusters"],
+            seed=config["studies"]["phrenology"]["seed"],
+            threads=config["threads"],
+        ),
+    script:
+        "../scripts/judge_clusters.py"
+
+
+rule describe_clusters:
+    input:
+        clusters="<results>/phrenology/clusters.parquet",
+        stability="<results>/phrenology/stability.parquet",
+        standing="<results>/phrenology/standing.parquet",
+        scores=of_models("phrenology", "<results>/scores/{model}.parquet"),
+    output:
+        names="<results>/phrenology/cluster_names.parquet",
+        cards="<results>/phrenology/head_cards.parquet",
+        csv="<results>/phrenology/head_cards.csv",
+    log:
+        "<logs>/describe_clusters.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec("describe_clusters", models=config["studies"]["phrenology"]["models"]),
+    script:
+        "../scripts/describe_clusters.py"
+
+
+rule place_heads:
+    input:
+        published="<results>/phrenology/embeddings_published.parquet",
+        corrected="<results>/phrenology/embeddings_corrected.parquet",
+        edges="<results>/phrenology/edges.parquet",
+    output:
+        places="<results>/phrenology/places.parquet",
+    log:
+        "<logs>/place_heads.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=lambda wildcards, attempt: attempt * 60,
+    params:
+        spec=spec("place_heads", seed=config["studies"]["phrenology"]["seed"]),
+    script:
+        "../scripts/place_heads.py"

@@ -13,10 +13,8 @@ def main(snakemake, run):
     for protocol in classification.PROTOCOLS:
         heads = tables.read(snakemake.input[protocol], classification.IDENTITY)
         settings = classification.search_settings(classification.member_labels(heads), protocol)
-        path = snakemake.input.resolutions
-        draws = tables.read(path, ["resolution", settings.criterion], protocol=protocol)
-        labels = tables.read_lists(path, "labels", protocol=protocol)
-        clusters = classification.chosen_clusters(draws, labels, settings.criterion)
+        search = classification.read_search(snakemake.input.resolutions, protocol)
+        clusters = classification.chosen_clusters(search, settings.criterion)
         parts.append(heads.assign(protocol=protocol, cluster=clusters))
     tables.write(run.out.clusters, pd.concat(parts, ignore_index=True), provenance=run.provenance)
 

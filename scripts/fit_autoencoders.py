@@ -12,24 +12,26 @@ def main(snakemake, run):
 
     given = dict(run.settings["autoencoders"])
     held_out = given.pop("held_out")
-    chosen = AutoencoderSettings(**given | {name: tuple(given[name]) for name in ("widths", "seeds")})
-    device = run.device(run.settings["threads"])
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
     heads, packed, size, packing = patterns.read_models(paths)
-    members = classification.member_labels(heads)
-    parts = {"autoencoders": [], "importance": [], "decoded": []}
+    found = compression.both_protocols(
+        packed,
+        classification.member_labels(heads),
+        size,
+        packing,
+        AutoencoderSettings(**given | {name: tuple(given[name]) for name in ("widths", "seeds")}),
+        held_out=held_out,
+        seed=run.settings["seed"],
+        device=run.device(threads=1),
+    )
     for protocol, path in (("published", run.out.published), ("corrected", run.out.corrected)):
-        found = compression.compress(
-            packed, members, size, packing, protocol, chosen, held_out, run.settings["seed"], device
-        )
-        for name, table in zip(parts, (found.table, found.importance, found.decoded), strict=True):
-            parts[name].append(table.assign(protocol=protocol))
         columns = {name: heads[name].to_numpy() for name in heads}
-        columns["embedding"] = found.embedding.reshape(len(heads), -1)
-        facts = {"width": found.network.width, "seed": found.network.seed}
+        columns["embedding"] = found[protocol].embedding.reshape(len(heads), -1)
+        facts = {"width": found[protocol].network.width, "seed": found[protocol].network.seed}
         tables.write(path, columns, facts=facts, provenance=run.provenance)
-    for name, found in parts.items():
-        tables.write(vars(run.out)[name], pd.concat(found, ignore_index=True), provenance=run.provenance)
+    for name, part in (("autoencoders", "table"), ("importance", "importance"), ("decoded", "decoded")):
+        rows = [getattr(result, part).assign(protocol=protocol) for protocol, result in found.items()]
+        tables.write(vars(run.out)[name], pd.concat(rows, ignore_index=True), provenance=run.provenance)
 
 
 if "snakemake" in globals():

@@ -395,7 +395,7 @@ def best_width(table, criterion="aic", split=None):
     return int(chosen.groupby("width")[criterion].mean().idxmin())
 
 
-def entry_importance(network, rows, replacement="permutation", seed=0):
+def entry_importance(network, rows, replacement="permutation", seed=0, entries=None):
     """How much worse the rows are recovered once a single entry of the input is made meaningless (Figure 1).
 
     Parameters
@@ -406,6 +406,8 @@ def entry_importance(network, rows, replacement="permutation", seed=0):
         "uniform" puts U(0, 1) in the entry's place, as published; "permutation" deals the entry's own values anew
         among the rows, which keeps to the distribution of the data.
     seed : int
+    entries : array of int, optional
+        Which to replace, one at a time; None: each.
 
     Returns
     -------
@@ -418,17 +420,18 @@ def entry_importance(network, rows, replacement="permutation", seed=0):
     rows = _tensor(rows)
     weight, bias = network.encoder[0]
     rest = network.encoder[1:] + network.decoder
-    errors = np.zeros(rows.shape[1])
+    entries = range(rows.shape[1]) if entries is None else entries
+    errors = np.zeros(len(entries))
     with torch.no_grad():
         first = rows @ weight + bias  # shared: replacing one entry adds a multiple of one row of the weight
-        for entry in track(range(rows.shape[1]), "importance of entries", "entries"):
+        for place, entry in enumerate(track(entries, "importance of entries", "entries")):
             true = rows[:, entry].numpy()
             new = rng.random(len(rows), dtype=np.float32) if replacement == "uniform" else rng.permutation(true)
             change = torch.from_numpy(new - true)
             for start in range(0, len(rows), CHUNK):
                 part = slice(start, start + CHUNK)
                 h = torch.tanh(torch.addr(first[part], change[part], weight[entry]))
-                errors[entry] += (_forward(h, rest, None) - rows[part]).square().sum(dtype=torch.float64).item()
+                errors[place] += (_forward(h, rest, None) - rows[part]).square().sum(dtype=torch.float64).item()
     return errors / rows.numel()
 
 

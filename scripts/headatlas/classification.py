@@ -14,11 +14,12 @@ import pandas as pd
 from headatlas import tables
 from headatlas.clusters import SearchSettings
 from headatlas.errors import InputError
-from headatlas.graphs import euclidean_graph
+from headatlas.graphs import Search, euclidean_graph
 
 PROTOCOLS = ("published", "corrected")
 PUBLISHED_NEIGHBOURS = 9  # the head itself among them
 FEWEST_NEIGHBOURS = 3  # two would let a graph of few members fall into pieces before any clustering
+SCORES = ["precision", "recall", "f_published", "f_weighted", "clusters", "modularity", "silhouette"]
 IDENTITY = ["model", "member", "layer", "head"]
 
 
@@ -93,17 +94,14 @@ def clusterings(parts):
     return columns | {"labels": np.concatenate([labels for _, labels in parts.values()]).astype(np.int32)}
 
 
-def chosen_clusters(draws, labels, criterion):
-    """The clustering of the first draw with the highest score: clusters by size, int32 (head,).
+def chosen_clusters(search, criterion):
+    """The first clustering of the highest score, its clusters by size: int32 (head,)."""
+    return by_size(search.best(criterion).labels)
 
-    Parameters
-    ----------
-    draws : DataFrame
-        In the order drawn.
-    labels : array of int, (draw, head)
-    criterion : str
-        A column of `draws`.
-    """
-    values = draws[criterion].to_numpy()
-    first = np.flatnonzero(values >= np.nanmax(values) - 1e-12)[0]  # sums of the same terms may differ in a last bit
-    return by_size(labels[first])
+
+def read_search(path, protocol):
+    """The `graphs.Search` that `clusterings` stored: its draws, and every different clustering once."""
+    draws = tables.read(path, ["resolution", "partition", "quality", *SCORES], protocol=protocol)
+    labels = tables.read_lists(path, "labels", protocol=protocol)
+    first = draws["partition"].drop_duplicates().sort_values().index  # partitions are numbered as they come
+    return Search(draws, labels[first], draws.loc[first, SCORES].reset_index(drop=True))

@@ -81,3 +81,36 @@ def _name(rows, count):
     rows = rows[rows["effect"].abs() >= LARGE].head(count)
     words = [("low " if row.effect < 0 else "") + row.score.replace("_", " ") for row in rows.itertuples()]
     return ", ".join(words) or "mixed"
+
+
+def head_cards(clusters, names, scores, stability, standing):
+    """One row per head: where it belongs, how firmly, and all its scores.
+
+    Parameters
+    ----------
+    clusters : DataFrame of [model, member, layer, head, protocol, cluster]
+    names : dict from protocol to DataFrame
+        Of `describe_clusters`.
+    scores : DataFrame of [model, member, layer, head, score, value]
+    stability : DataFrame of [model, member, layer, head, consensus, share]
+    standing : DataFrame of [cluster, stands, ...]
+        Of the corrected clusters.
+
+    Returns
+    -------
+    DataFrame
+        model, member, layer, head, cluster, name, stands, share (of resamples with the others of its cluster),
+        consensus, published_cluster, published_name, then one column per score.
+    """
+    identity = ["model", "member", "layer", "head"]
+    cards = stability[identity]
+    for protocol, prefix in (("corrected", ""), ("published", "published_")):
+        own = clusters[clusters["protocol"] == protocol].drop(columns="protocol")
+        own = own.assign(name=own["cluster"].map(names[protocol].groupby("cluster")["name"].first()))
+        renamed = own.rename(columns={"cluster": f"{prefix}cluster", "name": f"{prefix}name"})
+        cards = cards.merge(renamed, on=identity, validate="one_to_one")
+    cards = cards.merge(stability, on=identity, validate="one_to_one")
+    cards["stands"] = cards["cluster"].map(standing.set_index("cluster")["stands"])
+    wide = scores.pivot(index=identity, columns="score", values="value").reset_index()
+    first = ["cluster", "name", "stands", "share", "consensus", "published_cluster", "published_name"]
+    return cards[[*identity, *first]].merge(wide, on=identity, how="left", validate="one_to_one")

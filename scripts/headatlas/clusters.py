@@ -335,6 +335,7 @@ def verdict(clusters, jaccard, nulls, criterion="f_weighted", least_jaccard=0.75
     A cluster stands if it is found again under resampled prompts (mean Jaccard index of `least_jaccard` or more, Hennig
     2007) and draws on more members than permuted labels would have it, and if the clustering as a whole passes: its F
     is beyond permuted member labels and, where heads were shuffled too, its split-half agreement beyond shuffled heads.
+    Of a single member, whose nulls hold shuffled heads alone, evenness over members is not asked for.
 
     Parameters
     ----------
@@ -344,7 +345,8 @@ def verdict(clusters, jaccard, nulls, criterion="f_weighted", least_jaccard=0.75
         Of `cluster_jaccard`.
     nulls : DataFrame
         The tables of `label_null` and, if made, `head_null`, one below the other.
-    criterion : {"f_weighted", "f_published"}
+    criterion : {"f_weighted", "f_published", "modularity"}
+        The last for a single member.
     least_jaccard, alpha : float
 
     Returns
@@ -352,14 +354,17 @@ def verdict(clusters, jaccard, nulls, criterion="f_weighted", least_jaccard=0.75
     Verdict
     """
     tests = nulls.set_index(["null", "statistic"])
-    if ("labels", criterion) not in tests.index:
+    several = criterion != "modularity"
+    if several and ("labels", criterion) not in tests.index:
         raise InputError(f"verdict: the nulls hold no {criterion!r} under permuted labels")
-    f = tests.loc[("labels", criterion)]
-    passed = f["p"] <= alpha
-    said = [
-        f"F = {f['observed']:.3f} against {f['null_mean']:.3f} under permuted member labels "
-        f"(95% below {f['null_95']:.3f}, p = {f['p']:.3g})"
-    ]
+    passed, said = True, ["a single member, so that evenness over members says nothing"]
+    if several:
+        f = tests.loc[("labels", criterion)]
+        passed = f["p"] <= alpha
+        said = [
+            f"F = {f['observed']:.3f} against {f['null_mean']:.3f} under permuted member labels "
+            f"(95% below {f['null_95']:.3f}, p = {f['p']:.3g})"
+        ]
     if ("heads", "split_half_ari") in tests.index:
         halves = tests.loc[("heads", "split_half_ari")]
         passed &= halves["p"] <= alpha
@@ -368,7 +373,8 @@ def verdict(clusters, jaccard, nulls, criterion="f_weighted", least_jaccard=0.75
             f"against {halves['null_mean']:.2f} when heads are shuffled (p = {halves['p']:.3g})"
         )
     table = clusters.assign(jaccard=np.asarray(jaccard).mean(0))
-    table["stands"] = passed & (table["jaccard"] >= least_jaccard) & (table["f"] > table["f_null"])
+    even = table["f"] > table["f_null"] if several else True
+    table["stands"] = passed & (table["jaccard"] >= least_jaccard) & even
     standing = table.loc[table["stands"], "cluster"].tolist()
     fallen = table[~table["stands"]]
     names = f" ({', '.join(map(str, standing))})" if standing else ""
@@ -377,7 +383,7 @@ def verdict(clusters, jaccard, nulls, criterion="f_weighted", least_jaccard=0.75
         why = "the clustering as a whole is no better than chance"
     elif len(fallen):
         unstable = fallen.loc[fallen["jaccard"] < least_jaccard, "cluster"].tolist()
-        uneven = fallen.loc[fallen["f"] <= fallen["f_null"], "cluster"].tolist()
+        uneven = fallen.loc[several & (fallen["f"] <= fallen["f_null"]), "cluster"].tolist()
         why = "; ".join(
             f"{what}: {', '.join(map(str, which))}"
             for what, which in (

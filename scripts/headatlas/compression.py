@@ -5,6 +5,7 @@ were fitted to, by a criterion that the narrowest always wins; the corrected one
 and are judged on held-out prompts of a held-out member, by BIC with the parameters counted.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -86,6 +87,17 @@ def compress(packed, members, size, packing, protocol, settings, held_out=0.2, s
     return Compression(table, network, embedding, importance, _decoded(network, embedding, importance))
 
 
+def both_protocols(packed, members, size, packing, settings, **options):
+    """`compress` under both protocols side by side: dict from protocol to Compression.
+
+    Each stays on the threads that torch was given; two that share one small product would wait for one another.
+    """
+    protocols = ("published", "corrected")
+    with ThreadPoolExecutor(len(protocols)) as pool:
+        found = [pool.submit(compress, packed, members, size, packing, name, settings, **options) for name in protocols]
+        return {name: future.result() for name, future in zip(protocols, found, strict=True)}
+
+
 def compressing(settings, entries):
     """The widths that are smaller than the first hidden layer of a network for so many entries."""
     widest = autoencoder.encoder_sizes(entries, 1, settings.widest)[1]
@@ -104,11 +116,11 @@ def _importance(network, patterns, size, packing, protocol, seed):
     if len(rows) > PERTURBED_ROWS:
         rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), PERTURBED_ROWS, replace=False))]
     replacement = "uniform" if protocol == "published" else "permutation"
-    errors = autoencoder.entry_importance(network, rows, replacement, seed)
     untouched = float(np.square(network.decode(network.encode(rows)) - rows, dtype=np.float64).mean())
     query, key, whole = _places(size, packing)
     entry = whole if protocol == "published" else np.arange(len(whole))
-    table = pd.DataFrame({"query": query, "key": key, "mse": errors[entry], "untouched": untouched, "entry": entry})
+    errors = autoencoder.entry_importance(network, rows, replacement, seed, entry)
+    table = pd.DataFrame({"query": query, "key": key, "mse": errors, "untouched": untouched, "entry": entry})
     return table.astype({"query": "int32", "key": "int32", "entry": "int32"})
 
 

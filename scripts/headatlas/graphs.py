@@ -101,6 +101,13 @@ def edge_table(graph):
     return pd.DataFrame({"source": ends[:, 0], "target": ends[:, 1], "weight": weight})
 
 
+def layout(edges, nodes, seed=0):
+    """Places of the nodes of `edge_table` on a plane by Fruchterman and Reingold's springs: (node, 2)."""
+    graph = igraph.Graph(nodes, edges[["source", "target"]].to_numpy())
+    with _igraph_seed(seed):
+        return np.array(graph.layout_fruchterman_reingold(weights=edges["weight"].to_numpy(), grid=False).coords)
+
+
 def _weights(graph):
     return "weight" if "weight" in graph.es.attributes() else None
 

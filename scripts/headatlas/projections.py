@@ -116,6 +116,18 @@ def project(heads, size, packing, *, seed=0, neighbours=5, min_dist=0.1, perplex
     return Projection(coordinates, quality, ratios[:2])
 
 
+def umap_plane(heads, *, neighbours=5, min_dist=0.1, seed=0):
+    """UMAP of heads alone, without landmarks (Figure 5): array of shape (head, 2), float32.
+
+    Parameters are those of `project`; of too few heads for so many neighbours the first two principal components.
+    """
+    with threadpool_limits(1):
+        rotated, _ = _rotated(heads)
+        if len(heads) < 2 * neighbours + 1:
+            return np.pad(rotated, ((0, 0), (0, 2)))[:, :2].astype(np.float32)
+        return _umap(rotated, neighbours, min_dist, seed).astype(np.float32)
+
+
 def _umap(rotated, neighbours, min_dist, seed):
     import umap  # here, for it takes seconds to load
 

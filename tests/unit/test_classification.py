@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from headatlas import classification, graphs, tables
 from headatlas.errors import InputError
@@ -51,15 +52,23 @@ def test_clusters_are_ordered_by_size_then_first_head():
     assert found.dtype == np.int32
 
 
-def test_the_first_maximum_is_chosen_and_read_back(tmp_path):
-    labels = np.array([[0, 0, 0], [0, 1, 1], [0, 0, 1], [0, 1, 2]])
-    draws = pd.DataFrame({"resolution": [0.1, 0.2, 0.3, 0.4], "f_weighted": [np.nan, 0.7, 0.7 + 1e-15, 0.5]})
-    parts = {"published": (draws, labels[::-1]), "corrected": (draws, labels)}
+def test_a_search_is_read_as_it_was_and_the_first_maximum_chosen(tmp_path):
+    patterns, members, _ = planted_heads(types=4, members=5, prompts=10, noise=3)
+    parts, searches = {}, {}
+    for protocol in classification.PROTOCOLS:
+        graph, distances = classification.graph_builder(members, protocol)(patterns)
+        search = classification.search_settings(members, protocol, draws=40)(graph, members, distances)
+        searches[protocol] = search
+        parts[protocol] = search.draws, search.partitions[search.draws["partition"]]
     tables.write(tmp_path / "t.parquet", classification.clusterings(parts))
-    draws = tables.read(tmp_path / "t.parquet", ["resolution", "f_weighted"], protocol="corrected")
-    stored = tables.read_lists(tmp_path / "t.parquet", "labels", protocol="corrected")
-    assert stored.tolist() == labels.tolist()
-    assert classification.chosen_clusters(draws, stored, "f_weighted").tolist() == [1, 0, 0]
+    for protocol, search in searches.items():
+        again = classification.read_search(tmp_path / "t.parquet", protocol)
+        np.testing.assert_array_equal(again.partitions, search.partitions)
+        pd.testing.assert_frame_equal(again.draws, search.draws, check_like=True)
+        pd.testing.assert_frame_equal(again.scores, search.scores[again.scores.columns])
+        labels = classification.chosen_clusters(again, "f_weighted")
+        assert adjusted_rand_score(labels, search.best("f_weighted").labels) == 1
+        assert (np.diff(np.bincount(labels)) <= 0).all()
 
 
 def test_embeddings_are_read_as_they_were_written(tmp_path):

@@ -48,6 +48,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "graphs",
         "induction",
         "joint_embeddings",
+        "judgement",
         "knockout",
         "knockout_effects",
         "matching",

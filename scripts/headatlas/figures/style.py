@@ -97,6 +97,11 @@ def model_colour(model):
     return _cycled(_HEADS, model)
 
 
+def map_with_gaps(name):
+    """A colour map in which what cannot exist (not-a-number) is grey."""
+    return matplotlib.colormaps[name].with_extremes(bad=NOTHING)
+
+
 def layer_colour(layer, layers):
     """The colour of a layer in a model of `layers` layers: dark at the input, light at the output."""
     return matplotlib.colormaps["plasma"](0.88 * layer / max(1, layers - 1))[:3]
