@@ -4,7 +4,6 @@
 BUILT["phrenology"] += [
     "<results>/phrenology/clusters.md",
     "<results>/phrenology/head_cards.csv",
-    "<results>/phrenology/places.parquet",
 ]
 
 

@@ -8,6 +8,7 @@ BUILT["phrenology"] = figures(
 
 
 include: "clusters.smk"
+include: "cluster_figures.smk"
 
 
 rule measure_distances:
@@ -100,6 +101,7 @@ rule project_first_token:
 rule draw_head_distances:
     input:
         distances="<results>/phrenology/distances.parquet",
+        clusters="<results>/phrenology/clusters.parquet",
     output:
         published_png="<results>/figures/phrenology/published/fig07_head_distances.png",
         published_pdf="<results>/figures/phrenology/published/fig07_head_distances.pdf",

@@ -9,14 +9,14 @@ def main(snakemake, run):
 
     from headatlas import classification, tables
 
-    parts = []
+    parts, facts = [], {}
     for protocol in classification.PROTOCOLS:
         heads = tables.read(snakemake.input[protocol], classification.IDENTITY)
         settings = classification.search_settings(classification.member_labels(heads), protocol)
         search = classification.read_search(snakemake.input.resolutions, protocol)
-        clusters = classification.chosen_clusters(search, settings.criterion)
+        clusters, facts[protocol] = classification.chosen_clusters(search, settings.criterion)
         parts.append(heads.assign(protocol=protocol, cluster=clusters))
-    tables.write(run.out.clusters, pd.concat(parts, ignore_index=True), provenance=run.provenance)
+    tables.write(run.out.clusters, pd.concat(parts, ignore_index=True), facts=facts, provenance=run.provenance)
 
 
 if "snakemake" in globals():

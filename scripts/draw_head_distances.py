@@ -1,4 +1,4 @@
-"""Fig 7: distances between heads; corrected, the Jensen-Shannon distance beside the published one."""
+"""Fig 7: distances between heads; corrected, the Jensen-Shannon distance by cluster beside the published one."""
 
 from headatlas.job import job
 
@@ -12,7 +12,8 @@ def main(snakemake, run):
     euclidean = tables.read_lists(snakemake.input.distances, "euclidean")
     jensen_shannon = tables.read_lists(snakemake.input.distances, "jensen_shannon")
     published = phrenology.head_distances(heads, euclidean)
-    corrected = phrenology.head_distances(heads, euclidean, jensen_shannon=jensen_shannon)
+    clusters = tables.read(snakemake.input.clusters, ["cluster"], protocol="corrected")["cluster"].to_numpy()
+    corrected = phrenology.head_distances(heads, euclidean, jensen_shannon=jensen_shannon, groups=clusters)
     style.save(published, run.out.published_png, run.out.published_pdf)
     style.save(corrected, run.out.corrected_png, run.out.corrected_pdf)
 

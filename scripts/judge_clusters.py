@@ -26,7 +26,8 @@ def main(snakemake, run):
     search = classification.read_search(path, "published")
     published = judgement.as_published(search, members, given["label_permutations"], seed)
     for name, table in found.tables(heads, published).items():
-        tables.write(vars(run.out)[name], table, provenance=run.provenance)
+        facts = {"sentence": found.sentences[0]} if name == "standing" else None
+        tables.write(vars(run.out)[name], table, facts=facts, provenance=run.provenance)
     best = search.best(classification.search_settings(members, "published").criterion)
     with open(run.out.findings, "w", encoding="utf-8") as file:
         file.write(judgement.words(found, published, best))

@@ -371,20 +371,6 @@ def _pca_rows(pca, widths, split, rows, heads, observations):
     )
 
 
-def spread(table):
-    """Table 1 from a table of networks: over the seeds, mean, spread and range of the error, mean of the criteria."""
-    groups = table.groupby(["method", "split", "width", "layers", "parameters", "observations"], sort=False)
-    return groups.agg(
-        seeds=("seed", "size"),
-        mse=("mse", "mean"),
-        mse_sd=("mse", "std"),
-        mse_min=("mse", "min"),
-        mse_max=("mse", "max"),
-        aic=("aic", "mean"),
-        bic=("bic", "mean"),
-    ).reset_index()
-
-
 def best_width(table, criterion="aic", split=None):
     """The width with the lowest mean of `criterion` over seeds ("aic", "bic" or "mse"), among the networks.
 

@@ -95,8 +95,18 @@ def clusterings(parts):
 
 
 def chosen_clusters(search, criterion):
-    """The first clustering of the highest score, its clusters by size: int32 (head,)."""
-    return by_size(search.best(criterion).labels)
+    """The first clustering of the highest score.
+
+    Returns
+    -------
+    labels : array of int32, (head,)
+        Clusters by size.
+    facts : dict
+        criterion, value, resolution, draws (that reach the same score), low, high (their resolutions).
+    """
+    best = search.best(criterion)
+    facts = {name: getattr(best, name) for name in ("criterion", "value", "resolution", "draws", "low", "high")}
+    return by_size(best.labels), {name: fact if name == "criterion" else float(fact) for name, fact in facts.items()}
 
 
 def read_search(path, protocol):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from headatlas import autoencoder
-from headatlas.packing import rows_of, unpack
+from headatlas.packing import places, unpack
 
 PERTURBED_ROWS = 8192  # heads and prompts on which an entry's importance is measured
 PAIRS = 12  # token pairs that Figure 1 shows
@@ -104,21 +104,14 @@ def compressing(settings, entries):
     return tuple(width for width in settings.widths if width <= widest) or (widest,)
 
 
-def _places(size, packing):
-    """Query and key of every packed entry, and its place among the entries of a whole pattern."""
-    query = np.concatenate([np.full(end - start, row) for row, (start, end) in enumerate(rows_of(size, packing))])
-    key = np.concatenate([np.arange(end - start) for start, end in rows_of(size, packing)])
-    return query, key, query * size + key
-
-
 def _importance(network, patterns, size, packing, protocol, seed):
     rows = patterns.reshape(-1, patterns.shape[-1])
     if len(rows) > PERTURBED_ROWS:
         rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), PERTURBED_ROWS, replace=False))]
     replacement = "uniform" if protocol == "published" else "permutation"
     untouched = float(np.square(network.decode(network.encode(rows)) - rows, dtype=np.float64).mean())
-    query, key, whole = _places(size, packing)
-    entry = whole if protocol == "published" else np.arange(len(whole))
+    query, key = places(size, packing)
+    entry = query * size + key if protocol == "published" else np.arange(len(query))
     errors = autoencoder.entry_importance(network, rows, replacement, seed, entry)
     table = pd.DataFrame({"query": query, "key": key, "mse": errors, "untouched": untouched, "entry": entry})
     return table.astype({"query": "int32", "key": "int32", "entry": "int32"})

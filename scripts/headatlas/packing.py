@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from headatlas import tables
 from headatlas.errors import InputError
 
 
@@ -84,3 +85,22 @@ def pack_into(packed, pattern):
     for query in range(pattern.shape[-1]):
         packed[..., start : start + query + 1] = pattern[..., query, : query + 1]
         start += query + 1
+
+
+def places(size, packing):
+    """Query and key of every entry of a packed pattern: two int arrays of shape (entry,)."""
+    rows = rows_of(size, packing)
+    query = np.repeat(np.arange(size), [end - start for start, end in rows])
+    return query, np.concatenate([np.arange(end - start) for start, end in rows])
+
+
+def first_prompts(path, prompts):
+    """The packed patterns of a table's first prompts, heads by member and layer: float32 (head, prompt, entry)."""
+    parts, rows = [], []
+    for group in tables.groups(path):
+        kept = group["prompt"] < prompts
+        parts.append(group["pattern"][kept])
+        rows.append(np.stack([group[name][kept] for name in ("member", "layer", "head", "prompt")]))
+    order = np.lexsort(np.concatenate(rows, axis=1)[::-1])
+    patterns = np.concatenate(parts)[order]
+    return patterns.reshape(-1, min(prompts, tables.facts(path)["prompts"]), patterns.shape[-1])

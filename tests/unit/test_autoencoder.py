@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from headatlas import autoencoder
 from headatlas.autoencoder import AutoencoderSettings
 from headatlas.errors import InputError
+from headatlas.figures import compression
 
 QUICK = AutoencoderSettings(widths=(2, 4), seeds=(0, 1), epochs=2, batch=32)
 
@@ -130,7 +131,7 @@ def test_published_table_and_the_choice_of_width(patterns):
     table, _ = autoencoder.published_table(patterns, QUICK)
     assert autoencoder.best_width(table) == 2  # the published criterion always takes the narrowest
     np.testing.assert_allclose(table["aic"], 2 * table["width"] - 2 * np.log(table["mse"]))
-    summary = autoencoder.spread(table)
+    summary = compression.spread(table)
     assert len(summary) == 2
     assert (summary["seeds"] == 2).all()
     assert summary["mse_sd"].gt(0).all()

@@ -66,7 +66,9 @@ def test_a_search_is_read_as_it_was_and_the_first_maximum_chosen(tmp_path):
         np.testing.assert_array_equal(again.partitions, search.partitions)
         pd.testing.assert_frame_equal(again.draws, search.draws, check_like=True)
         pd.testing.assert_frame_equal(again.scores, search.scores[again.scores.columns])
-        labels = classification.chosen_clusters(again, "f_weighted")
+        labels, facts = classification.chosen_clusters(again, "f_weighted")
+        assert facts["value"] == search.draws["f_weighted"].max()
+        assert facts["low"] <= facts["resolution"] <= facts["high"]
         assert adjusted_rand_score(labels, search.best("f_weighted").labels) == 1
         assert (np.diff(np.bincount(labels)) <= 0).all()
 

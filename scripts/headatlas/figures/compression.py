@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from headatlas.autoencoder import spread
 from headatlas.errors import InputError
 from headatlas.figures import style
 
@@ -36,6 +35,20 @@ NOTES = {
         "beside it. Bold: chosen by {criterion}."
     ),
 }
+
+
+def spread(table):
+    """Table 1 from a table of networks: over the seeds, mean, spread and range of the error, mean of the criteria."""
+    groups = table.groupby(["method", "split", "width", "layers", "parameters", "observations"], sort=False)
+    return groups.agg(
+        seeds=("seed", "size"),
+        mse=("mse", "mean"),
+        mse_sd=("mse", "std"),
+        mse_min=("mse", "min"),
+        mse_max=("mse", "max"),
+        aic=("aic", "mean"),
+        bic=("bic", "mean"),
+    ).reset_index()
 
 
 def table1(table, protocol):
@@ -185,7 +198,13 @@ def decoded_pairs(importance, decoded, protocol, width):
         first, second = np.unique(rows["first"]), np.unique(rows["second"])
         grid = rows.pivot(index="second", columns="first", values="weight").to_numpy()
         image = axes.imshow(
-            grid, origin="lower", aspect="auto", vmin=low, vmax=high, cmap="magma", extent=_around(first) + _around(second)
+            grid,
+            origin="lower",
+            aspect="auto",
+            vmin=low,
+            vmax=high,
+            cmap="magma",
+            extent=_around(first) + _around(second),
         )
         pair = rows.iloc[0]
         axes.set_title(f"query {pair['query']:.0f}, key {pair['key']:.0f}", fontsize=7, pad=2)

@@ -1,7 +1,8 @@
 """A square matrix with one row and one column per head, and the colours that say whose head it is."""
 
 import numpy as np
-from scipy.cluster.hierarchy import leaves_list, linkage
+from matplotlib.collections import LineCollection
+from scipy.cluster.hierarchy import dendrogram, leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from headatlas.figures import style
@@ -25,17 +26,29 @@ def clustered_order(distances, groups=None):
     array of int of shape (head,)
         Leaves of average-linkage clustering, in optimal order for up to 1,000 heads.
     """
-    distances = np.asarray(distances, dtype=np.float64)
-    if len(distances) < 3:
-        order = np.arange(len(distances))
-    else:
-        symmetric = (distances + distances.T) / 2
-        np.fill_diagonal(symmetric, 0)
-        tree = linkage(
-            squareform(symmetric, checks=False), "average", optimal_ordering=len(distances) <= _LARGEST_OPTIMAL
-        )
-        order = leaves_list(tree)
+    order = np.arange(len(distances)) if len(distances) < 3 else leaves_list(_tree(distances))
     return order if groups is None else order[np.argsort(np.asarray(groups)[order], kind="stable")]
+
+
+def _tree(distances):
+    distances = np.asarray(distances, dtype=np.float64)
+    symmetric = (distances + distances.T) / 2
+    np.fill_diagonal(symmetric, 0)
+    optimal = len(distances) <= _LARGEST_OPTIMAL
+    return linkage(squareform(symmetric, checks=False), "average", optimal_ordering=optimal)
+
+
+def draw_tree(axes, distances):
+    """Draw the tree of `clustered_order` on the right of a matrix in that order; none for fewer than three heads."""
+    if len(distances) < 3:
+        return
+    drawn = dendrogram(_tree(distances), no_plot=True)
+    place = (np.array(drawn["icoord"]) - 5) / 10  # scipy's leaves stand at 5, 15, 25, ...
+    side = axes.inset_axes((1.01, 0, 0.11, 1))
+    lines = np.stack([drawn["dcoord"], place], axis=-1)
+    side.add_collection(LineCollection(lines, colors="0.3", linewidths=0.5))
+    side.set(xlim=(0, np.max(drawn["dcoord"]) * 1.02 or 1), ylim=(len(distances) - 0.5, -0.5))
+    side.set_axis_off()
 
 
 def levels(heads):

@@ -43,7 +43,7 @@ def head_distances(heads, euclidean, *, jensen_shannon=None, order=None, groups=
     order : array of int of shape (head,), optional
         Order of heads in the second panel; that of `matrix.clustered_order` by default.
     groups : array of shape (head,), optional
-        Cluster of each head; separated and labelled in the second panel.
+        Cluster of each head; separated, coloured and labelled in the second panel.
 
     Returns
     -------
@@ -69,6 +69,9 @@ def head_distances(heads, euclidean, *, jensen_shannon=None, order=None, groups=
         blocks = [] if groups is None else [np.asarray(groups)[order]]
         name = "heads, like beside like" if groups is None else "heads, by cluster"
         label = "mean Jensen-Shannon distance (√bit)"
+        if groups is not None:  # the cluster's colour outside that of the first level
+            own = np.array([style.cluster_colour(group) for group in np.asarray(groups)])
+            strip = np.stack([own, strip[:, 0]], axis=1)
         matrix.draw(figure, panels[1], ordered, label, strip=strip[order], blocks=blocks, name=name)
     return figure
 
