@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
 
 from headatlas.errors import InputError
 from headatlas.graphs import evenness, leiden, member_codes, resolution_search
@@ -159,10 +160,16 @@ def _in_parallel(tasks, jobs, description):
     """Results of `(function, *arguments)` tasks in their order, in `jobs` processes."""
     with bar(len(tasks), description, "resamplings") as shown:
         results = []
-        for result in Parallel(n_jobs=jobs, return_as="generator")(delayed(f)(*given) for f, *given in tasks):
+        for result in Parallel(n_jobs=jobs, return_as="generator")(delayed(_on_one_thread)(*task) for task in tasks):
             results.append(result)
             shown.update()
     return results
+
+
+def _on_one_thread(function, *arguments):
+    """Threads of products this small would mostly wait for one another."""
+    with threadpool_limits(1):
+        return function(*arguments)
 
 
 def head_statistics(patterns, members, build, settings, seed, splits=1):

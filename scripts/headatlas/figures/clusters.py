@@ -67,6 +67,7 @@ def embedded_distances(heads, embedded, width, *, jensen_shannon=None):
         given.append((jensen_shannon, "mean Jensen-Shannon distance (√bit)"))
     two = len(given) == 2
     figure = style.blank(style.WIDTH if two else 0.62 * style.WIDTH, 4.0 if two else 4.5)
+    figure.get_layout_engine().set(w_pad=0.08)  # the strips outside the matrix are not counted to the last pixel
     levels = matrix.levels(heads)
     strip = np.stack([matrix.colours(heads, level) for level in levels], axis=1)  # (head, level, 3)
     name = f"heads, like beside like, by {' and '.join(levels)}"
@@ -147,9 +148,9 @@ def neighbour_graph(places, edges, clusters, names, protocol, neighbours):
     colours, column = _network_colours(places)
     _graph(left, places, edges, colours, shapes)
     _graph(right, places, edges, cluster_colours(clusters), shapes)
-    kind = "affinities" if edges["weight"].nunique() > 1 else "binary"
-    left.set_title(f"{neighbours} nearest neighbours, edges {kind}: coloured by {column}")
-    right.set_title("coloured by cluster")
+    kind = "affinity" if edges["weight"].nunique() > 1 else "binary"
+    left.set_title(f"{neighbours} nearest neighbours ({kind} edges), by {column}")
+    right.set_title("the same graph, by cluster")
     seen = dict(zip(places[column], map(tuple, colours), strict=True))
     values = sorted(seen) if column != "model" else list(seen)
     _, values = style.thinned(range(len(values)), values, len(values), 12)

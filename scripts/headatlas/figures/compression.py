@@ -128,10 +128,10 @@ def draw_table1(rows, protocol, seeds, observations):
         "where": " of a member that was never fitted" if member else "",
         "criterion": f"BIC on the held-out {'member' if member else 'prompts'}",
     }
-    wide = [max(len(line) for cell in column for line in cell.split("\n")) + 2.5 for column in columns]
-    width = min(style.WIDTH + 1.5, max(4.2, 0.068 * sum(wide) + 0.3))
-    note = _wrap(NOTES[protocol].format(**words), int(width * 17.5))
-    line, top = 0.2, 0.62
+    wide = [max(len(line) for cell in column for line in cell.split("\n")) + 3.5 for column in columns]
+    width = max(4.2, 0.066 * sum(wide) + 0.3)
+    note = _wrap(NOTES[protocol].format(**words), int(width * 20))
+    line, top = 0.2, 0.36 + 0.13 * max(column[0].count("\n") for column in columns)
     height = top + line * (len(rows) + 0.3) + 0.15 * (note.count("\n") + 1) + 0.25
     figure = style.blank(width, height, layout="none")
     ends = 0.15 + np.cumsum(wide) * (width - 0.3) / sum(wide)
@@ -144,7 +144,7 @@ def draw_table1(rows, protocol, seeds, observations):
             weight = "bold" if rows["chosen"].iloc[row] else "normal"
             y = 1 - (top + line * (row + 0.55)) / height
             figure.text(x, y, cell, ha=side, va="center", fontsize=7.5, weight=weight)
-    for y, thick in ((0.12, 1.0), (top - 0.03, 0.5), (top + line * (len(rows) + 0.15), 1.0)):
+    for y, thick in ((0.08, 1.0), (top - 0.03, 0.5), (top + line * (len(rows) + 0.15), 1.0)):
         figure.add_artist(_rule(width, 1 - y / height, thick))
     figure.text(0.15 / width, 1 - (top + line * (len(rows) + 0.4)) / height, note, va="top", fontsize=6.5, color="0.25")
     return figure
@@ -177,7 +177,9 @@ def decoded_pairs(importance, decoded, protocol, width):
     """
     size = int(importance[["query", "key"]].to_numpy().max()) + 1
     rise = np.full((size, size), np.nan)
-    rise[importance["query"], importance["key"]] = importance["mse"] - importance["untouched"]
+    found = importance["mse"] - importance["untouched"]
+    power = int(np.floor(np.log10(found.max()))) if found.max() > 0 else 0
+    rise[importance["query"], importance["key"]] = found / 10.0**power
     figure = style.blank(style.WIDTH, 3.5)
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.75))
     axes = left.subplots()
@@ -186,9 +188,8 @@ def decoded_pairs(importance, decoded, protocol, width):
     axes.spines[:].set_visible(False)
     replaced = "replaced by U(0, 1)" if protocol == "published" else "dealt anew among rows"
     bar = left.colorbar(image, ax=axes, location="top", aspect=25, pad=0.03)
-    bar.set_label(f"rise of the MSE with the pair {replaced}")
-    bar.locator = MaxNLocator(3)
-    bar.formatter.set_powerlimits((-2, 3))
+    bar.set_label(f"rise of the MSE (1e{power}) with the\npair {replaced}")
+    bar.locator = MaxNLocator(4)
     bar.outline.set_visible(False)
     panels = right.subplots(3, 4, sharex=True, sharey=True).ravel()
     low, high = decoded["weight"].min(), decoded["weight"].max()

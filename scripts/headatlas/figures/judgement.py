@@ -61,7 +61,7 @@ def clusters_stand(nulls, draws, standing, names, sentence, least_jaccard=0.75):
     shown = standing.head(_MOST)
     several = bool((nulls["null"] == "labels").any())
     text = textwrap.wrap(sentence, 128)
-    row, top, bottom = 0.21, 1.95, 0.75 + 0.14 * len(text)
+    row, top, bottom = 0.21, 1.85, 0.62 + 0.13 * len(text)
     height = top + row * (len(shown) + 1) + bottom
     figure = style.blank(style.WIDTH, height, layout="none")
     for place, (null, statistic, title) in enumerate(_NULLS):
@@ -77,19 +77,19 @@ def clusters_stand(nulls, draws, standing, names, sentence, least_jaccard=0.75):
 
     y = np.arange(len(shown))
     colours = [style.cluster_colour(cluster) for cluster in shown["cluster"]]
-    even, stable = panel(0.45, 0.2), panel(0.68, 0.2)
+    even, stable = panel(0.455, 0.18), panel(0.665, 0.18)
     if several:
         even.hlines(y, shown["f_null"], shown["f"], color="0.75", linewidth=1)
         even.scatter(shown["f_null"], y, s=14, facecolors="white", edgecolors="0.4", linewidths=0.7, zorder=3)
         even.scatter(shown["f"], y, s=20, c=colours, zorder=3)
-        even.set_xlabel("F: found (full), by chance (open)")
+        even.set_xlabel("F: found (full),\nby chance (open)")
     else:
         even.set(xticks=[], xlabel="F: not defined")
     stable.barh(y, shown["jaccard"], color=colours, height=0.62, alpha=0.9)
     stable.axvline(least_jaccard, color=_ACCENT, linewidth=0.8)
-    stable.set(xlim=(0, 1), xlabel=f"Jaccard index under resampled prompts\n(line: {least_jaccard:g})")
+    stable.set(xlim=(0, 1), xlabel=f"Jaccard index, prompts\nresampled (line: {least_jaccard:g})")
 
-    places, sides = (0.02, 0.35, 0.43, 0.90), ("left", "right", "right", "left")
+    places, sides = (0.02, 0.34, 0.43, 0.865), ("left", "right", "right", "left")
     columns = list(zip(places, sides, ("cluster", "heads", "members", "verdict"), strict=True))
     heading = (bottom + row * (len(shown) + 0.35)) / height
     for x, side, title in columns:
