@@ -56,6 +56,21 @@ def test_affinity_weights_are_those_of_local_scaling():
         assert edge["weight"] == pytest.approx(np.exp(-(distances[i, j] ** 2) / (scale[i] * scale[j])))
 
 
+def test_a_graph_goes_to_a_table_and_a_plane_and_back():
+    points = np.random.default_rng(4).normal(size=(30, 3))
+    for weight in ("binary", "affinity"):
+        graph = graphs.neighbour_graph(points, neighbours=4, weight=weight)
+        table = graphs.edge_table(graph)
+        assert list(zip(table["source"], table["target"], strict=True)) == graph.get_edgelist()
+        assert table["weight"].tolist() == (graph.es["weight"] if weight == "affinity" else [1.0] * graph.ecount())
+        random.seed(3)
+        places = graphs.layout(table, 30, seed=1)
+        random.seed(4)
+        np.testing.assert_array_equal(graphs.layout(table, 30, seed=1), places)
+        near = np.linalg.norm(places[table["source"]] - places[table["target"]], axis=1).mean()
+        assert near < 0.7 * np.linalg.norm(places[:, None] - places, axis=-1).mean()
+
+
 def test_evenness_equals_a_loop_over_clusters():
     rng = np.random.default_rng(2)
     partitions = rng.integers(0, 6, (20, 30))

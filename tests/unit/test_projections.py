@@ -128,3 +128,18 @@ def test_first_token_map_equals_scikit_learn():
     np.testing.assert_allclose(ratios, reference.explained_variance_ratio_)
     with pytest.raises(InputError, match="at least 2"):
         projections.first_token(features[:1])
+
+
+def test_heads_alone_on_a_plane():
+    heads = mixed_heads(24)
+    points = projections.umap_plane(heads, seed=3)
+    np.testing.assert_array_equal(points, projections.umap_plane(heads, seed=3))
+    kind = np.arange(24) % 3
+    apart = np.linalg.norm(points[:, None] - points, axis=-1)
+    same = kind[:, None] == kind
+    assert apart[same].mean() < 0.6 * apart[~same].mean()
+    few = projections.umap_plane(heads[:5])
+    assert few.shape == (5, 2)  # too few for UMAP: principal components
+    flat = few - few.mean(0)
+    np.testing.assert_allclose(flat.T @ flat - np.diag((flat**2).sum(0)), 0, atol=1e-4)
+    assert projections.umap_plane(heads[:2]).shape == (2, 2)
