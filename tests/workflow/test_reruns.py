@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-STUDY = {"measure_distances", "project_heads", "decompose_patterns", "project_first_token"}
+STUDY = {"measure_distances", "project_heads", "decompose_patterns", "project_first_token", "fit_autoencoders"}
 
 
 def rules(jobs):
@@ -58,7 +58,7 @@ def test_comments_and_docstrings_rerun_nothing(checkout):
 def test_edited_module_reruns_the_steps_that_import_it_alone(checkout):
     insert(checkout.folder / "scripts" / "headatlas" / "distances.py", "EDITED = True")
     done = checkout.snakemake().done
-    projected = {"project_heads", "decompose_patterns", "project_first_token"}  # projections build on distances
+    projected = {"project_heads", "decompose_patterns", "project_first_token", "place_heads"}  # they import projections
     assert rules(done.computed) == {"measure_distances", *projected}
     assert {"draw_head_distances", "draw_projections", "draw_first_token"} <= rules(done.restored)
 
