@@ -9,6 +9,7 @@ BUILT["phrenology"] = figures(
 
 include: "clusters.smk"
 include: "cluster_figures.smk"
+include: "knockouts.smk"
 
 
 rule measure_distances:

@@ -298,6 +298,15 @@ def _check_phrenology(config, study):
             raise InputError(
                 f"models.{name}.analysis.queries_keys: {kept} found; allowed: at most analysis.windows ({prompts})"
             )
+    if "checkpoints" not in reference:
+        shape = reference["architecture"]
+        sizes = (len(reference["seeds"]), shape["layers"], shape["heads"])
+        for position, (index, size) in enumerate(zip(study["knockouts"]["head"], sizes, strict=True)):
+            if index >= size:
+                raise InputError(
+                    f"studies.phrenology.knockouts.head.{position}: {index} found; "
+                    f"allowed: at most {size - 1}, of (member, layer, head) of {first!r}"
+                )
     counts = [_head_count(model) for model in models.values()]
     if None not in counts and sum(counts) < FEWEST_HEADS:
         raise InputError(

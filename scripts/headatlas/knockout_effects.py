@@ -247,6 +247,78 @@ def prompt_logits(member, prompt, others, *, causal, pad=None, mask=None, donors
     return clean, {kind: torch.cat(logits).cpu().numpy() for kind, logits in by_kind.items()}
 
 
+def prompt_table(member, prompt, others, shown=1000, **reading):
+    """Logits of the tokens likeliest after one prompt, with each head knocked out; parameters as `prompt_logits`.
+
+    Returns
+    -------
+    DataFrame
+        layer, head, token (its id; the `shown` of highest undisturbed logit, highest first), clean, zero, mean and
+        resample (logits, float32).
+    """
+    clean, knocked = prompt_logits(member, prompt, others, **reading)
+    tokens = np.argsort(-clean, kind="stable")[:shown].astype(np.int32)
+    rows = np.repeat(np.arange(member.layers * member.heads), len(tokens))
+    columns = {"layer": rows // member.heads, "head": rows % member.heads}
+    columns |= {"token": np.tile(tokens, member.layers * member.heads)}
+    columns |= {"clean": np.tile(clean[tokens], member.layers * member.heads)}
+    return pd.DataFrame(columns | {kind: logits[:, tokens].ravel() for kind, logits in knocked.items()})
+
+
+def identity(model, member, layers, heads):
+    """Rows of [model, member, layer, head] for all heads of one member, layer by layer."""
+    layer, head = np.indices((layers, heads), dtype=np.int32).reshape(2, -1)
+    return pd.DataFrame({"model": model, "member": np.int32(member), "layer": layer, "head": head})
+
+
+def comparison(heads, members):
+    """How the effects of all heads lie to one another.
+
+    Parameters
+    ----------
+    heads : DataFrame of [model, member, layer, head]
+    members : list of Effects
+
+    Returns
+    -------
+    columns : dict
+        Those of `heads`; for each of EFFECTS its inner products with all heads (a row of the matrix), and its first
+        two principal components as `{effect}_1` and `{effect}_2`.
+    facts : dict
+        `explained_variance`: effect -> shares of the two components.
+    """
+    columns, shares = {name: heads[name].to_numpy() for name in heads.columns}, {}
+    for effect in EFFECTS:
+        found = products(members, effect)
+        points, share = principal_components(found)
+        columns |= {effect: found, f"{effect}_1": points[:, 0], f"{effect}_2": points[:, 1]}
+        shares[effect] = share.tolist()
+    return columns, {"explained_variance": shares}
+
+
+def principal_components(products, count=2):
+    """Principal components of vectors of which only the inner products are known.
+
+    Parameters
+    ----------
+    products : array of shape (head, head)
+    count : int
+
+    Returns
+    -------
+    points : array of shape (head, count)
+        Coordinates on the components, each with its largest coordinate positive.
+    shares : array of shape (count,)
+        Of the variance.
+    """
+    centred = products - products.mean(0) - products.mean(1, keepdims=True) + products.mean()
+    values, vectors = np.linalg.eigh((centred + centred.T) / 2)
+    values, vectors = values[::-1][:count].clip(0), vectors[:, ::-1][:, :count]
+    points = vectors * np.sqrt(values)
+    points = points * np.where(points[np.abs(points).argmax(0), np.arange(count)] < 0, -1, 1)
+    return points, values / max(np.trace(centred), np.finfo(float).tiny)
+
+
 def token_table(member, effect="zero", most=10):
     """The tokens that each head promotes and suppresses most, over all prompts.
 

@@ -14,6 +14,7 @@ from headatlas.errors import InputError
 from headatlas.progress import bar
 from headatlas.statistics import permutation_p_value
 
+KINDS = {"zero": "set to zero", "mean": "set to its mean", "resample": "taken from another prompt"}
 _PAIRS = 20_000  # cross-member pairs that the distance correlation is taken over, at most
 
 
@@ -168,7 +169,41 @@ def _within(group, rng):
     return order
 
 
-def sentence(prediction, members):
+def predict_all(heads, distances, effects, permutations=1000, seed=0):
+    """Ask it of every kind of knock-out.
+
+    Parameters
+    ----------
+    heads : DataFrame of [model, member, layer, head]
+    distances : array of shape (head, head)
+    effects : mapping from a kind of knock-out to inner products, (head, head)
+    permutations, seed : int
+
+    Returns
+    -------
+    dict
+        "prediction", "heads" and "draws": the tables of `Prediction` with a column `kind` in front, heads with their
+        identity; empty for a single member. "findings": the answer in words, about the first kind and then the others.
+    """
+    members = heads.groupby(["model", "member"], sort=False).ngroup().to_numpy()
+    if members.max() == 0:
+        empty = pd.DataFrame({"kind": pd.Series(dtype=object)})
+        return {"prediction": empty, "heads": empty, "draws": empty, "findings": CANNOT_BE_ASKED}
+    layers = heads["layer"].to_numpy()
+    found = {kind: predict(distances, own, members, layers, permutations, seed) for kind, own in effects.items()}
+    parts = {
+        "prediction": [of.table.assign(kind=kind) for kind, of in found.items()],
+        "heads": [heads.join(of.heads).assign(kind=kind) for kind, of in found.items()],
+        "draws": [of.draws.assign(kind=kind) for kind, of in found.items()],
+    }
+    tables = {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
+    first, *others = found
+    said = sentence(found[first], members.max() + 1, first)
+    said += "".join(f" {_briefly(found[kind], kind)}" for kind in others)
+    return {**tables, "findings": said}
+
+
+def sentence(prediction, members, kind="zero"):
     """The answer in words."""
     rows = prediction.table.set_index("statistic")
     cosine, correlation = rows.loc["cosine"], rows.loc["distance_correlation"]
@@ -178,18 +213,24 @@ def sentence(prediction, members):
         verdict = "Whether heads that attend alike do alike is open: the two tests disagree"
     else:
         verdict = "That heads which attend alike do alike is not beyond chance"
+    others = "the other member" if members == 2 else f"each of the {members - 1} other members"
     return (
-        f"{verdict}. Predicted from the nearest head by attention of each of the {members - 1} other members, a head's "
-        f"knock-out effect has a mean cosine of {cosine['observed']:.2f} with the prediction "
-        f"({cosine['null_mean']:.2f} when heads are permuted within member and layer, p = {_p(cosine)}; "
-        f"R² {rows.loc['r2', 'observed']:.2f}). The distance correlation between attention and effect, over pairs of "
-        f"different members, is {correlation['observed']:.2f} "
-        f"({correlation['null_mean']:.2f} when permuted, p = {_p(correlation)})."
+        f"{verdict}. Predicted from the nearest head by attention of {others}, what knocking a head out "
+        f"(its output {KINDS[kind]}) changes has a mean cosine of {cosine['observed']:.2f} with the prediction "
+        f"({cosine['null_mean']:.2f} with heads permuted within member and layer, p = {cosine['p']:.2g}; "
+        f"R² {rows.loc['r2', 'observed']:.2f}, permuted {rows.loc['r2', 'null_mean']:.2f}). The distance correlation "
+        f"of attention and effect over pairs of heads of different members is {correlation['observed']:.2f} "
+        f"({correlation['null_mean']:.2f} permuted, p = {correlation['p']:.2g})."
     )
 
 
-def _p(row):
-    return f"{row['p']:.2g}"
+def _briefly(prediction, kind):
+    rows = prediction.table.set_index("statistic")
+    cosine, correlation = rows.loc["cosine"], rows.loc["distance_correlation"]
+    return (
+        f"With its output {KINDS[kind]}: cosine {cosine['observed']:.2f} (p = {cosine['p']:.2g}), "
+        f"distance correlation {correlation['observed']:.2f} (p = {correlation['p']:.2g})."
+    )
 
 
 CANNOT_BE_ASKED = (

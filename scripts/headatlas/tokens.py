@@ -165,6 +165,22 @@ def frame(tokenizer):
     return {place: [] if token is None else [token] for place, token in ends.items()}
 
 
+def encode_prompt(tokenizer, text, longest, key):
+    """Token ids of a text that a model reads at once; `key` is what the configuration calls it.
+
+    Raises
+    ------
+    InputError
+        If there is no token in it, or more than `longest`.
+    """
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    if not 0 < len(ids) <= longest:
+        raise InputError(
+            f"{key}: {text!r} is {len(ids)} tokens; allowed: 1 to {longest}, which the models read at once"
+        )
+    return ids
+
+
 _VISIBLE = str.maketrans({" ": "␣", "▁": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"})
 
 

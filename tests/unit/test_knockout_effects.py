@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 from torch.nn import functional
 
 from headatlas import interventions, knockout, knockout_effects
@@ -155,3 +156,36 @@ def test_logits_after_one_prompt(tmp_path):
         np.testing.assert_allclose(knocked[kind], expected, atol=1e-5)
     with pytest.raises(InputError, match="7 tokens found; allowed: at most the 6"):
         knockout_effects.prompt_logits(member, [0] * 7, others, causal=True)
+
+
+def test_components_from_inner_products_are_those_of_the_vectors():
+    vectors = np.random.default_rng(0).normal(size=(9, 30)) * np.linspace(3, 1, 30)
+    points, shares = knockout_effects.principal_components(vectors @ vectors.T)
+    fitted = PCA(2).fit(vectors)
+    np.testing.assert_allclose(np.abs(points), np.abs(fitted.transform(vectors)), atol=1e-9)
+    np.testing.assert_allclose(shares, fitted.explained_variance_ratio_)
+    assert (points[np.abs(points).argmax(0), [0, 1]] > 0).all()
+
+
+def test_comparison_holds_every_effect(tmp_path):
+    tokens = some_tokens(None)
+    members = [knockout_effects.Effects(member_of(tmp_path), tokens, tokens, causal=True)]
+    heads = knockout_effects.identity("toy", 0, 2, 2)
+    columns, facts = knockout_effects.comparison(heads, members)
+    assert list(columns)[:4] == ["model", "member", "layer", "head"]
+    assert columns["layer"].tolist() == [0, 0, 1, 1]
+    for effect in knockout_effects.EFFECTS:
+        assert columns[effect].shape == (4, 4)
+        assert len(columns[f"{effect}_2"]) == 4
+        assert 0 <= sum(facts["explained_variance"][effect]) <= 1 + 1e-9
+
+
+def test_the_likeliest_tokens_after_a_prompt(tmp_path):
+    member, others = member_of(tmp_path), some_tokens(None)
+    table = knockout_effects.prompt_table(member, [3, 1], others, shown=5, causal=True)
+    clean, knocked = knockout_effects.prompt_logits(member, [3, 1], others, causal=True)
+    assert len(table) == 4 * 5
+    own = table[(table["layer"] == 1) & (table["head"] == 0)]
+    assert own["token"].tolist() == np.argsort(-clean)[:5].tolist()
+    np.testing.assert_array_equal(own["clean"], np.sort(clean)[::-1][:5])
+    np.testing.assert_array_equal(own["resample"], knocked["resample"][2, own["token"]])

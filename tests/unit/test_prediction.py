@@ -1,6 +1,7 @@
 """Effects are predicted from attention where that is planted, and only there."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from headatlas import prediction
@@ -103,3 +104,21 @@ def test_a_head_without_effect_is_no_trouble():
     effects[3] = 0
     found = prediction.predict(distances, effects @ effects.T, members, 0 * members, permutations=5)
     assert np.isfinite(found.table["observed"]).all()
+
+
+def test_every_kind_of_knock_out_is_asked():
+    distances, effects, members = planted(share=0.6)
+    heads = pd.DataFrame({"model": "toy", "member": members, "layer": 0, "head": np.tile(np.arange(6), 6)})
+    products = effects @ effects.T
+    found = prediction.predict_all(heads, distances, {"zero": products, "mean": products}, permutations=20)
+    assert found["prediction"].groupby("kind").size().to_dict() == {"zero": 3, "mean": 3}
+    assert len(found["heads"]) == 2 * 36
+    assert found["findings"].endswith(".")
+    assert "With its output set to its mean: cosine" in found["findings"]
+
+
+def test_of_one_member_it_is_said_that_it_cannot_be_asked():
+    heads = pd.DataFrame({"model": "toy", "member": 0, "layer": 0, "head": np.arange(4)})
+    found = prediction.predict_all(heads, np.zeros((4, 4)), {"zero": np.eye(4)})
+    assert found["findings"] == prediction.CANNOT_BE_ASKED
+    assert found["prediction"].empty

@@ -1,0 +1,38 @@
+"""Compare what knocking out does across all heads of a study; name the tokens that each promotes and suppresses."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    import pandas as pd
+
+    from headatlas import families, interventions, knockout_effects, tables, tokens
+    from headatlas.windows import read_windows
+
+    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    windows, device = read_windows(snakemake.input.windows), run.device(run.settings["threads"])
+    members, heads, named = [], [], []
+    files = zip(run.settings["models"], snakemake.input.models, snakemake.input.configs, strict=True)
+    for name, model, config in files:
+        family = families.load_family(model, config, device)
+        reading = {"causal": family.causal, "pad": tokenizer.pad_token_id, "seed": run.settings["seed"]}
+        reading["mask"] = None if family.causal else tokenizer.mask_token_id
+        for index in range(family.members):
+            member = interventions.open_member(family, index)
+            members.append(knockout_effects.Effects(member, windows[: run.settings["prompts"]], windows, **reading))
+            rows = knockout_effects.identity(name, index, member.layers, member.heads)
+            heads.append(rows)
+            found = knockout_effects.token_table(members[-1])
+            named.append(rows.iloc[found.pop("row")].reset_index(drop=True).join(found))
+    table, facts = knockout_effects.comparison(pd.concat(heads, ignore_index=True), members)
+    facts["prompts"] = len(members[0].clean)
+    tables.write(run.out.knockouts, table, facts=facts, provenance=run.provenance)
+    named = pd.concat(named, ignore_index=True)
+    named.insert(named.columns.get_loc("token") + 1, "name", tokens.describe_tokens(tokenizer, named["token"]))
+    tables.write(run.out.tokens, named, provenance=run.provenance, schema={"token": "int32", "rank": "int32"})
+    named.to_csv(run.out.csv, index=False, float_format="%.6g")
+
+
+if "snakemake" in globals():
+    main(snakemake)

@@ -1,0 +1,17 @@
+"""Draw how well the effect of knocking a head out is predicted by the heads that attend like it."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    from headatlas import tables
+    from headatlas.figures import knockouts, style
+
+    parts = {name: tables.read(snakemake.input[name]) for name in ("prediction", "heads", "draws")}
+    clusters = tables.read(snakemake.input.clusters, protocol="corrected")
+    style.save(knockouts.prediction(**parts, clusters=clusters), run.out.png, run.out.pdf)
+
+
+if "snakemake" in globals():
+    main(snakemake)

@@ -1,0 +1,38 @@
+"""Knock out every head of a model: what it is worth in loss, and what it does to the end of one prompt."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    import pandas as pd
+
+    from headatlas import families, interventions, knockout_effects, tables, tokens
+    from headatlas.windows import read_windows
+
+    settings = run.settings
+    family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(settings["threads"]))
+    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    windows = read_windows(snakemake.input.windows)
+    longest = windows.shape[1] - (not family.causal)  # a mask follows where nothing else can be predicted
+    prompt = tokens.encode_prompt(tokenizer, settings["prompt"], longest, "studies.phrenology.knockouts.prompt")
+    reading = {"causal": family.causal, "pad": tokenizer.pad_token_id, "seed": settings["seed"]}
+    reading["mask"] = None if family.causal else tokenizer.mask_token_id
+    losses, logits = [], []
+    for index in range(family.members):
+        member, part = interventions.open_member(family, index), windows[: settings["windows"]]
+        own = knockout_effects.loss_table(member, part, random=settings["random_heads"], **reading)
+        losses.append(own.assign(member=index))
+        logits.append(knockout_effects.prompt_table(member, prompt, windows, **reading).assign(member=index))
+    shown = pd.concat(logits, ignore_index=True)
+    shown["name"] = tokens.describe_tokens(tokenizer, shown["token"])
+    types = dict.fromkeys(("member", "layer", "head"), "int32")
+    facts = {"windows": min(settings["windows"], len(windows))}
+    table = pd.concat(losses, ignore_index=True)
+    tables.write(run.out.losses, table, facts=facts, provenance=run.provenance, schema=types)
+    facts = {"prompt": tokens.describe_tokens(tokenizer, prompt), "text": settings["prompt"]}
+    tables.write(run.out.prompt, shown, facts=facts, provenance=run.provenance, schema=types | {"token": "int32"})
+
+
+if "snakemake" in globals():
+    main(snakemake)
