@@ -138,6 +138,13 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "'toy'",
         "without repeats",
     ),
+    "no such head": (
+        {"studies.phrenology.knockouts": {"head": [0, 0, 8]}},
+        "studies.phrenology.knockouts.head.2",
+        "8 found",
+        "at most 7",
+    ),
+    "empty prompt": ({"studies.phrenology.knockouts": {"prompt": ""}}, "knockouts.prompt", "''", "not empty"),
     "no study left": ({"studies": {"phrenology": None}}, "studies", "all are null", "at least one study"),
     "no models": ({"studies.phrenology.models": []}, "studies.phrenology.models", "[]", "at least 1"),
     "unknown model": (

@@ -168,7 +168,9 @@ def one_cluster(logits, clusters, cluster, prompt, protocol, *, labels=6):
     several = f"first {len(shown)} of {len(heads)}" if len(heads) > len(shown) else f"{len(heads)}"
     colour = style.cluster_colour(cluster)
     figure.suptitle(f"Cluster {cluster} ({several} heads): next token after {_quoted(prompt)}", color="black")
-    figure.supxlabel(f"logit (up to {LIKELY} likeliest tokens)", fontsize=7.5)
+    for place, (axes, *_) in enumerate(drawn):
+        if place + columns >= len(shown):
+            axes.set_xlabel(f"logit ({LIKELY} likeliest)" if logits["token"].nunique() > LIKELY else "logit")
     figure.supylabel(f"logit, the head {KINDS[kind]}", fontsize=7.5)
     for axes, *_ in drawn:
         axes.spines[["left", "bottom"]].set_color(colour)
