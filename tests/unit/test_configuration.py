@@ -144,7 +144,12 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "8 found",
         "at most 7",
     ),
-    "empty prompt": ({"studies.phrenology.knockouts": {"prompt": ""}}, "knockouts.prompt", "''", "not empty"),
+    "empty prompt": (
+        {"studies.phrenology.knockouts": {"prompt": ""}},
+        "studies.phrenology.knockouts.prompt",
+        "''",
+        "not empty",
+    ),
     "no study left": ({"studies": {"phrenology": None}}, "studies", "all are null", "at least one study"),
     "no models": ({"studies.phrenology.models": []}, "studies.phrenology.models", "[]", "at least 1"),
     "unknown model": (
