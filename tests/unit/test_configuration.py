@@ -419,6 +419,8 @@ CHOSEN = {
     "studies.phrenology.autoencoders.rows",
     "studies.phrenology.clusters.head_permutations",
     "studies.phrenology.clusters.resamples",
+    "studies.phrenology.knockouts.permutations",
+    "studies.phrenology.knockouts.windows",
     "studies.phrenology.clusters.repeated_draws",
 }
 
