@@ -124,7 +124,7 @@ def test_tokenizers_of_the_pretrained_models(mirror):
 
 def test_a_prompt_is_encoded_or_refused_by_its_key(bpe):
     assert bpe.decode(tokens.encode_prompt(bpe, "the cat", 16, "prompt")) == "the cat"
-    with pytest.raises(InputError, match="study.prompt: '' is 0 tokens; allowed: 1 to 16"):
+    with pytest.raises(InputError, match=r"study\.prompt: '' is 0 tokens; allowed: 1 to 16"):
         tokens.encode_prompt(bpe, "", 16, "study.prompt")
     with pytest.raises(InputError, match="allowed: 1 to 3,"):
         tokens.encode_prompt(bpe, "the cat sat on the mat", 3, "study.prompt")
