@@ -17,9 +17,9 @@ _UP, _DOWN, _REST = "#D55E00", "#0072B2", "0.72"  # suppressed by the head, prom
 
 
 def _name(row, models, layers):
-    parts = [row["model"]] if models > 1 else []
-    parts += [f"member {row['member']}"] + ([f"layer {row['layer']}"] if layers > 1 else []) + [f"head {row['head']}"]
-    return ", ".join(parts)
+    own = ([f"layer {row['layer']}"] if layers > 1 else []) + [f"head {row['head']}"]
+    member = f"member {row['member']}"
+    return f"{row['model']}, {member}\n{', '.join(own)}" if models > 1 else ", ".join([member, *own])
 
 
 def _quoted(prompt):
@@ -281,8 +281,10 @@ def losses(table, clusters, windows):
             axes.axvline(start - 0.5, color="0.8", linewidth=0.5, zorder=0)
     level = "member" if places["member"].nunique() > 1 else "layer"
     blocks = places.groupby(["model", level], sort=False)["place"].mean().reset_index()
-    ticks, names = style.thinned(blocks["place"].tolist(), blocks[level].tolist(), len(places), 40)
-    panels[-1].set_xticks(ticks, [str(name) for name in names])
+    names = blocks[level].astype(str)
+    if blocks["model"].nunique() > 1:  # a model's name stands below its first block
+        names = names + blocks["model"].where(~blocks["model"].duplicated(), "").map("\n{}".format)
+    panels[-1].set_xticks(*style.thinned(blocks["place"].tolist(), names.tolist(), len(places), 40))
     panels[-1].tick_params(axis="x", length=0)
     within = " and layer" if level == "member" and places["layer"].nunique() > 1 else ""
     panels[-1].set_xlabel(f"heads, by {level}{within}")
