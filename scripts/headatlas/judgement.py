@@ -199,10 +199,15 @@ def _shuffled(nulls):
         for name, row in heads.loc[["modularity", "silhouette"]].iterrows()
     ]
     f = heads.loc["f_weighted"]
+    even = "."
+    if (nulls["null"] == "labels").any():
+        even = (
+            f"; F {f['observed']:.3f} against {f['null_mean']:.3f}, which shuffled heads reach because those of one "
+            "member exclude one another."
+        )
+    times = int(f["permutations"])
     return [
-        f"Heads shuffled within member and prompt ({int(f['permutations'])} times, the whole search repeated): "
-        f"{', '.join(said)}; F {f['observed']:.3f} against {f['null_mean']:.3f}, which shuffled heads reach because "
-        "those of one member exclude one another."
+        f"Heads shuffled within member and prompt ({times} times, the whole search repeated): {', '.join(said)}{even}"
     ]
 
 

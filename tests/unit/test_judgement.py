@@ -48,6 +48,7 @@ def test_planted_types_stand_and_the_words_say_so():
     assert pair["second_member"] == member[int(row["second_row"])]
     text = judgement.words(found, published, search.best("f_published"))
     assert "5 of 5 clusters stand" in text
+    assert "exclude one another" in text
     assert "100% of matched heads are in the same cluster" in text
     assert "As published: F = 1.000, 5 clusters" in text
 
@@ -65,3 +66,4 @@ def test_a_single_member_is_judged_without_evenness():
     text = judgement.words(found, None, search.best("modularity"))
     assert "leaves no F-score" in text
     assert "One member" in text
+    assert "exclude one another" not in text
