@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from headatlas import joint_embeddings, progress, scaling
+from headatlas.errors import InputError
 
 PUBLISHED_UMAP = {"metric": "cosine", "components": 3, "init": "random"}
 SPACE = "space"  # distances before any map
@@ -121,6 +122,56 @@ def _placed(points, real, columns):
     return pd.DataFrame(columns | own | {"component_1": points[:, 0], "component_2": points[:, 1]})
 
 
+def chosen_heads(heads, facts):
+    """The two heads of Figures 3 and 4.
+
+    Parameters
+    ----------
+    heads : sequence of [member, layer, head], or None
+        None: of member 0 those of the paper, layer 1 head 2 and layer 3 head 3, as far as the model reaches.
+    facts : Mapping
+        `members`, `layers` and `heads` of the model.
+
+    Returns
+    -------
+    list of tuple
+
+    Raises
+    ------
+    InputError
+        If the model has no such head.
+    """
+    last = [facts[name] - 1 for name in ("members", "layers", "heads")]
+    if heads is None:
+        wanted = [(0, 1, 2), (0, 3, 3)]
+        return [tuple(min(index, most) for index, most in zip(one, last, strict=True)) for one in wanted]
+    for one in heads:
+        if any(index > most for index, most in zip(one, last, strict=True)):
+            raise InputError(
+                f"heads: member {one[0]} layer {one[1]} head {one[2]} found; allowed: up to member {last[0]} "
+                f"layer {last[1]} head {last[2]}"
+            )
+    return [tuple(one) for one in heads]
+
+
+def annotate(maps, tokens, real, tags=None):
+    """Maps with what each point is: `token`, `normalised_position` and part of speech `tag`, "" where there is none.
+
+    Parameters
+    ----------
+    maps : DataFrame
+        With `prompt` and `position`.
+    tokens : int array of shape (prompt, position)
+    real : bool array of shape (prompt, position)
+    tags : array of str of shape (prompt, position), optional
+        Categories of `parts_of_speech`.
+    """
+    place = (maps["prompt"].to_numpy(), maps["position"].to_numpy())
+    last = np.maximum(real.sum(1) - 1, 1)[place[0]]
+    own = {"token": tokens[place], "normalised_position": (place[1] / last).astype(np.float32)}
+    return maps.assign(**own, tag="" if tags is None else tags[place])
+
+
 def six_constants(chosen, protocol):
     """The six constants of Figures 3 and 4, ascending, the chosen one among them.
 
@@ -203,7 +254,7 @@ def relation(queries, keys, real, causal, scales, identity, *, most=4000, seed=0
 
     Returns
     -------
-    DataFrame of [protocol, score, distance, ideal]
+    DataFrame of [member, layer, head, protocol, score, distance, ideal]
         `score` is the dot product (corrected, with the centred key); `ideal` the distance it would have.
     """
     seen = scaling.visible(real, causal)
@@ -221,5 +272,6 @@ def relation(queries, keys, real, causal, scales, identity, *, most=4000, seed=0
             drawn = np.sort(np.random.default_rng(seed).choice(len(score), most, replace=False))
             distance, score = distance[drawn], score[drawn]
         ideal = np.sqrt(np.maximum(constant - 2 * score, 0))
-        rows.append(pd.DataFrame({"protocol": protocol, "score": score, "distance": distance, "ideal": ideal}))
+        named = _identity(identity) | {"protocol": protocol}
+        rows.append(pd.DataFrame(named | {"score": score, "distance": distance, "ideal": ideal}))
     return pd.concat(rows, ignore_index=True)

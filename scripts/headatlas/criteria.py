@@ -6,12 +6,12 @@ After Chen, "Exploring transformer interpretability", section 1.2 and Figure 2.
 import numpy as np
 import pandas as pd
 
-from headatlas import scaling
+from headatlas import progress, scaling
 
 LEVEL = 0.95  # of intervals
 
 
-def choose(layers, real, causal, *, constants, percentile, minimum, draws, seed):
+def choose(layers, real, causal, *, constants, percentile, minimum, draws, seed, total=None):
     """Choose the constants of all heads by all criteria.
 
     Parameters
@@ -29,31 +29,39 @@ def choose(layers, real, causal, *, constants, percentile, minimum, draws, seed)
         Fewer pairs than this are no evidence, corrected.
     draws, seed : int
         Of the bootstrap over sentences.
+    total : int, optional
+        Heads that there are, for the progress shown.
 
     Returns
     -------
     scores : DataFrame of [member, layer, head, protocol, criterion, c, score, low, high, pairs]
         Both weighted correlations at every constant. `pairs` counts pairs, or rows where rows are averaged.
-    scales : DataFrame of [member, layer, head, protocol, criterion, c, low, high, score]
-        The constant chosen, NaN where there is no evidence, and the correlation that it has.
+    scales : DataFrame of [member, layer, head, protocol, criterion, c, low, high, score, correlation]
+        The constant chosen, NaN where there is no evidence, the score that it has by its criterion, and, so that
+        criteria can be compared, the correlation of squared distance and dot product at it.
     """
-    heads, first, pooled, optima, ratios = [], [], [], [], []
+    heads, first, pooled, optima, ratios, covariances = [], [], [], [], [], []
     first_ones = slice(scaling.PUBLISHED_SENTENCES)
     square = scaling.visible(real[first_ones], causal=False)
     seen = scaling.visible(real, causal)
     weights = scaling.resampled(len(real), draws, seed)
-    for member, layer, queries, keys in layers:
-        for head in range(len(queries)):
-            heads.append((member, layer, head))
-            raw = scaling.measure_pairs(queries[head][first_ones], keys[head][first_ones], square)
-            first.append(scaling.published_rows(raw, constants))
-            ratios.append((scaling.norm_ratio(raw), _root_of_ratio(queries[head], keys[head], real, weights)))
-            pairs = scaling.measure_pairs(queries[head], keys[head], seen, centred=True)
-            settings = {"constants": constants, "percentile": percentile, "minimum": minimum}
-            pooled.append(scaling.pooled_scores(pairs, weights, **settings))
-            optima.append(_closed_form(pairs, weights, minimum))
+    with progress.bar(total, "scales", "heads") as shown:
+        for member, layer, queries, keys in layers:
+            for head in range(len(queries)):
+                heads.append((member, layer, head))
+                raw = scaling.measure_pairs(queries[head][first_ones], keys[head][first_ones], square)
+                first.append(scaling.published_rows(raw, constants))
+                ratios.append((scaling.norm_ratio(raw), _root_of_ratio(queries[head], keys[head], real, weights)))
+                pairs = scaling.measure_pairs(queries[head], keys[head], seen, centred=True)
+                settings = {"constants": constants, "percentile": percentile, "minimum": minimum}
+                pooled.append(scaling.pooled_scores(pairs, weights, **settings))
+                covariance = scaling.covariances(pairs, weights)
+                covariances.append(covariance[0])
+                enough = pairs.kept.sum() >= max(minimum, 3)
+                optima.append(scaling.closed_form(covariance if enough else np.full_like(covariance, np.nan)))
+                shown.update()
     totals, rows = (np.array(part) for part in zip(*first, strict=True))  # (head, c)
-    parts = _Tables(pd.DataFrame(heads, columns=["member", "layer", "head"]).astype("int32"), constants)
+    parts = _Tables(pd.DataFrame(heads, columns=["member", "layer", "head"]).astype("int32"), constants, covariances)
     parts.on_grid("published", "weighted_correlation", _share(totals, rows)[:, None], rows)
     parts.on_grid("published", "weighted_correlation_scaled", _share(totals, rows.sum(0))[:, None], rows)
     parts.continuous("published", "norm_ratio", np.array([[ratio] for ratio, _ in ratios]))
@@ -72,8 +80,9 @@ def choose(layers, real, causal, *, constants, percentile, minimum, draws, seed)
 class _Tables:
     """Rows of both tables, criterion after criterion."""
 
-    def __init__(self, heads, constants):
+    def __init__(self, heads, constants, covariances):
         self.heads, self.constants, self.scores, self.scales = heads, np.asarray(constants), [], []
+        self.covariances = np.array(covariances)  # (head, 4, 4)
 
     def on_grid(self, protocol, criterion, values, counts):
         """`values` of shape (head, draw + 1, c), `counts` of shape (head, c)."""
@@ -91,6 +100,7 @@ class _Tables:
         """`c` of shape (head, draw + 1), `score` of shape (head,)."""
         low, high = _interval(c, method)
         columns = {"c": c[:, 0], "low": low, "high": high, "score": score}
+        columns["correlation"] = scaling.correlation_at(self.covariances, c[:, 0])
         self.scales.append(self.heads.assign(protocol=protocol, criterion=criterion, **columns))
 
 
@@ -111,13 +121,6 @@ def _share(totals, counts):
     """Totals over counts; published, a head without any row scores 0."""
     shape = np.broadcast_shapes(np.shape(totals), np.shape(counts))
     return np.divide(totals, counts, out=np.zeros(shape), where=np.broadcast_to(counts, shape) > 0)
-
-
-def _closed_form(pairs, weights, minimum):
-    if pairs.kept.sum() < max(minimum, 3):
-        missing = np.full(len(weights), np.nan)
-        return missing, missing
-    return scaling.closed_form(scaling.covariances(pairs, weights))
 
 
 def _root_of_ratio(queries, keys, real, weights):

@@ -23,9 +23,9 @@ def write(path, family, windows, *, tags=None, provenance=None, memory=MEMORY):
 
     Columns are member, layer, head, prompt, position, token (int32), `normalised_position` (float32: 0 at a prompt's
     first token, 1 at its last that is no padding), `tag` (string, if there are any), and `query` and `key`,
-    fixed-size lists of float32. Of the facts, `scaling` is the factor by which
-    a score is q.k times it, and `rotary` says whether positions are already rotated into both.
-    There is one row group for each member, layer and block of prompts, ordered by head, prompt, position.
+    fixed-size lists of float32. Of the facts, `scaling` is the factor by which a score is q.k times it, `causal` and
+    `pad` say which keys a query may look at, and `rotary` that positions are already rotated into both. There is one
+    row group for each member, layer and block of prompts, ordered by head, prompt, position.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def write(path, family, windows, *, tags=None, provenance=None, memory=MEMORY):
     places = normalised_positions(windows, family.pad)
     facts = {"size": size, "prompts": prompts, "d_head": family.d_head, "scaling": family.scaling}
     facts |= {"members": family.members, "layers": family.layers, "heads": family.heads}
-    facts |= {"rotary": family.rotary, "tagged": tags is not None}
+    facts |= {"rotary": family.rotary, "causal": family.causal, "pad": family.pad, "tagged": tags is not None}
     total = family.members * family.layers * family.heads * prompts
     with (
         tables.Writer(path, facts=facts, provenance=provenance) as writer,
@@ -163,7 +163,7 @@ def read_windows(path):
     return rows["token"].to_numpy(dtype=np.int32).reshape(shape), tags
 
 
-def iterate_layers(path, prompts=None):
+def iterate_layers(path, prompts=None, member=None, layer=None):
     """Read one layer of one member at a time, so that a large table need not fit in memory.
 
     Parameters
@@ -172,6 +172,8 @@ def iterate_layers(path, prompts=None):
     prompts : sequence of int, optional
         The prompts to keep, ascending; all of them when not given. Besides these, no more than one row group is in
         memory.
+    member, layer : int, optional
+        All of them when not given.
 
     Yields
     ------
@@ -182,8 +184,11 @@ def iterate_layers(path, prompts=None):
     if len(chosen) == 0 or chosen[0] < 0 or chosen[-1] >= facts["prompts"] or (np.diff(chosen) <= 0).any():
         raise InputError(f"{path}: prompts {chosen.tolist()[:8]}; allowed: 0 to {facts['prompts'] - 1}, ascending")
     shape = (facts["heads"], len(chosen), facts["size"], facts["d_head"])
-    for member in range(facts["members"]):
-        for layer in range(facts["layers"]):
+    members, layers = (
+        range(facts[name]) if one is None else [one] for name, one in (("members", member), ("layers", layer))
+    )
+    for member in members:
+        for layer in layers:
             vectors = {name: np.empty(shape, dtype=np.float32) for name in ("query", "key")}
             for group in tables.groups(path, ["prompt", *vectors], member=member, layer=layer):
                 first, last = group["prompt"][0], group["prompt"][-1]

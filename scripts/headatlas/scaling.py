@@ -12,8 +12,7 @@ queries' centroid as they are when viewed.
 from typing import NamedTuple
 
 import numpy as np
-
-from headatlas.errors import InputError
+import pandas as pd
 
 CONSTANTS = (0.2, 0.4, 0.8, 1.0, 1.25, 2.5, 5.0)
 PUBLISHED_THRESHOLD = 12.0  # of the distance; left over in memory from another cell of the published notebook
@@ -425,8 +424,27 @@ def invariance(queries, keys, seen, scaling, constants=CONSTANTS):
     }
 
 
-def check_constants(constants):
-    """The constants, ascending; InputError where they cannot serve as scales."""
-    if len(set(constants)) < len(constants) or min(constants) <= 0:
-        raise InputError(f"constants: {list(constants)} found; allowed: different numbers above 0")
-    return sorted(float(c) for c in constants)
+def invariances(layers, seen, factor, constants=CONSTANTS):
+    """`invariance` of every head.
+
+    Parameters
+    ----------
+    layers : iterable of LayerVectors
+        Queries and keys of shape (head, prompt, position, d_head).
+    seen : bool array of shape (prompt, query, key)
+    factor : float
+        By which dot products are multiplied before the softmax.
+    constants : sequence of float
+
+    Returns
+    -------
+    DataFrame of [member, layer, head, change, difference]
+        `difference`: the largest of an attention weight.
+    """
+    rows = []
+    for member, layer, queries, keys in layers:
+        for head, (of_queries, of_keys) in enumerate(zip(queries, keys, strict=True)):
+            found = invariance(of_queries, of_keys, seen, factor, constants)
+            rows += [(member, layer, head, change, difference) for change, difference in found.items()]
+    table = pd.DataFrame(rows, columns=["member", "layer", "head", "change", "difference"])
+    return table.astype(dict.fromkeys(("member", "layer", "head"), "int32"))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from headatlas import criteria, scaling
-from headatlas.errors import InputError
 from headatlas.queries_keys import LayerVectors
 
 PROMPTS, SIZE, WIDTH = 12, 9, 5
@@ -233,10 +232,7 @@ def test_published_criteria_see_the_first_sentences_only(monkeypatch):
     np.testing.assert_allclose(found["score"], np.array(totals) / rows, atol=1e-8)
 
 
-def test_sizes_and_constants():
+def test_prompts_are_as_many_as_their_pairs_allow():
     assert scaling.prompts_within(1000, 16, 25_600) == 100
     assert scaling.prompts_within(50, 16, 10**6) == 50
     assert scaling.prompts_within(50, 16, 1) == 2
-    assert scaling.check_constants([5, 0.5]) == [0.5, 5.0]
-    with pytest.raises(InputError, match="different numbers above 0"):
-        scaling.check_constants([0, 1])

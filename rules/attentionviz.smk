@@ -1,0 +1,335 @@
+# IN:  attention/{model}/queries_keys.parquet of every model of the study
+# OUT: attentionviz/{model}/*.parquet, findings.md, figures 1 to 4 in both protocols and those beyond, for each model
+
+# Part-of-speech tags come with the corpora of NLTK alone
+TAGGED_MODELS = [
+    model
+    for model in models_of("attentionviz")
+    if config["corpora"][config["models"][model]["corpus"]]["source"] == "nltk"
+]
+PUBLISHED_FIGURES = ["fig01_joint_embedding", "fig02_scales", "fig03_early_head", "fig04_late_head"]
+FURTHER_FIGURES = ["global_view_type", "global_view_position", "constructions", "invariance"]
+TAGGED_FIGURES = ["global_view_part_of_speech", "parts_of_speech"]
+
+BUILT["attentionviz"] = [
+    *figures("attentionviz", expand("{model}/{name}", model=models_of("attentionviz"), name=PUBLISHED_FIGURES)),
+    *figures(
+        "attentionviz",
+        expand("{model}/{name}", model=models_of("attentionviz"), name=FURTHER_FIGURES),
+        protocols=["corrected"],
+    ),
+    *figures(
+        "attentionviz", expand("{model}/{name}", model=TAGGED_MODELS, name=TAGGED_FIGURES), protocols=["corrected"]
+    ),
+    "<results>/attentionviz/findings.md",
+]
+
+
+rule choose_scales:
+    input:
+        queries_keys="<results>/attention/{model}/queries_keys.parquet",
+    output:
+        scales="<results>/attentionviz/{model}/scales.parquet",
+        scores="<results>/attentionviz/{model}/scale_scores.parquet",
+    log:
+        "<logs>/choose_scales/{model}.log",
+    benchmark:
+        "<benchmarks>/choose_scales/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
+        runtime=lambda wildcards, attempt: attempt * 60,
+    params:
+        spec=spec(
+            "choose_scales",
+            percentile=config["studies"]["attentionviz"]["percentile"],
+            minimum_pairs=config["studies"]["attentionviz"]["minimum_pairs"],
+            pairs=config["studies"]["attentionviz"]["pairs"],
+            draws=config["studies"]["attentionviz"]["draws"],
+            seed=config["studies"]["attentionviz"]["seed"],
+        ),
+    script:
+        "../scripts/choose_scales.py"
+
+
+rule map_chosen_heads:
+    input:
+        queries_keys="<results>/attention/{model}/queries_keys.parquet",
+        scales="<results>/attentionviz/{model}/scales.parquet",
+    output:
+        maps="<results>/attentionviz/{model}/maps.parquet",
+        quality="<results>/attentionviz/{model}/map_quality.parquet",
+        relation="<results>/attentionviz/{model}/relation.parquet",
+    log:
+        "<logs>/map_chosen_heads/{model}.log",
+    benchmark:
+        "<benchmarks>/map_chosen_heads/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
+        runtime=lambda wildcards, attempt: attempt * 60,
+    params:
+        spec=spec(
+            "map_chosen_heads",
+            heads=config["studies"]["attentionviz"]["heads"],
+            method=config["studies"]["attentionviz"]["method"],
+            pairs=config["studies"]["attentionviz"]["pairs"],
+            sentences=config["studies"]["attentionviz"]["sentences"],
+            seed=config["studies"]["attentionviz"]["seed"],
+        ),
+    script:
+        "../scripts/map_chosen_heads.py"
+
+
+rule compare_constructions:
+    input:
+        queries_keys="<results>/attention/{model}/queries_keys.parquet",
+        scales="<results>/attentionviz/{model}/scales.parquet",
+    output:
+        constructions="<results>/attentionviz/{model}/constructions.parquet",
+        maps="<results>/attentionviz/{model}/global_maps.parquet",
+    log:
+        "<logs>/compare_constructions/{model}.log",
+    benchmark:
+        "<benchmarks>/compare_constructions/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
+        runtime=lambda wildcards, attempt: attempt * 240,
+    params:
+        spec=spec(
+            "compare_constructions",
+            seed=config["studies"]["attentionviz"]["seed"],
+            **config["studies"]["attentionviz"]["all_heads"],
+        ),
+    script:
+        "../scripts/compare_constructions.py"
+
+
+rule measure_invariance:
+    input:
+        queries_keys="<results>/attention/{model}/queries_keys.parquet",
+    output:
+        invariance="<results>/attentionviz/{model}/invariance.parquet",
+    log:
+        "<logs>/measure_invariance/{model}.log",
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
+        runtime=lambda wildcards, attempt: attempt * 60,
+    params:
+        spec=spec("measure_invariance", pairs=config["studies"]["attentionviz"]["pairs"]),
+    script:
+        "../scripts/measure_invariance.py"
+
+
+rule measure_parts_of_speech:
+    input:
+        queries_keys="<results>/attention/{model}/queries_keys.parquet",
+    output:
+        parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
+    log:
+        "<logs>/measure_parts_of_speech/{model}.log",
+    wildcard_constraints:
+        model=one_of(TAGGED_MODELS),
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 3000,
+        runtime=lambda wildcards, attempt: attempt * 60,
+    params:
+        spec=spec("measure_parts_of_speech", pairs=config["studies"]["attentionviz"]["pairs"]),
+    script:
+        "../scripts/measure_parts_of_speech.py"
+
+
+rule draw_joint_embedding:
+    input:
+        maps="<results>/attentionviz/{model}/maps.parquet",
+        quality="<results>/attentionviz/{model}/map_quality.parquet",
+        relation="<results>/attentionviz/{model}/relation.parquet",
+    output:
+        published_png="<results>/figures/attentionviz/published/{model}/fig01_joint_embedding.png",
+        published_pdf="<results>/figures/attentionviz/published/{model}/fig01_joint_embedding.pdf",
+        corrected_png="<results>/figures/attentionviz/corrected/{model}/fig01_joint_embedding.png",
+        corrected_pdf="<results>/figures/attentionviz/corrected/{model}/fig01_joint_embedding.pdf",
+    log:
+        "<logs>/draw_joint_embedding/{model}.log",
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_joint_embedding"),
+    script:
+        "../scripts/draw_joint_embedding.py"
+
+
+rule draw_scales:
+    input:
+        scales="<results>/attentionviz/{model}/scales.parquet",
+    output:
+        published_png="<results>/figures/attentionviz/published/{model}/fig02_scales.png",
+        published_pdf="<results>/figures/attentionviz/published/{model}/fig02_scales.pdf",
+        corrected_png="<results>/figures/attentionviz/corrected/{model}/fig02_scales.png",
+        corrected_pdf="<results>/figures/attentionviz/corrected/{model}/fig02_scales.pdf",
+    log:
+        "<logs>/draw_scales/{model}.log",
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_scales"),
+    script:
+        "../scripts/draw_scales.py"
+
+
+rule draw_scaled_embeddings:
+    input:
+        maps="<results>/attentionviz/{model}/maps.parquet",
+        quality="<results>/attentionviz/{model}/map_quality.parquet",
+    output:
+        published_png="<results>/figures/attentionviz/published/{model}/{figure}.png",
+        published_pdf="<results>/figures/attentionviz/published/{model}/{figure}.pdf",
+        corrected_png="<results>/figures/attentionviz/corrected/{model}/{figure}.png",
+        corrected_pdf="<results>/figures/attentionviz/corrected/{model}/{figure}.pdf",
+    log:
+        "<logs>/draw_scaled_embeddings/{model}/{figure}.log",
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+        figure="fig03_early_head|fig04_late_head",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_scaled_embeddings"),
+    script:
+        "../scripts/draw_scaled_embeddings.py"
+
+
+rule draw_global_view:
+    input:
+        maps="<results>/attentionviz/{model}/global_maps.parquet",
+        constructions="<results>/attentionviz/{model}/constructions.parquet",
+    output:
+        png="<results>/figures/attentionviz/corrected/{model}/global_view_{colour}.png",
+        pdf="<results>/figures/attentionviz/corrected/{model}/global_view_{colour}.pdf",
+    log:
+        "<logs>/draw_global_view/{model}/{colour}.log",
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+        colour="type|position|part_of_speech",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_global_view"),
+    script:
+        "../scripts/draw_global_view.py"
+
+
+rule draw_constructions:
+    input:
+        constructions="<results>/attentionviz/{model}/constructions.parquet",
+    output:
+        png="<results>/figures/attentionviz/corrected/{model}/constructions.png",
+        pdf="<results>/figures/attentionviz/corrected/{model}/constructions.pdf",
+    log:
+        "<logs>/draw_constructions/{model}.log",
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_constructions"),
+    script:
+        "../scripts/draw_constructions.py"
+
+
+rule draw_invariance:
+    input:
+        invariance="<results>/attentionviz/{model}/invariance.parquet",
+    output:
+        png="<results>/figures/attentionviz/corrected/{model}/invariance.png",
+        pdf="<results>/figures/attentionviz/corrected/{model}/invariance.pdf",
+    log:
+        "<logs>/draw_invariance/{model}.log",
+    wildcard_constraints:
+        model=one_of(models_of("attentionviz")),
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_invariance"),
+    script:
+        "../scripts/draw_invariance.py"
+
+
+rule draw_parts_of_speech:
+    input:
+        parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
+    output:
+        png="<results>/figures/attentionviz/corrected/{model}/parts_of_speech.png",
+        pdf="<results>/figures/attentionviz/corrected/{model}/parts_of_speech.pdf",
+    log:
+        "<logs>/draw_parts_of_speech/{model}.log",
+    wildcard_constraints:
+        model=one_of(TAGGED_MODELS),
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_parts_of_speech"),
+    script:
+        "../scripts/draw_parts_of_speech.py"
+
+
+rule describe_attentionviz:
+    input:
+        scales=of_models("attentionviz", "<results>/attentionviz/{model}/scales.parquet"),
+        constructions=of_models("attentionviz", "<results>/attentionviz/{model}/constructions.parquet"),
+        invariance=of_models("attentionviz", "<results>/attentionviz/{model}/invariance.parquet"),
+        parts_of_speech=expand("<results>/attentionviz/{model}/parts_of_speech.parquet", model=TAGGED_MODELS),
+    output:
+        findings="<results>/attentionviz/findings.md",
+    log:
+        "<logs>/describe_attentionviz.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("describe_attentionviz", models=models_of("attentionviz"), tagged=TAGGED_MODELS),
+    script:
+        "../scripts/describe_attentionviz.py"

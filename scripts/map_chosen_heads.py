@@ -1,0 +1,32 @@
+"""Map the queries and keys of the chosen heads at six constants, and relate their distances to dot products."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    import pandas as pd
+
+    from headatlas import constructions, parts_of_speech, queries_keys, scaling, tables
+
+    settings, path = run.settings, snakemake.input.queries_keys
+    facts, scales = tables.facts(path), tables.read(snakemake.input.scales)
+    prompts = min(scaling.prompts_within(facts["prompts"], facts["size"], settings["pairs"]), settings["sentences"])
+    tokens, tags = (None if part is None else part[:prompts] for part in queries_keys.read_windows(path))
+    real = tokens != facts["pad"]
+    parts = []
+    for identity in constructions.chosen_heads(settings["heads"], facts):
+        member, layer, head = identity
+        _, _, queries, keys = next(queries_keys.iterate_layers(path, range(prompts), member=member, layer=layer))
+        given = (queries[head], keys[head], real, facts["causal"], scales, identity)
+        maps, quality = constructions.scaled_maps(*given, method=settings["method"], seed=settings["seed"])
+        parts.append((maps, quality, constructions.relation(*given, seed=settings["seed"])))
+    maps, quality, relation = (pd.concat(part, ignore_index=True) for part in zip(*parts, strict=True))
+    maps = constructions.annotate(maps, tokens, real, None if tags is None else parts_of_speech.coarse_tags(tags))
+    tables.write(run.out.maps, maps, facts={"method": settings["method"]}, provenance=run.provenance)
+    tables.write(run.out.quality, quality, provenance=run.provenance)
+    tables.write(run.out.relation, relation, provenance=run.provenance)
+
+
+if "snakemake" in globals():
+    main(snakemake)
