@@ -47,14 +47,10 @@ for study in config["studies"]:
 
 
 include: "rules/summary.smk"
+include: "rules/targets.smk"
 
 
 rule all:
     default_target: True
     input:
         "<results>/summary.md",
-
-
-rule phrenology:
-    input:
-        targets("phrenology"),

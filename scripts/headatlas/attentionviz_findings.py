@@ -135,5 +135,6 @@ def _parts_of_speech(table):
         top = sure.loc[sure["excess"].idxmax()]
         yield (
             f"The largest excess: {top['query'].lower()} queries to {top['key'].lower()} keys in member "
-            f"{top['member']} layer {top['layer']} head {top['head']}, {top['share']:.1%} where chance gives {top['chance']:.1%}."
+            f"{top['member']} layer {top['layer']} head {top['head']}, {top['share']:.1%} where chance "
+            f"gives {top['chance']:.1%}."
         )

@@ -129,6 +129,8 @@ def complete(config):
             _known(f"studies.{name}.models.{position}", model, models)
     if "phrenology" in studies:
         _check_phrenology(completed, studies["phrenology"])
+    if "attentionviz" in studies:
+        _check_attentionviz(completed, studies["attentionviz"])
     return completed
 
 
@@ -288,16 +290,13 @@ def _check_phrenology(config, study):
                     f"studies.phrenology.models.{position}: {name!r} has {part} {own}, {first!r} has {others}; "
                     "allowed: models that are shown the same prompts"
                 )
-        prompts, kept = model["analysis"]["windows"], model["analysis"]["queries_keys"]
+        prompts = model["analysis"]["windows"]
         if prompts < FIRST_PROMPTS:
             raise InputError(
                 f"models.{name}.analysis.windows: {prompts} found; "
                 f"allowed: at least {FIRST_PROMPTS}, which the figures show"
             )
-        if kept > prompts:
-            raise InputError(
-                f"models.{name}.analysis.queries_keys: {kept} found; allowed: at most analysis.windows ({prompts})"
-            )
+        _check_queries_keys(name, model)
     if "checkpoints" not in reference:
         shape = reference["architecture"]
         sizes = (len(reference["seeds"]), shape["layers"], shape["heads"])
@@ -313,6 +312,32 @@ def _check_phrenology(config, study):
             f"studies.phrenology.models: {sum(counts)} heads in all; allowed: at least {FEWEST_HEADS}, "
             "for the 5 neighbours of the projections"
         )
+
+
+def _check_queries_keys(name, model):
+    prompts, kept = model["analysis"]["windows"], model["analysis"]["queries_keys"]
+    if kept > prompts:
+        raise InputError(
+            f"models.{name}.analysis.queries_keys: {kept} found; allowed: at most analysis.windows ({prompts})"
+        )
+
+
+def _check_attentionviz(config, study):
+    for name in study["models"]:
+        model = config["models"][name]
+        _check_queries_keys(name, model)
+        if model["analysis"]["queries_keys"] < 2:
+            raise InputError(f"models.{name}.analysis.queries_keys: 1 found; allowed: at least 2, for intervals")
+        if "checkpoints" in model:
+            continue  # its layers and heads are known only once it is loaded
+        sizes = {"member": len(model["seeds"]), **{key: model["architecture"][f"{key}s"] for key in ("layer", "head")}}
+        for position, chosen in enumerate(study["heads"] or []):
+            for (part, size), index in zip(sizes.items(), chosen, strict=True):
+                if index >= size:
+                    raise InputError(
+                        f"studies.attentionviz.heads.{position}: {part} {index} found; "
+                        f"allowed: 0 to {size - 1}, as {name!r} has {size}"
+                    )
 
 
 def ordered(value):

@@ -18,7 +18,7 @@ from headatlas import provenance
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
-TARGETS = {"all", "phrenology"}
+TARGETS = {"all", "phrenology", "attentionviz"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
     {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing", "sweep"},
@@ -36,6 +36,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
     {"patterns", "queries_keys"},
     {
         "attention_only",
+        "attentionviz_findings",
         "autoencoder",
         "classification",
         "cluster_names",
