@@ -76,10 +76,10 @@ def compare(layers, real, causal, scales, *, methods, seed, epochs, mapped="clos
         `prompt` counts those given.
     """
     seen = scaling.visible(real, causal)
+    rows, maps = [], [_placed(np.empty((0, 2), np.float32), real[:0], _identity((0, 0, 0)) | {"method": SPACE})]
     chosen = {}
     for row in scales.itertuples():
         chosen[row.member, row.layer, row.head, row.protocol, row.criterion] = row.c
-    rows, maps = [], []
     with progress.bar(total, "joint maps", "heads") as shown:
         for member, layer, queries, keys in layers:
             for head, (of_queries, of_keys) in enumerate(zip(queries, keys, strict=True)):

@@ -18,7 +18,7 @@ QUERY, KEY = "#009E73", "#CC79A7"
 METHODS = {"space": "no map", "pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 CRITERIA = {
     "weighted_correlation": "weighted correlation",
-    "weighted_correlation_scaled": "weighted correlation, scaled",
+    "weighted_correlation_scaled": "weighted corr., scaled",
     "norm_ratio": "ratio of norms",
     "closed_form": "closed form",
 }
@@ -237,7 +237,7 @@ def scaled_embeddings(maps, quality, protocol, place):
 def best_method(table, construction):
     """The kind of map that is trusted most over all heads: the median decides."""
     rows = table[(table["construction"] == construction) & (table["method"] != "space")]
-    return rows.groupby("method", sort=False)["trustworthiness"].median().idxmax()
+    return rows.groupby("method", sort=False)["trustworthiness"].median().fillna(0).idxmax()
 
 
 @style.paper
@@ -379,6 +379,7 @@ def invariance(table):
     axes.text(len(changes) - 0.55, 1e-5, "0.00001", color=style.HELD_OUT, va="bottom", ha="right", fontsize=7)
     axes.set(yscale="log", xlim=(-0.5, len(changes) - 0.5), ylabel="largest change\nof an attention weight")
     axes.set_ylim(bottom=5e-10, top=3)
+    axes.yaxis.set_major_formatter("{x:.0e}")  # the usual one needs mathematical text
     axes.set_xticks(range(len(changes)), [change.replace(" ", "\n") for change in changes])
     return figure
 
