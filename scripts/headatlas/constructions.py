@@ -128,13 +128,15 @@ def chosen_heads(heads, facts):
     Parameters
     ----------
     heads : sequence of [member, layer, head], or None
-        None: of member 0 those of the paper, layer 1 head 2 and layer 3 head 3, as far as the model reaches.
+        None: of member 0 those of the paper, layer 1 head 2 and layer 3 head 3, as far as the model reaches; where
+        both are its last head, its first and its last.
     facts : Mapping
         `members`, `layers` and `heads` of the model.
 
     Returns
     -------
     list of tuple
+        One head where the model has no other.
 
     Raises
     ------
@@ -143,8 +145,10 @@ def chosen_heads(heads, facts):
     """
     last = [facts[name] - 1 for name in ("members", "layers", "heads")]
     if heads is None:
-        wanted = [(0, 1, 2), (0, 3, 3)]
-        return [tuple(min(index, most) for index, most in zip(one, last, strict=True)) for one in wanted]
+        early, late = (
+            tuple(min(index, most) for index, most in zip(one, last, strict=True)) for one in ((0, 1, 2), (0, 3, 3))
+        )
+        return list(dict.fromkeys([early if early != late else (0, 0, 0), late]))
     for one in heads:
         if any(index > most for index, most in zip(one, last, strict=True)):
             raise InputError(

@@ -152,6 +152,22 @@ def test_six_constants_hold_the_chosen_one(mark, published):
     assert len(constructions.six_constants(np.nan, "corrected")[0]) == 6
 
 
+@pytest.mark.parametrize(
+    ("sizes", "wanted"),
+    [
+        ((1, 12, 12), [(0, 1, 2), (0, 3, 3)]),
+        ((9, 1, 8), [(0, 0, 2), (0, 0, 3)]),
+        ((2, 2, 3), [(0, 0, 0), (0, 1, 2)]),
+        ((1, 1, 1), [(0, 0, 0)]),
+    ],
+)
+def test_heads_of_the_figures_are_the_papers_as_far_as_they_exist(sizes, wanted):
+    facts = dict(zip(("members", "layers", "heads"), sizes, strict=True))
+    assert constructions.chosen_heads(None, facts) == wanted
+    with pytest.raises(InputError, match="member 0 layer 0 head 99 found; allowed: up to"):
+        constructions.chosen_heads([[0, 0, 99]], facts)
+
+
 def test_maps_of_a_head_mark_the_chosen_constant():
     queries, keys = head(0)
     _, scales = chosen([(queries, keys)])

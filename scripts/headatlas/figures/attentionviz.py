@@ -208,13 +208,13 @@ def scaled_embeddings(maps, quality, protocol, place):
         As `constructions.scaled_maps` gives.
     protocol : {"published", "corrected"}
     place : int
-        0 for the first head, Fig 3; 1 for the second, Fig 4.
+        0 for the first head, Fig 3; 1 for the second, Fig 4, or the only one.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    identity = heads_of(quality)[place]
+    identity = heads_of(quality)[: place + 1][-1]
     rows = _of(quality, identity, protocol=protocol)
     figure = style.blank(height=4.9 if protocol == "published" else 4.1)
     panels = figure.subplots(2, 3 if protocol == "published" else 4).ravel()
