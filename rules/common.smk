@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = f"{workflow.basedir}/scripts"
 sys.path.insert(0, SCRIPTS)
 
-from headatlas import configuration, provenance
+from headatlas import configuration, provenance, sweep
 from headatlas.errors import InputError
 
 try:
@@ -55,6 +55,12 @@ def training_corpus(tokenizer):
 def window_settings(model, use):
     """What one table of windows depends on."""
     return configuration.window_settings(config["models"][model], use)
+
+
+def training_windows(model, use):
+    """Windows that a model is trained or judged on; runs of a sweep that read the same texts share theirs."""
+    shared = config["studies"].get("circuits", {}).get("windows", {})
+    return f"<results>/windows/{shared.get(model, model)}/{use}.parquet"
 
 
 def training_settings(model):

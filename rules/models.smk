@@ -4,8 +4,8 @@
 
 rule train_model:
     input:
-        train="<results>/windows/{model}/train.parquet",
-        evaluation="<results>/windows/{model}/evaluation.parquet",
+        train=lambda wildcards: training_windows(wildcards.model, "train"),
+        evaluation=lambda wildcards: training_windows(wildcards.model, "evaluation"),
     output:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
@@ -31,8 +31,8 @@ rule train_model:
 
 rule measure_floors:
     input:
-        train="<results>/windows/{model}/train.parquet",
-        evaluation="<results>/windows/{model}/evaluation.parquet",
+        train=lambda wildcards: training_windows(wildcards.model, "train"),
+        evaluation=lambda wildcards: training_windows(wildcards.model, "evaluation"),
     output:
         floors="<results>/models/{model}/floors.parquet",
     log:

@@ -10,3 +10,8 @@ rule phrenology:
 rule attentionviz:
     input:
         targets("attentionviz"),
+
+
+rule circuits:
+    input:
+        targets("circuits"),

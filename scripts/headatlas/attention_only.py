@@ -8,13 +8,60 @@ reads through its keys what an earlier head wrote can look for what followed a t
 import numpy as np
 import pandas as pd
 
-from headatlas import weights_scores
+from headatlas import scores as head_scores
+from headatlas import tables, weights_scores
 from headatlas.errors import InputError
+from headatlas.packing import unpack
 
 KINDS = ("previous_token", "current_token", "first_token", "duplicate_token", "induction", "topic_word")
 DISTINCT = 0.15  # share of attention above chance from which a head is named after what it attends to
 INDUCTION = 0.2  # attention from which a head is called an induction head
 _ERRORS = 5  # standard errors that it must also lie above chance
+_HEAD = {"model": "string", "member": "int32", "layer": "int32", "head": "int32"}
+_TABLES = {  # the columns of each table of a study, so that one without rows can be read too
+    "heads": {**_HEAD, "score": "string", "value": "double", "standard_error": "double", "chance": "double"},
+    "names": {**_HEAD, "name": "string", "value": "double", "chance": "double"},
+    "skip_trigrams": {"model": "string", "head": "int32", "rank": "int32"}
+    | dict.fromkeys(("source", "destination", "output"), "string")
+    | {"raised": "double", "looked": "double", "copies": "bool"},
+    "copying": {"model": "string", "head": "int32"}
+    | dict.fromkeys(("copied", "copied_chance", "ov_copying", "chance", "chance_deviation"), "double"),
+    "composition": {**_HEAD, "earlier_layer": "int32", "earlier_head": "int32", "score": "string"}
+    | dict.fromkeys(("value", "chance", "chance_deviation"), "double"),
+    "induction": _HEAD
+    | dict.fromkeys(
+        (
+            "induction",
+            "standard_error",
+            "chance",
+            "earlier_layer",
+            "earlier_head",
+            "k_composition",
+            "beyond",
+            "earlier_previous_token",
+        ),
+        "double",
+    ),
+}
+
+
+def write(path, name, parts, provenance=None):
+    """Write one of the study's tables, of any number of rows.
+
+    Parameters
+    ----------
+    path : path-like
+    name : {"heads", "names", "skip_trigrams", "copying", "composition", "induction"}
+    parts : list of DataFrame
+        One for each model, with its name in the column `model`.
+    provenance : Mapping, optional
+    """
+    columns = _TABLES[name]
+    whole = [part for part in parts if len(part)]
+    table = pd.concat(whole, ignore_index=True) if whole else pd.DataFrame(columns=list(columns))
+    kinds = {"string": "str", "double": "float64"}
+    typed = {column: table[column].astype(kinds.get(kind, kind)) for column, kind in columns.items()}
+    tables.write(path, pd.DataFrame(typed), provenance=provenance, schema=columns)
 
 
 def common_tokens(windows, most, special=()):
@@ -159,6 +206,55 @@ def topic_word(patterns, windows, frequency, *, pad=None):
     return mean(np.where(counted, seen, 0).sum(2, dtype=np.float64)), mean(uniform)
 
 
+def topic_table(blocks, windows, train, vocabulary, pad=None):
+    """The score `topic_word` of every head of a causal family.
+
+    Parameters
+    ----------
+    blocks : iterable of (member, layer, patterns)
+        Packed patterns of shape (head, prompt, entry), as `patterns.iterate_heads` yields.
+    windows : integer array of shape (prompt, position)
+        What the patterns are of.
+    train : integer array
+        Windows trained on, in which tokens are counted.
+    vocabulary : int
+    pad : int, optional
+
+    Returns
+    -------
+    DataFrame
+        member, layer, head, score, value, standard_error, chance.
+    """
+    frequency = np.bincount(np.asarray(train).ravel(), minlength=vocabulary)
+    rows = []
+    for member, layer, packed in blocks:
+        measured = topic_word(unpack(packed, np.shape(windows)[1], "lower"), windows, frequency, pad=pad)
+        rows.append(head_scores.rows(member, layer, {"topic_word": measured}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def looked_at(layers):
+    """The attention of every head in one text, in long form.
+
+    Parameters
+    ----------
+    layers : iterable of LayerAttention
+        Patterns (1, head, query, key), causal.
+
+    Returns
+    -------
+    DataFrame of [layer, head, query, key, weight]
+        Keys up to the query.
+    """
+    parts = []
+    for taken in layers:
+        pattern = taken.pattern[0].cpu().numpy()  # (head, query, key)
+        head, query, key = (index.ravel() for index in np.indices(pattern.shape, dtype=np.int32))
+        table = pd.DataFrame({"head": head, "query": query, "key": key, "weight": pattern.ravel()})
+        parts.append(table[key <= query].assign(layer=np.int32(taken.layer)))
+    return pd.concat(parts, ignore_index=True)[["layer", "head", "query", "key", "weight"]]
+
+
 def name_heads(scores):
     """What each head is called: the kind of attention in which it lies furthest above chance.
 
@@ -225,20 +321,22 @@ def induction_heads(scores, composition):
     return pd.DataFrame(rows, columns=[*names, "k_composition", "beyond", "earlier_previous_token"])
 
 
-def continuations(pieces):
+def continuations(pieces, spaced):
     """Which pieces go on with the word of the piece before: "##ing", or letters right after letters.
 
     Parameters
     ----------
     pieces : sequence of str
         Of one text, as `tokens.describe_tokens` gives them.
+    spaced : bool
+        Whether the tokenizer's pieces show the spaces between words; without, only "##" tells.
 
     Returns
     -------
     list of bool
     """
-    found = []
-    for place, piece in enumerate(pieces):
-        before = pieces[place - 1] if place else ""
-        found.append(piece.startswith("##") or (place > 0 and before[-1:].isalnum() and piece[:1].isalnum()))
-    return found
+    after_letter = [False, *(spaced and piece[-1:].isalnum() for piece in pieces[:-1])]
+    return [
+        piece.startswith("##") or (after and piece[:1].isalnum())
+        for piece, after in zip(pieces, after_letter, strict=True)
+    ]

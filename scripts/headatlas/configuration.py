@@ -137,7 +137,7 @@ def complete(config):
 def _with_runs(config):
     """The configuration with a circuits study's runs among its models, and with what the study shows of them."""
     study = config["studies"].get("circuits")
-    if study is None:
+    if study is None or "runs" in study:  # not there, or completed before
         return config
     for axis, section in (("corpus", "corpora"), ("tokenizer", "tokenizers")):
         for position, name in enumerate(study["sweep"][axis]):
@@ -148,15 +148,18 @@ def _with_runs(config):
                 if axis in place:
                     _known(f"studies.circuits.figures.{figure}.{axis}", place[axis], config[section])
     runs, shown = sweep.expand(study)
-    for name in runs:
+    windows = {name: sweep.windows_name(place) for name, place in runs.items()}
+    models = {windows[name]: sweep.model(study, place) for name, place in runs.items()}
+    models |= {name: sweep.model(study, place) for name, place in runs.items()}
+    for name in models:
         if name in config["models"]:
             raise InputError(f"models.{name}: the sweep of studies.circuits has a run of this name; allowed: another")
-    named = [name for of_figure in shown.values() for names in of_figure.values() for name in _listed(names)]
+    of_heads = {figure: names for figure, names in shown.items() if figure != "fig01"}
+    named = [name for of_figure in of_heads.values() for names in of_figure.values() for name in _listed(names)]
     if not named:
-        raise InputError("studies.circuits.figures: none is given; allowed: at least one of fig01 to fig09")
-    study = {**study, "runs": runs, "shown": shown, "models": list(dict.fromkeys(named))}
-    models = config["models"] | {name: sweep.model(study, place) for name, place in runs.items()}
-    return {**config, "models": models, "studies": {**config["studies"], "circuits": study}}
+        raise InputError("studies.circuits.figures: none is given; allowed: at least one of fig03 to circuits")
+    study = {**study, "runs": runs, "shown": shown, "windows": windows, "models": list(dict.fromkeys(named))}
+    return {**config, "models": config["models"] | models, "studies": {**config["studies"], "circuits": study}}
 
 
 def _listed(names):
@@ -179,7 +182,9 @@ def _plain(value, key=""):
 def _known(key, name, section):
     if name not in section:
         hint = _hint(name, list(section))
-        raise InputError(f"{key}: {name!r} is not configured; {hint}allowed: {', '.join(sorted(section))}")
+        given = sorted(known for known in section if not known.startswith("circuits-"))  # runs of a sweep are too many
+        allowed = ", ".join(given or sorted(section))
+        raise InputError(f"{key}: {name!r} is not configured; {hint}allowed: {allowed}")
 
 
 def _check_mirror(setting):

@@ -20,6 +20,13 @@ def flat(positions, vocabulary):
     return positions * math.log(positions) / vocabulary
 
 
+def flat_loss(windows, vocabulary, pad=None):
+    """The same on given windows (window, size), in which padding is not scored."""
+    targets = torch.as_tensor(windows)[:, 1:]
+    scored = targets.numel() if pad is None else int((targets != pad).sum())
+    return scored / len(targets) * math.log(targets.shape[1]) / vocabulary
+
+
 def position_loss(logits, targets, pad=None):
     """Cross-entropy over positions.
 

@@ -43,6 +43,11 @@ def name(point):
     return "-".join(["circuits", *parts])
 
 
+def windows_name(point):
+    """What the windows of a run are called: runs that read the same texts, cut to the same length, share them."""
+    return f"circuits-{point['corpus']}-{point['tokenizer']}-l{point['max_length']}"
+
+
 def _power(number):
     """A positive number without a point: 0.001 is 1e-3, 0.00025 is 25e-5."""
     _, digits, exponent = Decimal(repr(number)).normalize().as_tuple()
@@ -112,7 +117,7 @@ def expand(study):
     axes = study["sweep"]
     runs = {name(place): place for place in grid(axes)}
     shown = {}
-    for figure, given in study["figures"].items():
+    for figure, given in sorted(study["figures"].items()):
         if given is None:
             continue
         for protocol in ("published", "corrected"):

@@ -137,13 +137,8 @@ def test_common_tokens_and_continuations():
     assert attention_only.common_tokens([[1, 2, 2], [3, 3, 3]], 2, special=[1]).tolist() == [3, 2]
     with pytest.raises(InputError, match="different token"):
         attention_only.common_tokens([[1, 1]], 2)
-    assert attention_only.continuations(["this", "␣mov", "ie", "↵", "is", "##n", ".", "a"]) == [
-        False,
-        False,
-        True,
-        False,
-        False,
-        True,
-        False,
-        False,
-    ]
+    pieces = ["this", "␣mov", "ie", "↵", "is", "##n", ".", "a"]
+    continued = [False, False, True, False, False, True, False, False]
+    assert attention_only.continuations(pieces, spaced=True) == continued
+    words = ["whole", "words", "##s"]
+    assert attention_only.continuations(words, spaced=False) == [False, False, True]

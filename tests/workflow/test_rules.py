@@ -18,7 +18,7 @@ from headatlas import provenance
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
-TARGETS = {"all", "phrenology", "attentionviz"}
+TARGETS = {"all", "phrenology", "attentionviz", "circuits"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
     {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing", "sweep"},
@@ -60,6 +60,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "scaling",
         "scores",
         "statistics",
+        "sweep_report",
         "weights_scores",
     },
     {"figures", "summary"},

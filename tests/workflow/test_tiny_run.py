@@ -40,7 +40,7 @@ def test_every_table_says_what_produced_it(finished):
 
 def test_figures_show_something(finished):
     found = sorted(finished.results.glob("figures/**/*.png"))
-    assert len(found) == 33 + 12 + 2  # phrenology, attentionviz, training
+    assert len(found) == 33 + 12 + 14 + 2 + 3  # phrenology, attentionviz, circuits, training: models, runs shown
     for path in found:
         pixels = np.asarray(Image.open(path).convert("L"))
         assert pixels.std() > 5, path
@@ -49,5 +49,5 @@ def test_figures_show_something(finished):
 
 def test_summary_names_models_losses_and_figures(finished):
     text = (finished.results / "summary.md").read_text()
-    for word in ("tiny-a", "tiny-b", "unigram", "bigram", "results/tiny/figures"):
+    for word in ("tiny-a", "tiny-b", "unigram", "bigram", "results/tiny/figures", "## Found: circuits"):
         assert word in text

@@ -1,0 +1,247 @@
+# IN:  models, training and floors of every run of the sweep; patterns and scores of the runs that figures show
+# OUT: circuits/{sweep,text,attention,heads,copying,skip_trigrams,composition,losses}.parquet, findings.md, figures 1-9
+
+RUNS = list(config["studies"]["circuits"]["runs"])
+SHOWN = config["studies"]["circuits"]["shown"]
+HEAT_MAPS = sweep.heat_maps(SHOWN)
+WRITING = list(dict.fromkeys([*models_of("circuits"), *SHOWN.get("fig01", {}).get("corrected", [])]))
+
+BUILT["circuits"] = [
+    "<results>/circuits/findings.md",
+    *figures("circuits", ["fig02_sweep", *HEAT_MAPS]),
+    *(figures("circuits", ["fig01_tokenizers"]) if "fig01" in SHOWN else []),
+    *(figures("circuits", ["losses_compared"], ["corrected"]) if "losses" in SHOWN else []),
+    *expand("<results>/figures/circuits/corrected/table1_settings.{kind}", kind=["csv", "png", "pdf"]),
+]
+
+
+rule gather_sweep:
+    input:
+        training=expand("<results>/models/{model}/training.parquet", model=RUNS),
+        floors=[f"<results>/models/{config['studies']['circuits']['windows'][model]}/floors.parquet" for model in RUNS],
+    output:
+        sweep="<results>/circuits/sweep.parquet",
+    log:
+        "<logs>/gather_sweep.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        spec=spec("gather_sweep", models=RUNS, runs=config["studies"]["circuits"]["runs"]),
+    script:
+        "../scripts/gather_sweep.py"
+
+
+rule compare_losses:
+    input:
+        train=lambda wildcards: training_windows(SHOWN["losses"]["corrected"], "train"),
+        evaluation=lambda wildcards: training_windows(SHOWN["losses"]["corrected"], "evaluation"),
+    output:
+        losses="<results>/circuits/losses.parquet",
+    log:
+        "<logs>/compare_losses.log",
+    conda:
+        "../envs/models.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: attempt * training_memory(SHOWN["losses"]["corrected"]),
+        runtime=lambda wildcards, attempt: attempt * 240,
+    params:
+        spec=lambda wildcards: spec(
+            "compare_losses", threads=config["threads"], **training_settings(SHOWN["losses"]["corrected"])
+        ),
+    script:
+        "../scripts/compare_losses.py"
+
+
+rule generate_text:
+    input:
+        model=expand("<results>/models/{model}/model.safetensors", model=WRITING),
+        config=expand("<results>/models/{model}/config.json", model=WRITING),
+        tokenizer=[tokenizer_files(model)[0] for model in WRITING],
+        tokenizer_config=[tokenizer_files(model)[1] for model in WRITING],
+    output:
+        text="<results>/circuits/text.parquet",
+        attention="<results>/circuits/attention.parquet",
+    log:
+        "<logs>/generate_text.log",
+    conda:
+        "../envs/models.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        spec=spec(
+            "generate_text",
+            models=WRITING,
+            tokenizers=[config["models"][model]["tokenizer"] for model in WRITING],
+            generation=config["studies"]["circuits"]["generation"],
+            threads=config["threads"],
+        ),
+    script:
+        "../scripts/generate_text.py"
+
+
+rule read_circuits:
+    input:
+        model=of_models("circuits", "<results>/models/{model}/model.safetensors"),
+        config=of_models("circuits", "<results>/models/{model}/config.json"),
+        windows=of_models("circuits", "<results>/windows/{model}/analysis.parquet"),
+        train=[training_windows(model, "train") for model in models_of("circuits")],
+        patterns=of_models("circuits", "<results>/attention/{model}/patterns.parquet"),
+        scores=of_models("circuits", "<results>/scores/{model}.parquet"),
+        tokenizer=[tokenizer_files(model)[0] for model in models_of("circuits")],
+        tokenizer_config=[tokenizer_files(model)[1] for model in models_of("circuits")],
+    output:
+        heads="<results>/circuits/heads.parquet",
+        names="<results>/circuits/names.parquet",
+        skip_trigrams="<results>/circuits/skip_trigrams.parquet",
+        copying="<results>/circuits/copying.parquet",
+        composition="<results>/circuits/composition.parquet",
+        induction="<results>/circuits/induction.parquet",
+    log:
+        "<logs>/read_circuits.log",
+    conda:
+        "../envs/models.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=60,
+    params:
+        spec=spec("read_circuits", models=models_of("circuits")),
+    script:
+        "../scripts/read_circuits.py"
+
+
+rule draw_tokenizers:
+    input:
+        text="<results>/circuits/text.parquet",
+    output:
+        published_png="<results>/figures/circuits/published/fig01_tokenizers.png",
+        published_pdf="<results>/figures/circuits/published/fig01_tokenizers.pdf",
+        corrected_png="<results>/figures/circuits/corrected/fig01_tokenizers.png",
+        corrected_pdf="<results>/figures/circuits/corrected/fig01_tokenizers.pdf",
+    log:
+        "<logs>/draw_tokenizers.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=lambda wildcards: spec("draw_tokenizers", models=SHOWN["fig01"]["corrected"]),
+    script:
+        "../scripts/draw_tokenizers.py"
+
+
+rule draw_sweep:
+    input:
+        sweep="<results>/circuits/sweep.parquet",
+    output:
+        published_png="<results>/figures/circuits/published/fig02_sweep.png",
+        published_pdf="<results>/figures/circuits/published/fig02_sweep.pdf",
+        corrected_png="<results>/figures/circuits/corrected/fig02_sweep.png",
+        corrected_pdf="<results>/figures/circuits/corrected/fig02_sweep.pdf",
+    log:
+        "<logs>/draw_sweep.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_sweep", axes=config["studies"]["circuits"]["sweep"]),
+    script:
+        "../scripts/draw_sweep.py"
+
+
+rule draw_heat_maps:
+    input:
+        text="<results>/circuits/text.parquet",
+        attention="<results>/circuits/attention.parquet",
+        heads="<results>/circuits/heads.parquet",
+        names="<results>/circuits/names.parquet",
+        sweep="<results>/circuits/sweep.parquet",
+    output:
+        published_png="<results>/figures/circuits/published/{figure}.png",
+        published_pdf="<results>/figures/circuits/published/{figure}.pdf",
+        corrected_png="<results>/figures/circuits/corrected/{figure}.png",
+        corrected_pdf="<results>/figures/circuits/corrected/{figure}.pdf",
+    log:
+        "<logs>/draw_heat_maps/{figure}.log",
+    wildcard_constraints:
+        figure=one_of(HEAT_MAPS),
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=lambda wildcards: spec("draw_heat_maps", figure=HEAT_MAPS[wildcards.figure]),
+    script:
+        "../scripts/draw_heat_maps.py"
+
+
+rule draw_losses:
+    input:
+        losses="<results>/circuits/losses.parquet",
+    output:
+        png="<results>/figures/circuits/corrected/losses_compared.png",
+        pdf="<results>/figures/circuits/corrected/losses_compared.pdf",
+    log:
+        "<logs>/draw_losses.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_losses"),
+    script:
+        "../scripts/draw_losses.py"
+
+
+rule draw_settings:
+    output:
+        csv="<results>/figures/circuits/corrected/table1_settings.csv",
+        png="<results>/figures/circuits/corrected/table1_settings.png",
+        pdf="<results>/figures/circuits/corrected/table1_settings.pdf",
+    log:
+        "<logs>/draw_settings.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_settings", models={model: config["models"][model] for model in RUNS}),
+    script:
+        "../scripts/draw_settings.py"
+
+
+rule report_circuits:
+    input:
+        sweep="<results>/circuits/sweep.parquet",
+        losses="<results>/circuits/losses.parquet" if "losses" in SHOWN else [],
+        text="<results>/circuits/text.parquet",
+        names="<results>/circuits/names.parquet",
+        skip_trigrams="<results>/circuits/skip_trigrams.parquet",
+        copying="<results>/circuits/copying.parquet",
+        induction="<results>/circuits/induction.parquet",
+    output:
+        findings="<results>/circuits/findings.md",
+    log:
+        "<logs>/report_circuits.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("report_circuits", axes=config["studies"]["circuits"]["sweep"]),
+    script:
+        "../scripts/report_circuits.py"
