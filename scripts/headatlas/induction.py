@@ -103,8 +103,8 @@ def score_table(family, *, sequences=50, seed=0, length=None, special=(), before
     tables = []
     with progress.bar(2 * family.members * sequences, "induction", "sequences") as shown:
         for member in range(family.members):
-            found = _measured(family, member, twice, read_twice, memory, shown)
-            matched = _measured(family, member, fourfold, read_fourfold, memory, shown)
+            found = read_patterns(family, member, twice, read_twice, memory, shown)
+            matched = read_patterns(family, member, fourfold, read_fourfold, memory, shown)
             for layer in range(family.layers):
                 both = found[layer] | matched[layer]
                 tables.append(scores.rows(member, layer, {score: (both[score], chances[score]) for score in both}))
@@ -195,8 +195,27 @@ def _room(family, before, after):
     return room
 
 
-def _measured(family, member, tokens, read, memory, shown):
-    """Per layer a mapping from scores to values (head, sequence); of each pattern only what `read` takes is kept."""
+def read_patterns(family, member, tokens, read, memory, shown):
+    """Take what is wanted of a member's patterns; of each pattern only that is kept.
+
+    Parameters
+    ----------
+    family : ToyFamily or PretrainedFamily
+    member : int
+    tokens : integer array of shape (sequence, position)
+    read : callable
+        Of a pattern (sequence, head, query, key) and the slice of sequences it is of, a mapping from names to arrays
+        (sequence, head).
+    memory : int
+        Bytes that a batch's forward pass may take, about; at least one sequence is always taken.
+    shown : what `progress.bar` gives
+        Told of every sequence done.
+
+    Returns
+    -------
+    list of dict from str to ndarray of shape (head, sequence)
+        One for each layer.
+    """
     parts = [[] for _ in range(family.layers)]
     for part in _batches(family, tokens, memory):
         for taken in family.attention(tokens[part], member):
