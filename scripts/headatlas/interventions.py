@@ -6,6 +6,7 @@ layer nothing but the positions that are read is computed. Models of `transforme
 in the middle in a way that holds for all of them: there, each layer costs one pass from the start.
 """
 
+from itertools import count
 from typing import NamedTuple
 
 import torch
@@ -167,6 +168,31 @@ class ToyInterventions:
             x = transformer._after_mlp(x, block, self._a)
         return transformer._norm(x, self._weights, "norm_final")[0].unflatten(0, (passes, prompts))
 
+    @torch.no_grad()
+    def visited(self, tokens, visit, at=None):
+        """A forward pass in which the outputs of any heads, in all layers, may be replaced on the way.
+
+        Parameters
+        ----------
+        tokens, at
+            As for `run`.
+        visit : callable
+            Given every layer's number, pattern (prompt, head, query, key) and head outputs (prompt, position, head,
+            d_head) in turn; it returns the outputs that the layer goes on with.
+
+        Returns
+        -------
+        Tensor of shape (prompt, read position, d_model)
+            What the readout reads.
+        """
+
+        def turned(layer, pattern, mixed):
+            return visit(layer, pattern[0], mixed[0].transpose(1, 2)).transpose(1, 2)[None]
+
+        tokens = self._family.inputs(tokens)
+        x = transformer.hidden(self._weights, self._a, tokens[None], self._family.pad, visit=turned)[0]
+        return _read(x, None if at is None else torch.as_tensor(at, device=x.device))
+
     def _attended(self, x, layer, tokens, at):
         """The stream after a layer's heads, their outputs, and the layer's weights; the last layer's at `at` only."""
         block = transformer._block(self._weights, self._a, layer)
@@ -256,6 +282,15 @@ class PretrainedInterventions:
         hidden = self._hidden(ids.repeat(passes, 1), real.repeat(passes, 1), replace)
         at = None if trace.at is None else trace.at.repeat(passes)
         return _read(hidden, at).unflatten(0, (passes, prompts))
+
+    @torch.no_grad()
+    def visited(self, tokens, visit, at=None):
+        """A pass in which the outputs of any heads may be replaced on the way, as `ToyInterventions.visited`."""
+        layers = count()
+        ids, real = self._family.inputs(tokens)
+        with self._family.visiting(lambda pattern, mixed: visit(next(layers), pattern, mixed)):
+            hidden = self._hidden(ids, real, lambda mixed: mixed)
+        return _read(hidden, None if at is None else torch.as_tensor(at, device=hidden.device))
 
     def _hidden(self, ids, real, edit):
         model, caught = self._family.model(self._member), []

@@ -51,6 +51,7 @@ class _Capture:
 
 
 _capture = ContextVar("headatlas_capture", default=None)
+_visit = ContextVar("headatlas_visit", default=None)  # the same, given the patterns too
 _edit = ContextVar("headatlas_edit", default=None)  # what replaces the heads' outputs, called layer by layer
 
 
@@ -74,7 +75,8 @@ def _attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0
     if capture is not None:
         capture.add(query, key, pattern, scaling)
     mixed = (pattern.to(value.dtype) @ value).transpose(1, 2).contiguous()  # (batch, position, head, d_head)
-    edit = _edit.get()
+    visit, edit = _visit.get(), _edit.get()
+    mixed = mixed if visit is None else visit(pattern, mixed)
     return (mixed if edit is None else edit(mixed)), None
 
 
@@ -399,6 +401,21 @@ class PretrainedFamily:
             yield
         finally:
             _edit.reset(token)
+
+    @contextmanager
+    def visiting(self, visit):
+        """While this lasts, every layer goes on with what `visit` returns in place of its head outputs.
+
+        Parameters
+        ----------
+        visit : callable
+            Given the pattern (batch, head, query, key) and the outputs (batch, position, head, d_head).
+        """
+        token = _visit.set(visit)
+        try:
+            yield
+        finally:
+            _visit.reset(token)
 
     def head_weights(self, member, layer):
         """The matrices of one layer's heads, as `families.load_family` says.

@@ -176,11 +176,13 @@ def attention_layers(weights, architecture, tokens, pad=None):
             x = _after_block(x, mixed, block, architecture)
 
 
-def hidden(weights, architecture, tokens, pad=None, rows=None):
+def hidden(weights, architecture, tokens, pad=None, rows=None, visit=None):
     """What the unembedding reads: the residual stream after the last block and the final LayerNorm.
 
     Parameters are those of `attention_layers`, and `rows`: what `token_rows` gives, where a caller
-    wants the gradient of the rows looked up rather than of the whole table.
+    wants the gradient of the rows looked up rather than of the whole table; and `visit`: a callable
+    that is given every layer's number, pattern (member, batch, head, query, key) and head outputs
+    (member, batch, head, position, d_head), and returns the outputs that the layer goes on with.
 
     Returns
     -------
@@ -192,7 +194,9 @@ def hidden(weights, architecture, tokens, pad=None, rows=None):
         block = _block(weights, architecture, layer)
         normed = _norm(x, block, "norm_attention")
         queries, keys, values = (_heads(normed, block, part) for part in ("query", "key", "value"))
-        mixed = _pattern(queries, keys, allowed) @ values  # (member, batch, head, position, d_head)
+        pattern = _pattern(queries, keys, allowed)
+        mixed = pattern @ values  # (member, batch, head, position, d_head)
+        mixed = mixed if visit is None else visit(layer, pattern, mixed)
         x = _after_block(x, mixed, block, architecture)
     return _norm(x, weights, "norm_final")
 
