@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
-from headatlas import progress
+from headatlas import interventions, progress
 from headatlas.errors import InputError
 from headatlas.statistics import bootstrap_interval
 
@@ -97,8 +98,6 @@ def token_losses(member, tokens, targets, at=None, memory=MEMORY):
     -------
     ndarray of the shape of `targets`, float64
     """
-    import torch
-
     height = max(1, memory // member.prompt_bytes(tokens.shape[1], 0))
     parts = []
     for low in range(0, len(tokens), height):
@@ -200,14 +199,12 @@ def published_losses(member, tokens, *, short, mask, before=(), after=(), seed=0
     return np.stack(found, 1)
 
 
-def score_table(family, open_member, texts, *, short, mask=None, before=(), after=(), seed=0, memory=MEMORY):
+def score_table(family, texts, *, short, mask=None, before=(), after=(), seed=0, memory=MEMORY):
     """Losses in the short and the long context, and curves, of every member.
 
     Parameters
     ----------
     family : ToyFamily or PretrainedFamily
-    open_member : callable
-        `interventions.open_member`.
     texts : Texts
     short, mask, before, after, seed, memory
         As for `loss_curves`.
@@ -223,7 +220,7 @@ def score_table(family, open_member, texts, *, short, mask=None, before=(), afte
     around = {"before": before, "after": after, "seed": seed, "memory": memory}
     scores, curves = [], []
     for member in progress.track(range(family.members), "in-context learning", "members"):
-        opened = open_member(family, member)
+        opened = interventions.open_member(family, member)
         sizes, losses = loss_curves(opened, texts.tokens, family.causal, short=short, mask=mask, **around)
         both = {"corrected": losses[:, [np.flatnonzero(sizes == size)[0] for size in (short, long)]]}
         if family.causal:
