@@ -1,5 +1,5 @@
 # IN:  windows/{model}/{train,evaluation}.parquet, or checkpoints from the Hub or a folder
-# OUT: models/{model}/model.safetensors, config.json; for models trained here training.parquet, floors.parquet
+# OUT: models/{model}/model.safetensors, config.json; for models trained here training.parquet, snapshots.*, floors.parquet
 
 
 rule train_model:
@@ -10,6 +10,8 @@ rule train_model:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
         training="<results>/models/{model}/training.parquet",
+        snapshots="<results>/models/{model}/snapshots.safetensors",
+        described="<results>/models/{model}/snapshots.json",
     log:
         "<logs>/train_model/{model}.log",
     benchmark:

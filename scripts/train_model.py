@@ -18,21 +18,20 @@ def main(snakemake, run):
     windows = read_member_windows(snakemake.input.train)  # (member, window, size)
     evaluation = read_windows(snakemake.input.evaluation)  # (window, size)
     architecture = transformer.Architecture(**run.settings["architecture"], vocabulary=facts["vocabulary"])
+    settings, seeds = training.TrainingSettings(**run.settings["training"]), run.settings["seeds"]
+    options = {"pad": facts["pad"], "mask": facts["mask"], "scratch": run.scratch}
+    taken = {}
     weights, history = training.train(
-        architecture,
-        run.settings["seeds"],
-        windows,
-        evaluation,
-        training.TrainingSettings(**run.settings["training"]),
-        device,
-        pad=facts["pad"],
-        mask=facts["mask"],
-        scratch=run.scratch,
+        architecture, seeds, windows, evaluation, settings, device, on_snapshot=taken.__setitem__, **options
     )
+    config = {"kind": "toy", "architecture": asdict(architecture), "seeds": seeds}
+    config |= {key: facts[key] for key in ("pad", "mask", "vocabulary")}
+    snapshots, described = training.snapshots_as_family(taken, config, settings.batch * architecture.context)
     save_file(weights, run.out.model)
-    described = {"kind": "toy", "architecture": asdict(architecture), "seeds": run.settings["seeds"]}
-    with open(run.out.config, "w", encoding="utf-8") as file:
-        json.dump({**described, **{key: facts[key] for key in ("pad", "mask", "vocabulary")}}, file, indent=1)
+    save_file(snapshots, run.out.snapshots)
+    for path, content in ((run.out.config, config), (run.out.described, described)):
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
     tables.write(run.out.training, history, provenance=run.provenance)
 
 

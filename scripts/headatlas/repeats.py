@@ -207,6 +207,11 @@ def induction_reading(causal):
     return "after" if causal else "same"
 
 
+def induction_rows(maps, causal):
+    """The rows of induction maps that make an induction head: one per protocol, member and head."""
+    return maps[(maps["setup"] == "standard") & (maps["reading"] == induction_reading(causal))]
+
+
 def map_table(family, asking, memory=induction.MEMORY):
     """Induction maps of every head of a family under both protocols (Figs 7 to 9).
 
@@ -238,25 +243,42 @@ def _reader(family, setup, protocol, asking):
     if not family.causal:
         trials = draw_trials(setup, protocol, asking)
         return trials.tokens, *_of_masks(trials.masked[:, None], trials.keys, trials.tokens.shape[1])
-    length = asking.room(setup, protocol)
-    seed = [asking.seed, PROTOCOLS.index(protocol)]
-    if protocol == "published":
-        tokens = np.tile(_published_ids(asking, length, seed), (1, 2))
-        queries = np.arange(length - 1, 2 * length)
-        steps = {"same": -1, "before": -2, "after": 0}  # from the key that Nanda's stripe reads
-        cells = {name: (queries, np.maximum(queries - length + 1 + step, 0)) for name, step in steps.items()}
-    else:
-        around = {"special": _never(asking), "before": asking.before, "after": asking.after}
-        tokens = induction.repeated_tokens(asking.vocabulary, length, 2, asking.trials, seed, **around)
-        queries = len(asking.before) + length + np.arange(1, length)  # those with a token before their first occurrence
-        cells = {
-            name: (queries, queries - length + step) for name, step in {"same": 0, "before": -1, "after": 1}.items()
-        }
+    tokens, cells = _causal(protocol, asking)
 
     def read(pattern, part):
         return {name: pattern[:, :, rows, keys].mean(-1) for name, (rows, keys) in cells.items()}
 
+    queries = cells["after"][0]
     return tokens, read, dict.fromkeys(cells, float(np.mean(1 / (queries + 1))))
+
+
+def _causal(protocol, asking):
+    """Tokens (trial, position) of two copies, and by reading the queries and the one key of each."""
+    length = asking.room("standard", protocol)
+    seed = [asking.seed, PROTOCOLS.index(protocol)]
+    steps = {"same": 0, "before": -1, "after": 1}
+    if protocol == "published":
+        tokens = np.tile(_published_ids(asking, length, seed), (1, 2))
+        queries = np.arange(length - 1, 2 * length)  # one too many: the first is the first copy's last token
+        return tokens, {name: (queries, np.maximum(queries - length + step, 0)) for name, step in steps.items()}
+    around = {"special": _never(asking), "before": asking.before, "after": asking.after}
+    tokens = induction.repeated_tokens(asking.vocabulary, length, 2, asking.trials, seed, **around)
+    queries = len(asking.before) + length + np.arange(1, length)  # those whose first occurrence has a token before it
+    return tokens, {name: (queries, queries - length + step) for name, step in steps.items()}
+
+
+def example(asking, causal, setup, protocol):
+    """The first trial: `tokens` (ids), `masked` (the position read), `keys` (position by reading), `length`."""
+    if causal:
+        tokens, cells = _causal(protocol, asking)
+        at = len(cells["after"][0]) // 2
+        keys = {name: int(keys[at]) for name, (_, keys) in cells.items()}
+        one = {"tokens": tokens[0].tolist(), "masked": int(cells["after"][0][at]), "keys": keys}
+        return {**one, "length": asking.room("standard", protocol)}
+    trials = draw_trials(setup, protocol, asking)
+    keys = {name: int(places[0]) for name, places in trials.keys.items()}
+    one = {"tokens": trials.tokens[0].tolist(), "masked": int(trials.masked[0]), "keys": keys}
+    return {**one, "length": trials.length}
 
 
 def _of_masks(masked, keys, size):

@@ -344,6 +344,32 @@ def snapshot_steps(steps, count):
     return sorted({0, *np.geomspace(1, steps, count - 1).round().astype(int).tolist()})
 
 
+def snapshots_as_family(taken, config, tokens_per_step):
+    """Snapshots as a family of their own, whose members are a seed at a step: what reads a family reads them.
+
+    Parameters
+    ----------
+    taken : dict from int to dict of str to Tensor of shape (member, ...)
+        Weights by step.
+    config : dict
+        Of the family that was trained.
+    tokens_per_step : int
+        Tokens that a member sees in a step.
+
+    Returns
+    -------
+    weights : dict of str to Tensor of shape (step and member, ...)
+        Empty where there are no snapshots.
+    config : dict
+        `seeds` and, in `snapshots`, the member, step and tokens of each.
+    """
+    members = range(len(config["seeds"]))
+    named = [{"member": m, "step": step, "tokens": step * tokens_per_step} for step in taken for m in members]
+    names = next(iter(taken.values()), {})
+    weights = {name: torch.cat([recorded[name] for recorded in taken.values()]) for name in names}
+    return weights, {**config, "seeds": [config["seeds"][one["member"]] for one in named], "snapshots": named}
+
+
 def _under(prefix, tensors):
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 

@@ -1,0 +1,374 @@
+# IN:  models/{model}/model.safetensors, snapshots.safetensors, scores/{model}.parquet, a tokenizer, held-out text
+# OUT: induction/{model}/*.parquet, induction/{depth,look_alikes}.parquet, findings.md, figures 5 to 9 and beyond
+
+PUBLISHED_INDUCTION = [
+    "fig05_in_context_learning",
+    "fig06_repeated_tokens",
+    "fig07_induction",
+    "fig08_shuffled_bidirectional",
+    "fig09_sizes",
+]
+BUILT["induction"] = [
+    *figures("induction", PUBLISHED_INDUCTION),
+    *figures("induction", ["dynamics", "look_alikes", "backup_heads", "masks"], protocols=["corrected"]),
+    "<results>/induction/findings.md",
+]
+
+
+def induction_settings(*names):
+    """Settings of the study that a step depends on."""
+    return {name: config["studies"]["induction"][name] for name in names}
+
+
+def traced_models():
+    """Models whose training left snapshots."""
+    return [
+        model
+        for model in models_of("induction")
+        if model in TOY_MODELS and config["models"][model]["training"]["snapshots"]
+    ]
+
+
+rule measure_repeats:
+    input:
+        model="<results>/models/{model}/model.safetensors",
+        config="<results>/models/{model}/config.json",
+        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
+        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
+    output:
+        maps="<results>/induction/{model}/maps.parquet",
+        conditions="<results>/induction/{model}/conditions.parquet",
+    log:
+        "<logs>/measure_repeats/{model}.log",
+    benchmark:
+        "<benchmarks>/measure_repeats/{model}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: attempt * 6000,
+        runtime=lambda wildcards, attempt: attempt * 60,
+    params:
+        spec=spec("measure_repeats", threads=config["threads"], **induction_settings("trials", "length", "seed")),
+    script:
+        "../scripts/measure_repeats.py"
+
+
+rule measure_in_context:
+    input:
+        model="<results>/models/{model}/model.safetensors",
+        config="<results>/models/{model}/config.json",
+        documents=lambda wildcards: f"<results>/corpora/{config['models'][wildcards.model]['corpus']}/documents.parquet",
+        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
+        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
+    output:
+        pairs="<results>/induction/{model}/in_context.parquet",
+        curve="<results>/induction/{model}/curve.parquet",
+    log:
+        "<logs>/measure_in_context/{model}.log",
+    benchmark:
+        "<benchmarks>/measure_in_context/{model}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: attempt * 6000,
+        runtime=lambda wildcards, attempt: attempt * 60,
+    params:
+        spec=spec(
+            "measure_in_context", threads=config["threads"], **induction_settings("texts", "short", "long", "seed")
+        ),
+    script:
+        "../scripts/measure_in_context.py"
+
+
+rule ablate_induction:
+    input:
+        model="<results>/models/{model}/model.safetensors",
+        config="<results>/models/{model}/config.json",
+        windows="<results>/windows/{model}/analysis.parquet",
+        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
+        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
+    output:
+        effects="<results>/induction/{model}/ablations.parquet",
+        backups="<results>/induction/{model}/backups.parquet",
+    log:
+        "<logs>/ablate_induction/{model}.log",
+    benchmark:
+        "<benchmarks>/ablate_induction/{model}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: attempt * 8000,
+        runtime=lambda wildcards, attempt: attempt * 240,
+    params:
+        spec=spec(
+            "ablate_induction",
+            threads=config["threads"],
+            **induction_settings("sequences", "length", "ablated", "controls", "seed"),
+        ),
+    script:
+        "../scripts/ablate_induction.py"
+
+
+rule trace_training:
+    input:
+        snapshots="<results>/models/{model}/snapshots.safetensors",
+        described="<results>/models/{model}/snapshots.json",
+        evaluation="<results>/windows/{model}/evaluation.parquet",
+        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
+        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
+    output:
+        dynamics="<results>/induction/{model}/dynamics.parquet",
+    log:
+        "<logs>/trace_training/{model}.log",
+    benchmark:
+        "<benchmarks>/trace_training/{model}.tsv"
+    conda:
+        "../envs/models.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=lambda wildcards, attempt: attempt * 60,
+    params:
+        spec=spec(
+            "trace_training",
+            threads=config["threads"],
+            **induction_settings("sequences", "length", "short", "long", "seed"),
+        ),
+    script:
+        "../scripts/trace_training.py"
+
+
+rule compare_induction:
+    input:
+        maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+        scores=of_models("induction", "<results>/scores/{model}.parquet"),
+    output:
+        depth="<results>/induction/depth.parquet",
+        look_alikes="<results>/induction/look_alikes.parquet",
+    log:
+        "<logs>/compare_induction.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        spec=spec("compare_induction", models=models_of("induction"), **induction_settings("seed")),
+    script:
+        "../scripts/compare_induction.py"
+
+
+rule find_induction:
+    input:
+        maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+        conditions=of_models("induction", "<results>/induction/{model}/conditions.parquet"),
+        pairs=of_models("induction", "<results>/induction/{model}/in_context.parquet"),
+        effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
+        backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),
+        dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=traced_models()),
+        depth="<results>/induction/depth.parquet",
+        look_alikes="<results>/induction/look_alikes.parquet",
+    output:
+        findings="<results>/induction/findings.md",
+    log:
+        "<logs>/find_induction.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        spec=spec("find_induction", models=models_of("induction"), traced=traced_models()),
+    script:
+        "../scripts/find_induction.py"
+
+
+rule draw_in_context:
+    input:
+        pairs=of_models("induction", "<results>/induction/{model}/in_context.parquet"),
+        curve=of_models("induction", "<results>/induction/{model}/curve.parquet"),
+    output:
+        published_png="<results>/figures/induction/published/fig05_in_context_learning.png",
+        published_pdf="<results>/figures/induction/published/fig05_in_context_learning.pdf",
+        corrected_png="<results>/figures/induction/corrected/fig05_in_context_learning.png",
+        corrected_pdf="<results>/figures/induction/corrected/fig05_in_context_learning.pdf",
+    log:
+        "<logs>/draw_in_context.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_in_context", models=models_of("induction")),
+    script:
+        "../scripts/draw_in_context.py"
+
+
+rule draw_repeats:
+    input:
+        maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+    output:
+        published_png="<results>/figures/induction/published/fig06_repeated_tokens.png",
+        published_pdf="<results>/figures/induction/published/fig06_repeated_tokens.pdf",
+        corrected_png="<results>/figures/induction/corrected/fig06_repeated_tokens.png",
+        corrected_pdf="<results>/figures/induction/corrected/fig06_repeated_tokens.pdf",
+    log:
+        "<logs>/draw_repeats.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_repeats", models=models_of("induction")),
+    script:
+        "../scripts/draw_repeats.py"
+
+
+rule draw_induction:
+    input:
+        maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+    output:
+        published_png="<results>/figures/induction/published/fig07_induction.png",
+        published_pdf="<results>/figures/induction/published/fig07_induction.pdf",
+        corrected_png="<results>/figures/induction/corrected/fig07_induction.png",
+        corrected_pdf="<results>/figures/induction/corrected/fig07_induction.pdf",
+    log:
+        "<logs>/draw_induction.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_induction", models=models_of("induction")),
+    script:
+        "../scripts/draw_induction.py"
+
+
+rule draw_shuffled:
+    input:
+        maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+    output:
+        published_png="<results>/figures/induction/published/fig08_shuffled_bidirectional.png",
+        published_pdf="<results>/figures/induction/published/fig08_shuffled_bidirectional.pdf",
+        corrected_png="<results>/figures/induction/corrected/fig08_shuffled_bidirectional.png",
+        corrected_pdf="<results>/figures/induction/corrected/fig08_shuffled_bidirectional.pdf",
+    log:
+        "<logs>/draw_shuffled.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_shuffled", models=models_of("induction")),
+    script:
+        "../scripts/draw_shuffled.py"
+
+
+rule draw_sizes:
+    input:
+        maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+        depth="<results>/induction/depth.parquet",
+    output:
+        published_png="<results>/figures/induction/published/fig09_sizes.png",
+        published_pdf="<results>/figures/induction/published/fig09_sizes.pdf",
+        corrected_png="<results>/figures/induction/corrected/fig09_sizes.png",
+        corrected_pdf="<results>/figures/induction/corrected/fig09_sizes.pdf",
+    log:
+        "<logs>/draw_sizes.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_sizes", models=models_of("induction")),
+    script:
+        "../scripts/draw_sizes.py"
+
+
+rule draw_dynamics:
+    input:
+        dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=traced_models()),
+    output:
+        png="<results>/figures/induction/corrected/dynamics.png",
+        pdf="<results>/figures/induction/corrected/dynamics.pdf",
+    log:
+        "<logs>/draw_dynamics.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_dynamics", models=traced_models()),
+    script:
+        "../scripts/draw_dynamics.py"
+
+
+rule draw_look_alikes:
+    input:
+        look_alikes="<results>/induction/look_alikes.parquet",
+    output:
+        png="<results>/figures/induction/corrected/look_alikes.png",
+        pdf="<results>/figures/induction/corrected/look_alikes.pdf",
+    log:
+        "<logs>/draw_look_alikes.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_look_alikes"),
+    script:
+        "../scripts/draw_look_alikes.py"
+
+
+rule draw_backup_heads:
+    input:
+        effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
+        backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),
+    output:
+        png="<results>/figures/induction/corrected/backup_heads.png",
+        pdf="<results>/figures/induction/corrected/backup_heads.pdf",
+    log:
+        "<logs>/draw_backup_heads.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_backup_heads", models=models_of("induction")),
+    script:
+        "../scripts/draw_backup_heads.py"
+
+
+rule draw_masks:
+    input:
+        conditions=of_models("induction", "<results>/induction/{model}/conditions.parquet"),
+    output:
+        png="<results>/figures/induction/corrected/masks.png",
+        pdf="<results>/figures/induction/corrected/masks.pdf",
+    log:
+        "<logs>/draw_masks.log",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        spec=spec("draw_masks", models=models_of("induction")),
+    script:
+        "../scripts/draw_masks.py"

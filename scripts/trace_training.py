@@ -1,0 +1,23 @@
+"""Trace the birth of induction heads: scores at every snapshot of a training."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    from headatlas import asking, dynamics, families, tables, tokens
+    from headatlas.windows import read_windows
+
+    device = run.device(run.settings["threads"])
+    family = families.load_family(snakemake.input.snapshots, snakemake.input.described, device)
+    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    count, seed = run.settings["sequences"], run.settings["seed"]
+    asked = asking.of_family(family, tokenizer, trials=count, length=run.settings["length"], seed=seed)
+    windows = read_windows(snakemake.input.evaluation)
+    sizes = {name: run.settings[name] for name in ("short", "long")}
+    table = dynamics.trace(family, asked, windows, mask=tokenizer.mask_token_id, seed=seed, **sizes)
+    tables.write(run.out.dynamics, table, facts={"causal": family.causal, **sizes}, provenance=run.provenance)
+
+
+if "snakemake" in globals():
+    main(snakemake)
