@@ -292,28 +292,3 @@ def _changes(before, after, heads, member, index, kind):
     numbers = {"before": before.mean(0), "after": after.mean(0), "change": change, "standard_error": error}
     columns |= {"ablated": ablated.ravel(), **{name: value.ravel() for name, value in numbers.items()}}
     return pd.DataFrame(columns)
-
-
-def self_repair(effects, kind="mean"):
-    """How much of the direct damage other heads make good, for each model's strongest heads together.
-
-    Parameters
-    ----------
-    effects : DataFrame
-        As `effect_tables` gives.
-    kind : {"zero", "mean", "resample"}
-
-    Returns
-    -------
-    DataFrame of [member, heads, total, direct, repair, repair_low, repair_high, singly, control]
-        `singly` is the sum of the heads' total effects one by one, `control` the mean total effect of random sets.
-    """
-    rows = []
-    for member, own in effects[effects["kind"] == kind].groupby("member"):
-        real = own[own["control_of"] < 0]
-        together = real.loc[real["size"].idxmax()]
-        controls = own[own["control_of"] == together["set"]]
-        kept = {name: together[name] for name in ("heads", "total", "direct", "repair", "repair_low", "repair_high")}
-        singly = real.loc[real["size"] == 1, "total"].sum()
-        rows.append({"member": member, **kept, "singly": singly, "control": controls["total"].mean()})
-    return pd.DataFrame(rows)

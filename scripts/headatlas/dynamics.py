@@ -61,34 +61,3 @@ def trace(family, asking, evaluation, *, short, long, mask=None, seed=0, memory=
     table["member"] = taken["member"].to_numpy(np.int32)[table["member"]]
     names = ["member", "step", "tokens", "score", "layer", "head", "value", "chance"]
     return table[names].astype({"step": "int32", "tokens": "int64"})
-
-
-def phase_change(table, threshold=0.5):
-    """When a member's strongest head first reaches a share of the induction that it ends with.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `trace` gives.
-    threshold : float
-        The share of the final score.
-
-    Returns
-    -------
-    DataFrame
-        member, tokens (at that snapshot), final (score of the strongest head), head ("layer.head"), gain_before and
-        gain_after (in-context learning at the snapshot before, and at the last).
-    """
-    rows = []
-    for member, own in table.groupby("member"):
-        scores = own[own["score"] == "induction"]
-        last = scores[scores["step"] == scores["step"].max()]
-        best = last.loc[last["value"].idxmax()]
-        curve = scores[(scores["layer"] == best["layer"]) & (scores["head"] == best["head"])].sort_values("step")
-        reached = curve[curve["value"] >= threshold * best["value"]].iloc[0]
-        gains = own[own["score"] == "in_context"].sort_values("step")
-        before = gains[gains["step"] < reached["step"]]["value"]
-        row = {"member": member, "tokens": int(reached["tokens"]), "final": float(best["value"])}
-        row |= {"head": f"{best['layer']}.{best['head']}", "gain_after": float(gains["value"].iloc[-1])}
-        rows.append(row | {"gain_before": float(before.iloc[-1]) if len(before) else np.nan})
-    return pd.DataFrame(rows)

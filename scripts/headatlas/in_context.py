@@ -234,20 +234,3 @@ def score_table(family, texts, *, short, mask=None, before=(), after=(), seed=0,
         columns = {"member": np.int32(member), "size": sizes.astype(np.int32), "loss": losses.mean(0)}
         curves.append(pd.DataFrame({**columns, "low": low, "high": high}))
     return pd.concat(scores, ignore_index=True), pd.concat(curves, ignore_index=True)
-
-
-def gain(pairs, seed=0):
-    """What the long context gains, with its paired bootstrap interval.
-
-    Parameters
-    ----------
-    pairs : DataFrame of [short, long]
-        One row per text.
-    seed : int
-
-    Returns
-    -------
-    mean, low, high : float
-    """
-    low, high = bootstrap_interval(pairs["short"].to_numpy(), pairs["long"].to_numpy(), seed=seed)
-    return float((pairs["short"] - pairs["long"]).mean()), float(low), float(high)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from headatlas import backup, families, interventions
+from headatlas import backup, families, induction_findings, interventions
 from headatlas.errors import InputError
 from headatlas.repeats import Asking
 from headatlas.transformer import Architecture
@@ -118,7 +118,7 @@ def test_masked_models_are_asked_at_their_masks(tmp_path):
     assert len(backups) == 3 * 3 * 12
     np.testing.assert_allclose(effects["repair"], effects["direct"] - effects["total"], atol=1e-9)
     assert (effects["repair_low"] <= effects["repair"]).all()
-    one = backup.self_repair(effects)
+    one = induction_findings.self_repair(effects)
     assert one["heads"].tolist() == [effects.loc[effects["size"] == 2, "heads"].iloc[0]]
     again, _ = backup.effect_tables(family, repeated, text, count=2, controls=2, memory=1)
     np.testing.assert_allclose(again["total"], effects["total"], atol=1e-5)

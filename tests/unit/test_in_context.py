@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from headatlas import families, in_context, interventions, transformer
+from headatlas import families, in_context, induction_findings, interventions, transformer
 from headatlas.errors import InputError
 from headatlas.transformer import Architecture
 from test_transformer import perturbed
@@ -114,7 +114,7 @@ def test_a_planted_learner_gains_what_was_planted(monkeypatch):
     texts = in_context.Texts(generator.integers(0, 30, (12, 100)), np.arange(12), 0)
     monkeypatch.setattr(in_context, "published_losses", lambda *_, **__: np.ones((12, 2)))
     pairs, curve = in_context.score_table(family, texts, short=10, mask=31)
-    mean, low, high = in_context.gain(pairs[(pairs["protocol"] == "corrected") & (pairs["member"] == 1)])
+    mean, low, high = induction_findings.gain(pairs[(pairs["protocol"] == "corrected") & (pairs["member"] == 1)])
     assert low <= mean <= high
     assert mean == pytest.approx(np.log(10), abs=1e-4)
     assert curve["size"].is_monotonic_increasing or curve.groupby("member")["size"].is_monotonic_increasing.all()

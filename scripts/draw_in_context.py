@@ -1,0 +1,27 @@
+"""Fig 5: what a long context gains over a short one; corrected, with intervals and the whole curve."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    from headatlas.induction_findings import gain
+
+    from headatlas import tables
+    from headatlas.figures import induction, style
+
+    models = run.settings["models"]
+    pairs = {model: tables.read(path) for model, path in zip(models, snakemake.input.pairs, strict=True)}
+    curves = {model: tables.read(path) for model, path in zip(models, snakemake.input.curve, strict=True)}
+    facts = {model: tables.facts(path) for model, path in zip(models, snakemake.input.pairs, strict=True)}
+    gains = {}
+    for model, table in pairs.items():
+        for (protocol, member), rows in table.groupby(["protocol", "member"]):
+            gains[model, protocol, member] = gain(rows)
+    for protocol in ("published", "corrected"):
+        figure = induction.in_context(pairs, curves, facts, gains, protocol)
+        style.save(figure, getattr(run.out, f"{protocol}_png"), getattr(run.out, f"{protocol}_pdf"))
+
+
+if "snakemake" in globals():
+    main(snakemake)

@@ -1,0 +1,20 @@
+"""Fig 7: induction maps of the standard setup."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    from headatlas import tables
+    from headatlas.figures import induction, style
+
+    paths = zip(run.settings["models"], snakemake.input.maps, strict=True)
+    found = {model: tables.read(path) for model, path in paths}
+    columns = [("standard", "same"), ("standard", "before"), ("standard", "after")]
+    for protocol in ("published", "corrected"):
+        figure = induction.maps(found, columns, protocol)
+        style.save(figure, getattr(run.out, f"{protocol}_png"), getattr(run.out, f"{protocol}_pdf"))
+
+
+if "snakemake" in globals():
+    main(snakemake)

@@ -1,0 +1,23 @@
+"""Fig 9: induction maps of models of all sizes as one mosaic; corrected, how deep induction lies in each."""
+
+from headatlas.job import job
+
+
+@job
+def main(snakemake, run):
+    from headatlas.repeats import induction_rows
+
+    from headatlas import tables
+    from headatlas.figures import induction, style
+
+    depths, found = tables.read(snakemake.input.depth), {}
+    for model, path in zip(run.settings["models"], snakemake.input.maps, strict=True):
+        found[model] = induction_rows(tables.read(path), tables.facts(path)["causal"])
+    for protocol in ("published", "corrected"):
+        chosen = {model: table[table["protocol"] == protocol] for model, table in found.items()}
+        figure = induction.sizes(chosen, depths, protocol)
+        style.save(figure, getattr(run.out, f"{protocol}_png"), getattr(run.out, f"{protocol}_pdf"))
+
+
+if "snakemake" in globals():
+    main(snakemake)
