@@ -54,3 +54,13 @@ rule all:
     default_target: True
     input:
         "<results>/summary.md",
+
+
+rule phrenology:
+    input:
+        targets("phrenology"),
+
+
+rule induction:
+    input:
+        targets("induction"),

@@ -131,6 +131,8 @@ def complete(config):
         _check_phrenology(completed, studies["phrenology"])
     if "attentionviz" in studies:
         _check_attentionviz(completed, studies["attentionviz"])
+    if "induction" in studies:
+        _check_induction(models, studies["induction"])
     return completed
 
 
@@ -343,6 +345,17 @@ def _check_attentionviz(config, study):
                         f"studies.attentionviz.heads.{position}: {part} {index} found; "
                         f"allowed: 0 to {size - 1}, as {name!r} has {size}"
                     )
+def _check_induction(models, study):
+    short, long = study["short"], study["long"]
+    if short >= long:
+        raise InputError(f"studies.induction.short: {short} found; allowed: less than studies.induction.long ({long})")
+    for position, name in enumerate(study["models"]):
+        room = context(models[name])
+        if long > room:
+            raise InputError(
+                f"studies.induction.long: {long} found, but studies.induction.models.{position}, {name!r}, sees {room} "
+                "tokens at once; allowed: no more than that"
+            )
 
 
 def ordered(value):

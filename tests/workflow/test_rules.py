@@ -19,6 +19,7 @@ from headatlas import provenance
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 TARGETS = {"all", "phrenology", "attentionviz", "circuits"}
+TARGETS = {"all", "induction", "phrenology"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
     {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing", "sweep"},
@@ -35,28 +36,36 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
     },
     {"patterns", "queries_keys"},
     {
+        "asking",
         "attention_only",
         "attentionviz_findings",
         "autoencoder",
+        "backup",
         "classification",
         "cluster_names",
         "clusters",
         "compression",
         "constructions",
         "criteria",
+        "depth",
         "distances",
+        "dynamics",
         "generation",
         "graphs",
+        "in_context",
         "induction",
+        "induction_findings",
         "joint_embeddings",
         "judgement",
         "knockout",
         "knockout_effects",
+        "look_alikes",
         "matching",
         "parts_of_speech",
         "position_loss",
         "prediction",
         "projections",
+        "repeats",
         "scaling",
         "scores",
         "statistics",
@@ -66,7 +75,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
     {"figures", "summary"},
 ]
 # Analyses take arrays or tables; these alone run or read a model
-OF_MODELS = {"generation", "induction", "position_loss", "scores", "weights_scores"}
+OF_MODELS = {"backup", "dynamics", "generation", "in_context", "induction", "position_loss", "scores", "weights_scores"}
 
 
 @pytest.fixture(scope="module")
