@@ -5,10 +5,9 @@ from headatlas.job import job
 
 @job
 def main(snakemake, run):
-    from headatlas.induction_findings import gain
-
     from headatlas import tables
     from headatlas.figures import induction, style
+    from headatlas.induction_findings import gain
 
     models = run.settings["models"]
     pairs = {model: tables.read(path) for model, path in zip(models, snakemake.input.pairs, strict=True)}

@@ -5,10 +5,9 @@ from headatlas.job import job
 
 @job
 def main(snakemake, run):
-    from headatlas.repeats import induction_rows
-
     from headatlas import tables
     from headatlas.figures import induction, style
+    from headatlas.repeats import induction_rows
 
     depths, found = tables.read(snakemake.input.depth), {}
     for model, path in zip(run.settings["models"], snakemake.input.maps, strict=True):

@@ -8,6 +8,7 @@ from headatlas.figures import style
 from headatlas.figures.induction import panels_of
 
 _TOTAL, _DIRECT, _CONTROL = style.HELD_OUT, style.TRAIN, "0.6"
+_ABREAST = 3  # panels side by side
 _MOST = 8  # members drawn; the table has all
 
 
@@ -96,18 +97,21 @@ def masks(tables):
     words = {model: table[table["condition"] == "words"] for model, table in tables.items()}
     words = {model: table for model, table in words.items() if len(table)}
     wide = len(masked) + len(words)
-    figure = style.blank(max(3.0, min(style.WIDTH, 2.4 * wide)), 2.6)
+    across = max(1, min(_ABREAST, wide))
+    down = max(1, -(-wide // across))
+    figure = style.blank(max(3.0, style.WIDTH * across / _ABREAST), 2.6 * down)
     if not wide:
         figure.text(0.5, 0.5, "no masked model, and no tokenizer that cuts words", ha="center", va="center")
         return figure
-    panels = figure.subplots(1, wide, squeeze=False)[0]
-    for axes, (model, table) in zip(panels, masked.items(), strict=False):
-        _several(axes, table)
+    panels = figure.subplots(down, across, squeeze=False)
+    drawn = [*((_several, *one) for one in masked.items()), *((_pieces, *one) for one in words.items())]
+    for axes, (draw, model, table) in zip(panels.flat, drawn, strict=False):
+        draw(axes, table)
         axes.set_title(model)
-    for axes, (model, table) in zip(panels[len(masked) :], words.items(), strict=True):
-        _pieces(axes, table)
-        axes.set_title(model)
-    panels[0].set_ylabel("mean attention")
+    for axes in panels.flat[wide:]:
+        axes.axis("off")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("mean attention")
     return figure
 
 
@@ -138,4 +142,4 @@ def _pieces(axes, table):
     axes.scatter(wide["whole words"], wide["pieces"], c=colours, s=12, linewidths=0.3, edgecolors="white")
     top = max(0.1, wide.to_numpy().max())
     axes.plot([0, top], [0, top], color="0.6", linewidth=0.6, linestyle=":")
-    axes.set(xlabel="induction on whole words", ylabel="on pieces of words")
+    axes.set(xlabel="induction on whole words", ylabel="induction on pieces of words")
