@@ -8,10 +8,25 @@ measured of them.
 import numpy as np
 import pandas as pd
 
-from headatlas import in_context, interventions, repeats
-from headatlas.induction import score_table
+from headatlas import in_context, induction, interventions, progress, repeats, scores
 
 MEMORY = 256 << 20  # bytes of a batch's forward pass, about
+
+
+def _previous_token(family, texts, memory):
+    """Attention to the token before, on held-out texts."""
+    queries = np.arange(1, texts.shape[1])
+    chance = float(np.mean(1 / (queries + 1))) if family.causal else 1 / texts.shape[1]
+
+    def read(pattern, part):
+        return {"previous_token": pattern[:, :, queries, queries - 1].mean(-1)}
+
+    tables = []
+    with progress.bar(family.members * len(texts), "previous token", "texts") as shown:
+        for member in range(family.members):
+            for layer, found in enumerate(induction.read_patterns(family, member, texts, read, memory, shown)):
+                tables.append(scores.rows(member, layer, {"previous_token": (found["previous_token"], chance)}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def trace(family, asking, evaluation, *, short, long, mask=None, seed=0, memory=MEMORY):
@@ -37,17 +52,11 @@ def trace(family, asking, evaluation, *, short, long, mask=None, seed=0, memory=
         member, step, tokens (int64), score, layer, head, value, chance. The score "in_context" (nats gained in the
         long context) is of the whole member: layer and head are -1.
     """
-    maps = repeats.induction_rows(repeats.map_table(family, asking, memory), family.causal)
-    maps = maps[maps["protocol"] == "corrected"]
-    around = {"special": asking.special, "before": asking.before, "after": asking.after, "memory": memory}
-    length = asking.room("standard", "corrected")
-    others = score_table(family, sequences=asking.trials, seed=asking.seed, length=length, **around)
-    others = others[others["score"] == "previous_token_repeated"]
-    parts = [
-        table.assign(score=score)[["member", "layer", "head", "score", "value", "chance"]]
-        for score, table in (("induction", maps), ("previous_token", others))
-    ]
-    texts = evaluation[(evaluation != family.pad).all(1), :long] if family.pad is not None else evaluation[:, :long]
+    texts = evaluation[:, :long]
+    texts = texts if family.pad is None else texts[(texts != family.pad).all(1)]
+    maps = repeats.map_table(family, asking, memory, [("corrected", "standard")])
+    maps = repeats.induction_rows(maps, family.causal)
+    parts = [maps.assign(score="induction"), _previous_token(family, texts[: asking.trials], memory)]
     gains = []
     for member in range(family.members):
         opened = interventions.open_member(family, member)
@@ -55,7 +64,7 @@ def trace(family, asking, evaluation, *, short, long, mask=None, seed=0, memory=
         gains.append(float((losses[:, sizes == short] - losses[:, sizes == long]).mean()))
     identity = {"member": np.arange(family.members, dtype=np.int32), "layer": np.int32(-1), "head": np.int32(-1)}
     parts.append(pd.DataFrame({**identity, "score": "in_context", "value": gains, "chance": 0.0}))
-    table = pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True, join="inner")
     taken = pd.DataFrame(family.config["snapshots"])
     table[["step", "tokens"]] = taken[["step", "tokens"]].to_numpy()[table["member"]]
     table["member"] = taken["member"].to_numpy(np.int32)[table["member"]]

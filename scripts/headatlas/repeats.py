@@ -212,7 +212,7 @@ def induction_rows(maps, causal):
     return maps[(maps["setup"] == "standard") & (maps["reading"] == induction_reading(causal))]
 
 
-def map_table(family, asking, memory=induction.MEMORY):
+def map_table(family, asking, memory=induction.MEMORY, kinds=None):
     """Induction maps of every head of a family under both protocols (Figs 7 to 9).
 
     Parameters
@@ -221,6 +221,8 @@ def map_table(family, asking, memory=induction.MEMORY):
     asking : Asking
     memory : int
         Bytes that a batch's forward pass may take, about.
+    kinds : list of (protocol, setup), optional
+        All that the family can be asked when not given.
 
     Returns
     -------
@@ -228,7 +230,9 @@ def map_table(family, asking, memory=induction.MEMORY):
         protocol, setup, reading, member, layer, head, value, standard_error, chance (of a head uniform over the keys
         that it may attend to); causal families have the standard setup alone.
     """
-    kinds = [(protocol, setup) for protocol in PROTOCOLS for setup in (["standard"] if family.causal else SETUPS)]
+    kinds = kinds or [
+        (protocol, setup) for protocol in PROTOCOLS for setup in (["standard"] if family.causal else SETUPS)
+    ]
     parts = []
     with progress.bar(len(kinds) * family.members * asking.trials, "repeated tokens", "sequences") as shown:
         for protocol, setup in kinds:

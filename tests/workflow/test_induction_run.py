@@ -1,0 +1,65 @@
+"""Pretrained models go the whole road of the induction study, offline, with folders in place of the preset's names."""
+
+import csv
+import json
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from headatlas import tables
+
+FIGURES = 5 * 2 + 4  # both protocols of figures 5 to 9, and those beyond
+
+
+def preset(root):
+    return yaml.safe_load((root / "configs" / "induction-paper.yaml").read_text())
+
+
+def reactions(mirror, path):
+    """Real text of the masked model, one reaction a line, so that each is a text of its own."""
+    with open(mirror / "models" / "rxnmapper_albert" / "example_rxns.csv", encoding="utf-8") as file:
+        lines = [json.dumps({"text": row["rxn"]}) for row in csv.DictReader(file)][:240]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_the_preset_runs_offline_on_folders(finished, mirror, tmp_path):
+    checkout = finished.copy(tmp_path / "copy")
+    config = preset(checkout.folder)
+    reactions(mirror, checkout.folder / "reactions.jsonl")
+    folders = {"bert-base-uncased": "rxnmapper_albert", "gpt2": "stories260K"}
+    models = {}
+    for name, folder in folders.items():
+        place = str(mirror / "models" / folder)
+        models[name] = {**config["models"][name], "checkpoints": [{"name": place}], "context": 64}
+        models[name] |= {"analysis": {"windows": 6, "queries_keys": 1}, "scores": {"sequences": 4}}
+        models[name] |= {"corpus": "text", "tokenizer": name}
+    study = {**config["studies"]["induction"], "models": list(models)}
+    study |= {"trials": 12, "length": 24, "texts": 6, "short": 10, "long": 60}
+    study |= {"sequences": 4, "ablated": 2, "controls": 1}
+    own = {
+        "results": "results/pretrained",
+        "corpora": {"text": {"source": "files", "files": ["reactions.jsonl"]}},
+        "tokenizers": {name: {"load": str(mirror / "models" / folder)} for name, folder in folders.items()},
+        "models": models,
+        "studies": {"phrenology": None, "circuits": None, "induction": study},
+    }
+    path = checkout.folder / "pretrained.yaml"
+    path.write_text(yaml.safe_dump(own))
+    checkout.snakemake("induction", config=path)
+    results = checkout.folder / "results" / "pretrained"
+    drawn = sorted(results.glob("figures/induction/**/*.png"))
+    assert len(drawn) == FIGURES
+    for figure in drawn:
+        assert np.asarray(Image.open(figure).convert("L")).std() > 3, figure
+    maps = tables.read(results / "induction" / "gpt2" / "maps.parquet")
+    induction = maps[(maps["protocol"] == "corrected") & (maps["reading"] == "after")]
+    assert len(induction) == 5 * 8
+    assert induction["value"].max() < 0.05  # this model is known to have no induction head
+    masked = tables.read(results / "induction" / "bert-base-uncased" / "maps.parquet")
+    assert masked.groupby(["protocol", "setup", "reading"]).size().eq(12 * 8).all()
+    effects = tables.read(results / "induction" / "bert-base-uncased" / "ablations.parquet")
+    assert set(effects["kind"]) == {"zero", "mean", "resample"}
+    findings = (results / "induction" / "findings.md").read_text()
+    for word in ("bert-base-uncased", "gpt2", "self-repair", "Olsson's score", "later layers"):
+        assert word in findings
