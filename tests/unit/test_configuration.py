@@ -156,6 +156,20 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "all are null",
         "at least one study",
     ),
+    "no study left": ({"studies": {"phrenology": None}}, "studies", "all are null", "at least one study"),
+    "short beyond long": (
+        {"studies.induction.short": 18},
+        "studies.induction.short",
+        "18",
+        "less than studies.induction.long (18)",
+    ),
+    "long beyond a context": (
+        {"studies.induction.long": 40},
+        "studies.induction.long",
+        "40 found",
+        "'repeats-bidirectional', sees 18 tokens",
+    ),
+    "snapshots": ({"models.toy.training.snapshots": -1}, "models.toy.training.snapshots", "-1", "at least 0"),
     "no models": ({"studies.phrenology.models": []}, "studies.phrenology.models", "[]", "at least 1"),
     "unknown model": (
         {"studies.phrenology.models": ["toys"]},
@@ -442,7 +456,7 @@ def documented():
             if isinstance(value, dict):
                 yield from walk(value, inner, f"{key}{name}.")
 
-    return list(walk(EMBEDDED, schema, ""))
+    return list(walk(explained(EMBEDDED), schema, ""))
 
 
 # What the embedded model chooses for itself: everything else written in config.yaml is the default
@@ -470,7 +484,17 @@ CHOSEN = {
     "studies.phrenology.clusters.repeated_draws",
     "studies.attentionviz.percentile",
     "studies.attentionviz.sentences",
+    "studies.induction.length",
+    "studies.induction.texts",
+    "studies.induction.short",
+    "studies.induction.long",
 }
+
+
+def explained(config):
+    """A configuration without the planted models and their corpora: what their keys are is said of `toy`."""
+    kept = {part: {n: v for n, v in config[part].items() if "repeats" not in n} for part in ("corpora", "models")}
+    return {**config, **kept}
 
 
 def test_documented_values_are_the_defaults():
@@ -507,6 +531,7 @@ def test_every_key_with_a_default_is_documented():
     for made in ("runs", "shown", "windows", "models"):
         del found["studies"]["circuits"][made]
     assert found == keys(EMBEDDED)
+    assert keys(explained(checked(layered()))) == keys(explained(EMBEDDED))
 
 
 def test_sizes_that_follow_are_filled_in():
@@ -584,7 +609,7 @@ def test_window_settings():
         ({"models": {"toy": {"trainin": {}}}}, "models.toy.trainin: unknown key; did you mean 'training'? allowed: "),
         (
             {"studies": {"phrenology": {"models": ["tou"]}}},
-            "studies.phrenology.models.0: 'tou' is not configured; did you mean 'toy'? allowed: toy",
+            "studies.phrenology.models.0: 'tou' is not configured; did you mean 'toy'? allowed: ",
         ),
     ],
     ids=["schema", "names"],
