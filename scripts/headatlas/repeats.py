@@ -40,7 +40,7 @@ SHARES = (0.01, 0.02, 0.05, 0.1)  # of all tokens, masked at once
 NOWHERE = -1  # a key that a trial lacks
 _BERT, _LOWEST, _HIGHEST = 30522, 100, 20000  # published ids are drawn from integers(100, 20000) of BERT's vocabulary
 _COPIES = {"standard": 2, "shuffled": 2, "bidirectional": 3}
-_FEWEST = 5  # tokens of a copy that a shuffled trial needs
+_FEWEST = 4  # tokens of a copy that a shuffled trial needs
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def test_words_and_pieces(causal):
 def test_what_cannot_be_asked():
     with pytest.raises(InputError, match="no mask"):
         repeats.draw_trials("standard", "corrected", replace(ASKING, mask=None))
-    with pytest.raises(InputError, match="4 tokens of a copy are too few"):
-        repeats.draw_trials("standard", "corrected", replace(ASKING, context=10))
+    with pytest.raises(InputError, match="3 tokens of a copy are too few"):
+        repeats.draw_trials("standard", "corrected", replace(ASKING, context=8))
     with pytest.raises(InputError, match="not known"):
         repeats.draw_trials("twisted", "corrected", ASKING)

@@ -1,4 +1,4 @@
-"""Pretrained models go the whole road of the induction study, offline, with folders in place of the preset's names."""
+"""The induction study on tiny families, and offline on pretrained ones: folders in place of the preset's names."""
 
 import csv
 import json
@@ -9,7 +9,37 @@ from PIL import Image
 
 from headatlas import tables
 
+TINY = ("tiny.yaml", "tiny-induction.yaml")
 FIGURES = 5 * 2 + 4  # both protocols of figures 5 to 9, and those beyond
+
+
+def check_figures(results):
+    drawn = sorted(results.glob("figures/induction/**/*.png"))
+    assert len(drawn) == FIGURES
+    for figure in drawn:
+        assert np.asarray(Image.open(figure).convert("L")).std() > 3, figure
+        assert figure.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_tiny_families_go_the_whole_road(finished, tmp_path):
+    checkout = finished.copy(tmp_path / "copy")
+    tiny, own = (yaml.safe_load((checkout.folder / "tests" / "workflow" / name).read_text()) for name in TINY)
+    path = checkout.folder / "both.yaml"
+    path.write_text(yaml.safe_dump({**tiny, **own}))
+    checkout.snakemake("induction", config=path)
+    results = checkout.folder / "results" / "tiny-induction"
+    check_figures(results)
+    dynamics = tables.read(results / "induction" / "tiny-causal" / "dynamics.parquet")
+    assert sorted(dynamics["step"].unique()) == [0, 1, 8]
+    assert set(dynamics["member"]) == {0, 1}
+    facts = tables.facts(results / "induction" / "tiny-masked" / "in_context.parquet")
+    assert facts["texts"] == 3
+    assert facts["skipped"] == 0
+    assert set(tables.read(results / "induction" / "depth.parquet")["model"]) == {"tiny-causal", "tiny-masked"}
+    findings = (results / "induction" / "findings.md").read_text()
+    for word in ("tiny-causal", "tiny-masked", "self-repair", "in-context learning", "several masks"):
+        assert word in findings
+    assert checkout.snakemake("induction", "-n", config=path).jobs == {}
 
 
 def preset(root):
@@ -48,10 +78,7 @@ def test_the_preset_runs_offline_on_folders(finished, mirror, tmp_path):
     path.write_text(yaml.safe_dump(own))
     checkout.snakemake("induction", config=path)
     results = checkout.folder / "results" / "pretrained"
-    drawn = sorted(results.glob("figures/induction/**/*.png"))
-    assert len(drawn) == FIGURES
-    for figure in drawn:
-        assert np.asarray(Image.open(figure).convert("L")).std() > 3, figure
+    check_figures(results)
     maps = tables.read(results / "induction" / "gpt2" / "maps.parquet")
     induction = maps[(maps["protocol"] == "corrected") & (maps["reading"] == "after")]
     assert len(induction) == 5 * 8
