@@ -4,7 +4,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from headatlas.figures import style
 
@@ -123,8 +125,22 @@ def _curve(axes, curve, facts):
         axes.fill_between(rows["size"], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
     for size in (facts["short"], facts["long"]):
         axes.axvline(size, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
-    axes.set(xscale="log", xlabel="position of the token" if facts["causal"] else "tokens of the masked one's context")
+    _log_axis(axes, curve["size"].min(), curve["size"].max())
+    axes.set(xlabel="position of the token" if facts["causal"] else "tokens of the masked one's context")
     axes.set_title(f"{facts['texts']} texts, {facts['skipped']} too short", fontsize=7)
+
+
+def _log_axis(axes, low, high):
+    """A logarithmic x axis with a few round numbers on it, as plain text."""
+    axes.set_xscale("log")
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    several = 3 * low < high < 300 * low
+    ticks = [m * 10**d for d in decades for m in ((1, 2, 5) if several else (1,)) if low <= m * 10**d <= high]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(
+        lambda value, _: f"{value:.3g}" if value < 1e4 else f"{value:.0e}".replace("e+0", "e")
+    )
 
 
 # Figure 6: the scheme
@@ -192,16 +208,11 @@ def _trial(axes, one, causal):
         bend = 0.18 * (1 if (start > end) == up else -1)
         style_of = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.8, "color": style.head_colour(number)}
         axes.add_patch(FancyArrowPatch((start, edge), (end, edge), connectionstyle=f"arc3,rad={bend}", **style_of))
-        label = READINGS[name].replace("\n", " ")
-        axes.text(
-            end,
-            1.75 if up else -1.5 + 0.3 * (number // 2),
-            label,
-            fontsize=6,
-            color=style.head_colour(number),
-            ha="center",
-            clip_on=False,
-        )
+    labels = [READINGS[name].replace("\n", " ") for name in one["keys"]]
+    keys = [Line2D([], [], color=style.head_colour(number), label=label) for number, label in enumerate(labels)]
+    axes.legend(
+        handles=keys, loc="lower right", bbox_to_anchor=(1, 0.93), ncols=len(keys), fontsize=6.5, borderaxespad=0
+    )
 
 
 # Figures 7 and 8: induction maps
@@ -299,7 +310,7 @@ def _interval(axes, row, place, colour):
         axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1)
         axes.plot(row["depth"], place, "o", color=colour, markersize=4)
         said = f"{row['depth']:.2f}" + (f" (p {row['p_value']:.3g})" if np.isfinite(row["p_value"]) else "")
-        axes.annotate(said, (1, place), xycoords=("axes fraction", "data"), fontsize=6, va="center", ha="right")
+        axes.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), fontsize=6, va="center")
 
 
 # Beyond the report
@@ -333,7 +344,8 @@ def dynamics(tables):
             learning.plot(
                 np.maximum(gain["tokens"], first / 2), gain["value"], color=style.member_colour(member), linewidth=1
             )
-        heads.set(title=model, xscale="log", ylim=(0, 1))
+        _log_axis(heads, first, table["tokens"].max())
+        heads.set(title=model, ylim=(0, 1))
         learning.set_xlabel("tokens seen")
         learning.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     panels[0, 0].set_ylabel("score of the strongest head")
