@@ -134,13 +134,11 @@ def _log_axis(axes, low, high):
     """A logarithmic x axis with a few round numbers on it, as plain text."""
     axes.set_xscale("log")
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    several = 3 * low < high < 300 * low
-    ticks = [m * 10**d for d in decades for m in ((1, 2, 5) if several else (1,)) if low <= m * 10**d <= high]
+    within = (1, 2, 5) if high < 30 * low else (1,)
+    ticks = [m * 10**d for d in decades for m in within if low <= m * 10**d <= high]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(
-        lambda value, _: f"{value:.3g}" if value < 1e4 else f"{value:.0e}".replace("e+0", "e")
-    )
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e3:g}k" if value >= 1e3 else f"{value:g}")
 
 
 # Figure 6: the scheme
@@ -172,7 +170,9 @@ def scheme(trials, protocol):
         axes = figure.add_axes((0.02, 1 - (row + 1) * height, 0.96, height * 0.8))
         axes.axis("off")
         name = "two copies, causal" if causal else SETUPS[setup]
-        axes.set_title(f"({'abcdef'[row]}) {name}: {model}, {one['length']} random tokens a copy", loc="left", pad=1)
+        axes.set_title(
+            f"({'abcdef'[row]}) {name}: {model}, {one['length']} tokens a copy", loc="left", pad=1, fontsize=7
+        )
         _trial(axes, one, causal)
     return figure
 
@@ -199,7 +199,7 @@ def _trial(axes, one, causal):
         axes.add_patch(Rectangle((x + 0.04, -0.5), 0.92, 1, facecolor=face, edgecolor="0.7", linewidth=0.4))
         text = "MASK" if position == at and not causal else style.printable(one["tokens"][position], 9)
         axes.text(x + 0.5, 0, text, ha="center", va="center", fontsize=letters, rotation=90 if len(kept) > 16 else 0)
-    for number, (name, key) in enumerate(one["keys"].items()):
+    for number, key in enumerate(one["keys"].values()):
         if key not in places:
             continue
         up = number % 2 == 0

@@ -110,8 +110,6 @@ def masks(tables):
         axes.set_title(model)
     for axes in panels.flat[wide:]:
         axes.axis("off")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("mean attention")
     return figure
 
 
@@ -130,7 +128,7 @@ def _several(axes, table):
                 range(len(line)), line["value"], line["standard_error"], color=colour, linestyle=dashes, label=label
             )
     axes.set_xticks(range(len(levels)), levels["level"])
-    axes.set(xlabel="tokens masked at once\n(dashed: attention among masks)", ylim=(0, None))
+    axes.set(xlabel="tokens masked at once\n(dashed: attention among masks)", ylabel="mean attention", ylim=(0, None))
     axes.legend(fontsize=6, title="head")
 
 
