@@ -34,11 +34,7 @@ wildcard_constraints:
     use="train|evaluation|analysis",
 
 
-include: "rules/corpora.smk"
-include: "rules/tokens.smk"
-include: "rules/models.smk"
-include: "rules/attention.smk"
-include: "rules/scores.smk"
+for stage in ["corpora", "tokens", "models", "attention", "scores", *config["studies"], "summary"]:
 
 
 for study in config["studies"]:
@@ -48,6 +44,7 @@ for study in config["studies"]:
 
 include: "rules/summary.smk"
 include: "rules/targets.smk"
+    include: f"rules/{stage}.smk"
 
 
 rule all:
