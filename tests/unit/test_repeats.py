@@ -1,13 +1,16 @@
 """Trials of masked and causal induction: every key by its definition, every planted head found."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
-from headatlas import repeats
+from headatlas import asking, families, pretrained, repeats
 from headatlas.errors import InputError
 from headatlas.repeats import NOWHERE, Asking
+from headatlas.tokens import load_tokenizer
 from test_induction import Planted, after_earlier, before_later, previous, uniform
 
 ASKING = Asking(vocabulary=200, context=42, mask=199, special=(0,), before=(197,), after=(198,), trials=40, length=12)
@@ -177,3 +180,32 @@ def test_what_cannot_be_asked():
         repeats.draw_trials("standard", "corrected", replace(ASKING, context=8))
     with pytest.raises(InputError, match="not known"):
         repeats.draw_trials("twisted", "corrected", ASKING)
+
+
+def real(mirror, folder, name, task):
+    weights, config = pretrained.fetch([{"name": str(mirror / "models" / name)}], task)
+    save_file(weights, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    family = families.load_family(folder / "model.safetensors", folder / "config.json")
+    return family, load_tokenizer(str(mirror / "models" / name))
+
+
+def test_a_real_causal_model_known_to_have_no_induction_head(mirror, tmp_path):
+    family, tokenizer = real(mirror, tmp_path, "stories260K", "causal")
+    asked = asking.of_family(family, tokenizer, trials=20, length=50, seed=0)
+    table = repeats.map_table(family, asked)
+    found = repeats.induction_rows(table, True)
+    assert found[found["protocol"] == "corrected"]["value"].max() < 0.05  # none does induction
+
+
+def test_a_real_masked_model_is_asked_in_all_setups(mirror, tmp_path):
+    family, tokenizer = real(mirror, tmp_path, "rxnmapper_albert", "masked")
+    asked = asking.of_family(family, tokenizer, trials=6, length=30, seed=0)
+    assert len(asked.before) == len(asked.after) == 1
+    table = repeats.map_table(family, asked)
+    assert table.groupby(["protocol", "setup", "reading"]).size().eq(12 * 8).all()
+    assert table["value"].between(0, 1).all()
+    shown = asking.shown(asked, False, tokenizer)
+    one = shown["corrected"]["bidirectional"]
+    assert one["tokens"][one["masked"]] == tokenizer.mask_token
+    assert one["tokens"][one["keys"]["earlier"]] == one["tokens"][one["keys"]["later"]]
