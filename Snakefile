@@ -34,7 +34,11 @@ wildcard_constraints:
     use="train|evaluation|analysis",
 
 
-for stage in ["corpora", "tokens", "models", "attention", "scores", *config["studies"], "summary"]:
+include: "rules/corpora.smk"
+include: "rules/tokens.smk"
+include: "rules/models.smk"
+include: "rules/attention.smk"
+include: "rules/scores.smk"
 
 
 for study in config["studies"]:
@@ -44,20 +48,9 @@ for study in config["studies"]:
 
 include: "rules/summary.smk"
 include: "rules/targets.smk"
-    include: f"rules/{stage}.smk"
 
 
 rule all:
     default_target: True
     input:
         "<results>/summary.md",
-
-
-rule phrenology:
-    input:
-        targets("phrenology"),
-
-
-rule induction:
-    input:
-        targets("induction"),

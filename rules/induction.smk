@@ -25,7 +25,7 @@ def traced_models():
     return [
         model
         for model in models_of("induction")
-        if model in TOY_MODELS and config["models"][model]["training"]["snapshots"]
+        if model in TOY_MODELS and config["models"][model]["training"].get("snapshots")
     ]
 
 

@@ -15,3 +15,8 @@ rule attentionviz:
 rule circuits:
     input:
         targets("circuits"),
+
+
+rule induction:
+    input:
+        targets("induction"),

@@ -345,6 +345,8 @@ def _check_attentionviz(config, study):
                         f"studies.attentionviz.heads.{position}: {part} {index} found; "
                         f"allowed: 0 to {size - 1}, as {name!r} has {size}"
                     )
+
+
 def _check_induction(models, study):
     short, long = study["short"], study["long"]
     if short >= long:

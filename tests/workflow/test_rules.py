@@ -18,8 +18,7 @@ from headatlas import provenance
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
-TARGETS = {"all", "phrenology", "attentionviz", "circuits"}
-TARGETS = {"all", "induction", "phrenology"}
+TARGETS = {"all", "phrenology", "attentionviz", "circuits", "induction"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
     {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing", "sweep"},
