@@ -146,8 +146,8 @@ def _score_grid(figure, axes, scores, heads):
         if np.isfinite(value):
             ink = "white" if abs(above[row, column]) > 0.5 else "black"
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=ink)
-    axes.set_xticks(range(len(_LABELS)), _LABELS)
+    axes.set_xticks(range(len(_LABELS)), _LABELS, rotation=30, ha="right")
     axes.set_yticks(range(len(heads)), [f"layer {layer} head {head}" for layer, head in heads])
-    axes.set_title("mean attention over many prompts (colour: above or below that of a uniform head)", fontsize=7.5)
+    axes.set_title("mean attention over many prompts\n(colour: above or below that of a uniform head)", fontsize=7.5)
     bar = figure.colorbar(image, ax=axes, label="above chance", aspect=15)
     bar.outline.set_visible(False)
