@@ -172,7 +172,7 @@ class _Ablation(NamedTuple):
         return changed
 
 
-def ablate(member, task, sets, kinds=knockout.KINDS, seed=0, memory=MEMORY, shown=None):
+def ablate(member, task, sets, kinds=knockout.KINDS, seed=0, memory=MEMORY, shown=None, directly=True):
     """Ablate sets of heads.
 
     Parameters
@@ -186,6 +186,8 @@ def ablate(member, task, sets, kinds=knockout.KINDS, seed=0, memory=MEMORY, show
     memory : int
         Bytes, about.
     shown : what `progress.bar` gives, optional
+    directly : bool
+        Whether direct effects are wanted, each of which takes a run of its own; not a number otherwise.
 
     Returns
     -------
@@ -205,7 +207,9 @@ def ablate(member, task, sets, kinds=knockout.KINDS, seed=0, memory=MEMORY, show
             for kind in kinds:
                 by = {"zero": None, "mean": means, "resample": others}[kind]
                 total, after, _ = _run(member, task, part, _Ablation(heads, by))
-                direct, _, _ = _run(member, task, part, _Ablation(heads, by, outputs))
+                direct = np.full_like(total, np.nan)
+                if directly:
+                    direct, _, _ = _run(member, task, part, _Ablation(heads, by, outputs))
                 stacked = np.stack([losses.mean(1) for losses in (clean, total, direct)], 1)
                 found.setdefault((index, kind), []).append(stacked)
                 _add(scores, (index, kind), after)
@@ -248,7 +252,7 @@ def effect_tables(family, repeated, ordinary, *, count=3, controls=5, kinds=knoc
         sets = [heads for heads, _ in drawn]
         with progress.bar(2 * len(sets) * len(repeated.tokens), f"ablation, member {number}", "sequences") as shown:
             losses, scores = ablate(member, repeated, sets, kinds, seed, memory, shown)
-            plain, _ = ablate(member, ordinary, sets, kinds, seed, memory, shown)
+            plain, _ = ablate(member, ordinary, sets, kinds, seed, memory, shown, directly=False)
         for index, (heads, control_of) in enumerate(drawn):
             for kind in kinds:
                 found = losses[index, kind]

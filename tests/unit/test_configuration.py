@@ -487,6 +487,7 @@ CHOSEN = {
     "studies.induction.texts",
     "studies.induction.short",
     "studies.induction.long",
+    "studies.induction.controls",
 }
 
 
