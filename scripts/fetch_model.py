@@ -10,6 +10,7 @@ def main(snakemake, run):
     from safetensors.torch import save_file
 
     from headatlas import pretrained, sources, tokens
+    from headatlas.store import file_digest
 
     settings = run.settings
     checkpoints = [
@@ -20,7 +21,7 @@ def main(snakemake, run):
     weights, config = pretrained.fetch(checkpoints, settings["task"], pad)
     save_file(weights, run.out.model)
     with open(run.out.config, "w", encoding="utf-8") as file:
-        json.dump(config, file, indent=1, sort_keys=True)
+        json.dump({**config, "sha256": file_digest(run.out.model)}, file, indent=1, sort_keys=True)
 
 
 if "snakemake" in globals():

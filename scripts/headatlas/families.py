@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from headatlas import transformer
 from headatlas.errors import InputError
+from headatlas.store import file_digest
 
 
 def load_family(model_file, config_file, device="cpu"):
@@ -22,7 +23,7 @@ def load_family(model_file, config_file, device="cpu"):
     model_file : path-like
         Stacked weights as safetensors: every tensor of shape (member, ...).
     config_file : path-like
-        The JSON beside it, of kind "toy" or "pretrained".
+        The JSON beside it, of kind "toy" or "pretrained"; a `sha256` in it must be that of the weights.
     device : str or torch.device
         Where the forward passes run.
 
@@ -60,6 +61,8 @@ def load_family(model_file, config_file, device="cpu"):
             f"{config_file}: not the configuration of a model ({reason}); delete it and run again"
         ) from None
     try:
+        if "sha256" in config and config["sha256"] != file_digest(model_file):
+            raise InputError(f"{model_file}: not the weights that {config_file} describes; delete it and run again")
         if kind == "toy":
             return ToyFamily(model_file, config, device)
         if kind == "pretrained":

@@ -5,6 +5,7 @@ The one module that knows the object Snakemake hands to a script.
 
 import contextlib
 import ctypes
+import errno
 import functools
 import hashlib
 import json
@@ -17,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
-from headatlas import progress
+from headatlas import gpus, progress
 from headatlas.errors import InputError
 from headatlas.store import Store, beside, file_digest, sweep
 
@@ -98,6 +99,8 @@ class Job:
         # Threads that wait for one another should sleep: spinning takes the core from the one waited for, and on a
         # shared machine costs a small product most of its speed. Read when the library loads.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if self._gpus:
+            gpus.claim()
         import torch
 
         if threads:
@@ -164,13 +167,19 @@ def _run(body, snakemake, key, provenance, store, final):
             Path(part).unlink(missing_ok=True)
 
 
+def _no_room(error):
+    """Whether a disk, a quota or a file is full; not all libraries raise an OSError then."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, "errno", None) in codes or any(os.strerror(code) in str(error) for code in codes)
+
+
 def job(body):
     """Decorate a script's `main(snakemake, job)`.
 
     The outputs' key is a digest of the rule, its `spec` (settings, code, package versions), the wildcards
     and the content of every input. Where the store has that key, the outputs are linked into place and
-    `body` never runs: so `body` imports what is slow to import itself. An `InputError` ends the job with
-    its one line, anything else with a traceback, both in the log.
+    `body` never runs: so `body` imports what is slow to import itself. An `InputError` or a full disk ends
+    the job with one line, anything else with a traceback, both in the log.
     """
 
     @functools.wraps(body)
@@ -198,12 +207,12 @@ def job(body):
                 return
             print(f"computing {key}")
             _run(body, snakemake, key, provenance, store, final)
-        except InputError as error:
-            for place in {sys.stderr, terminal or sys.stderr}:
-                print(f"error: {error}", file=place)
-            sys.exit(1)
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            if isinstance(error, InputError) or _no_room(error):
+                for place in {sys.stderr, terminal or sys.stderr}:
+                    print(f"error: {error}", file=place)
+            else:
+                traceback.print_exc()
             sys.exit(1)
         finally:
             if terminal is not None:

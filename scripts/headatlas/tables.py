@@ -96,7 +96,7 @@ class Writer:
                 for f in table.schema
             ]
             schema = _described(pa.schema(fields), self._facts, self._provenance)
-            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd", write_page_checksum=True)
         table = _table(columns, self._writer.schema)
         self._writer.write_table(table, row_group_size=max(1, table.num_rows))
 
@@ -121,7 +121,7 @@ def _whole(path):
 
 def _open(path):
     with _whole(path):
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def _check_columns(path, wanted, known):
@@ -136,7 +136,7 @@ def _chosen(path, columns, equal):
     with _open(path) as opened:
         _check_columns(path, [*(columns or []), *equal], opened.schema_arrow.names)
     with _whole(path):
-        return pq.read_table(path, columns=columns, filters=filters)
+        return pq.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)
 
 
 def read(path, columns=None, **equal):

@@ -21,7 +21,7 @@ SCRIPTS = ROOT / "scripts"
 TARGETS = {"all", "phrenology", "attentionviz", "circuits", "induction"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
-    {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing", "sweep"},
+    {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing", "gpus", "sweep"},
     {"sources", "corpora", "tokens", "examples", "ngrams", "windows"},
     {
         "transformer",

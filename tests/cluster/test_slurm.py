@@ -1,0 +1,150 @@
+"""The workflow on a real SLURM: what jobs ask for, and what is left when they or their submitter are killed."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from checkout import Checkout, copy_of_tree
+from headatlas import tables
+
+CONFIG = "tests/study.yaml"
+PROFILE = ["--workflow-profile", "profiles/slurm"]
+SITE = ["--default-resources", "slurm_partition=debug", "runtime=30", "mem_mb=2000"]  # what a user adds to the profile
+QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "20", "--jobs", "4"]
+SMALL = ["--group-components", "figures=2"]  # a group needs a core for each of its jobs, and CI's node has two
+SUBMITTED = [*PROFILE, *SITE, *QUICK, *SMALL]
+TRAINED = "results/study/models/tiny/model.safetensors"
+PATIENCE = 240  # seconds; a busy machine takes a while to start a job
+
+
+@pytest.fixture(scope="module")
+def finished(slurm, tmp_path_factory):
+    """A checkout in which the whole study has run on the cluster, and the jobs that this took."""
+    folder = tmp_path_factory.mktemp("cluster") / "finished"
+    copy_of_tree(folder)
+    checkout = Checkout(folder)
+    before = len(slurm.jobs())
+    checkout.first = checkout.snakemake("phrenology", *SUBMITTED, config=CONFIG)
+    checkout.submitted = slurm.jobs()[before:]
+    return checkout
+
+
+@pytest.fixture
+def untrained(finished, tmp_path):
+    """The finished checkout without what training made, neither among the results nor in the store."""
+    checkout = finished.copy(tmp_path / "copy")
+    for path in (checkout.folder / "results" / "study").glob("models/tiny/*"):
+        path.unlink()
+    for entry in (checkout.folder / ".cache").rglob("*"):
+        if entry.is_file():
+            entry.unlink()
+    return checkout
+
+
+def rule(job):
+    return re.match(r"rule_([a-z_]+?)(?:_wildcards|$)", job["Comment"])[1]
+
+
+def asked(jobs):
+    """By rule, what its jobs asked of SLURM."""
+    return {rule(job): job for job in jobs if job["Comment"].startswith("rule_")}
+
+
+def running(slurm, name, seen):
+    """Wait for a job of a rule, beyond those seen before, to be well under way."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for job in slurm.jobs()[seen:]:
+            if job["JobState"] == "RUNNING" and job["Comment"].startswith(f"rule_{name}"):
+                return job
+        time.sleep(0.3)
+    raise AssertionError(f"no job of {name} ran within {PATIENCE} s")
+
+
+def training_began(checkout):
+    """Wait until the training itself is computing."""
+    log = checkout.folder / "results/study/logs/train_model/tiny.log"
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if log.is_file() and "device:" in log.read_text():
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{log} says nothing of a training after {PATIENCE} s")
+
+
+def drained(slurm):
+    """Wait until no job is left on the cluster."""
+    deadline = time.monotonic() + PATIENCE
+    while slurm.ask("squeue", "-h"):
+        assert time.monotonic() < deadline, slurm.ask("squeue")
+        time.sleep(0.3)
+
+
+def contents(checkout):
+    """What the study's tables hold, wherever they lie."""
+    folder = checkout.folder / "results" / "study"
+    return {str(path.relative_to(folder)): tables.content_digest(path) for path in folder.rglob("*.parquet")}
+
+
+def test_the_whole_study_runs(finished):
+    assert {job["JobState"] for job in finished.submitted} == {"COMPLETED"}
+    assert (finished.folder / TRAINED).is_file()
+    drawn = list((finished.folder / "results/study/figures/phrenology/corrected").glob("*.pdf"))
+    assert len(drawn) >= 5
+
+
+def test_gpu_rules_and_no_others_ask_for_a_gpu(finished):
+    found = asked(finished.submitted)
+    with_gpu = {name for name, job in found.items() if "gpu" in job.get("TresPerJob", "") + job.get("TresPerNode", "")}
+    assert {"train_model", "extract_patterns", "extract_queries_keys"} <= with_gpu
+    assert not with_gpu & {"fetch_corpus", "build_tokenizer", "sample_windows", "project_heads"}
+
+
+def test_memory_and_time_are_those_of_each_rule(finished):
+    found = asked(finished.submitted)
+    assert found["train_model"]["MinMemoryNode"] != found["extract_patterns"]["MinMemoryNode"]
+    assert found["extract_patterns"]["MinMemoryNode"] == "4000M"
+    assert found["train_model"]["TimeLimit"] == "04:00:00"
+    assert found["extract_patterns"]["TimeLimit"] == "01:00:00"
+
+
+def test_small_jobs_share_an_allocation(finished):
+    figures = {rule for rule, _ in finished.first.jobs if rule.startswith("draw_")}
+    assert len(figures) >= 5
+    assert len(finished.submitted) <= len(finished.first.jobs) - 4
+    assert not {name for name in asked(finished.submitted) if name.startswith("draw_")}
+
+
+def test_a_cancelled_job_is_tried_again_with_more(slurm, untrained):
+    seen = len(slurm.jobs())
+    process = untrained.start(TRAINED, *SUBMITTED, config=CONFIG)
+    cancelled = running(slurm, "train_model", seen)
+    training_began(untrained)
+    assert "GRES=gpu:fake:1(" in slurm.ask("scontrol", "--details", "show", "job", cancelled["JobId"])
+    slurm.ask("scancel", cancelled["JobId"])
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    first, second = (job for job in slurm.jobs()[seen:] if job["Comment"].startswith("rule_train_model"))
+    assert first["JobState"] == "CANCELLED"
+    assert second["JobState"] == "COMPLETED"
+    memory = [int(job["MinMemoryNode"].removesuffix("M")) for job in (first, second)]
+    assert memory[1] == 2 * memory[0]
+    assert (untrained.folder / TRAINED).is_file()
+
+
+def test_a_killed_submitter_leaves_nothing_broken(slurm, finished, untrained):
+    process = untrained.start(TRAINED, *SUBMITTED, config=CONFIG)
+    running(slurm, "train_model", len(slurm.jobs()) - 1)
+    training_began(untrained)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    untrained.snakemake("--unlock", config=CONFIG)
+    untrained.snakemake("phrenology", *SUBMITTED, config=CONFIG)  # while the first training may still be going on
+    drained(slurm)
+    assert contents(untrained) == contents(finished)
+    assert (untrained.folder / TRAINED).read_bytes() == (finished.folder / TRAINED).read_bytes()
+    left = [path for path in (untrained.folder / "results").rglob(".*") if path.is_file()]
+    assert left == []

@@ -1,0 +1,151 @@
+"""Whatever is killed, full, damaged or gone: a rerun ends with what an undisturbed run gives, or says what is wrong."""
+
+import os
+import resource
+import shutil
+import signal
+import time
+
+import pytest
+import yaml
+
+from checkout import Checkout, copy_of_tree
+from headatlas.store import file_digest
+
+CONFIG = "tests/study.yaml"
+PATIENCE = 300  # seconds; a busy machine takes a while to start a job
+WEIGHTS = "models/tiny/model.safetensors"
+
+
+def results(checkout):
+    return checkout.folder / "results" / "study"
+
+
+def contents(checkout):
+    """Bytes of all results but logs and measurements of time."""
+    folder = results(checkout)
+    found = (path for path in folder.rglob("*") if path.is_file())
+    kept = (path for path in found if path.relative_to(folder).parts[0] not in ("logs", "benchmarks"))
+    return {str(path.relative_to(folder)): file_digest(path) for path in kept}
+
+
+def fresh(folder):
+    copy_of_tree(folder)
+    return Checkout(folder)
+
+
+def logs(checkout, rule):
+    """Texts of the logs of one rule's jobs."""
+    folder = results(checkout) / "logs"
+    return [path.read_text() for path in (folder / f"{rule}.log", *folder.glob(f"{rule}/*.log")) if path.is_file()]
+
+
+def stopped(process):
+    """Kill a run and all it started, at once, as a power failure would."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A checkout in which the study has run on one core, without a fault."""
+    checkout = fresh(tmp_path_factory.mktemp("faults") / "undisturbed")
+    checkout.first = checkout.snakemake("--cores", "1", config=CONFIG)
+    return checkout
+
+
+@pytest.fixture
+def checkout(undisturbed, tmp_path):
+    return undisturbed.copy(tmp_path / "copy")
+
+
+def test_other_cores_give_the_same_bytes(undisturbed, tmp_path):
+    other = fresh(tmp_path / "other")
+    other.snakemake("--cores", "3", config=CONFIG)
+    assert contents(other) == contents(undisturbed)
+
+
+def test_a_run_killed_at_every_rule_ends_with_the_same_bytes(undisturbed, tmp_path):
+    checkout = fresh(tmp_path / "killed")
+    killed, rules = set(), {rule for rule, _ in undisturbed.first.jobs}
+    while True:
+        process = checkout.start("--cores", "1", "--nolock", config=CONFIG)
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None:
+            assert time.monotonic() < deadline, "a run that was killed before hangs"
+            computing = {rule for rule in rules - killed if any("computing" in log for log in logs(checkout, rule))}
+            if computing:
+                killed |= computing
+                stopped(process)
+            time.sleep(0.02)
+        if process.returncode == 0:
+            break
+    assert killed == rules
+    assert contents(checkout) == contents(undisturbed)
+    assert not [path for path in checkout.folder.glob("results/**/.*") if path.is_file()], "parts of killed jobs"
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(undisturbed, tmp_path):
+    checkout = fresh(tmp_path / "full")
+    limit = 20_000  # bytes of a file: enough for windows, too little for patterns
+    process = checkout.start(
+        "--cores", "1", config=CONFIG, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    )
+    said, _ = process.communicate()
+    assert process.returncode != 0
+    assert "File too large" in said
+    assert "Traceback" not in said
+    large = [path for path in checkout.folder.glob("results/**/*") if path.is_file() and path.stat().st_size >= limit]
+    assert large == []
+    checkout.snakemake("--cores", "1", config=CONFIG)
+    assert contents(checkout) == contents(undisturbed)
+
+
+@pytest.mark.parametrize("harm", ["flipped bit", "truncated"])
+@pytest.mark.parametrize("name", [WEIGHTS, "attention/tiny/patterns.parquet"])
+def test_a_damaged_result_is_named_and_computed_anew(checkout, undisturbed, name, harm):
+    path = results(checkout) / name
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.chmod(0o644)
+    with open(path, "r+b") as file:  # in place, so that the store's entry, the same file, is damaged with it
+        if harm == "truncated":
+            file.truncate(middle)
+        else:
+            file.seek(middle)
+            file.write(bytes([whole[middle] ^ 16]))
+    ran = checkout.snakemake("--cores", "1", "--keep-going", config=CONFIG, check=False)
+    assert ran.code != 0
+    assert f"{name}:" in ran.said
+    assert "delete it and run again" in ran.said
+    assert "Traceback" not in ran.said
+    path.unlink()
+    checkout.snakemake("--cores", "1", config=CONFIG)
+    assert contents(checkout) == contents(undisturbed)
+
+
+def test_two_runs_at_once_share_one_store(undisturbed, tmp_path):
+    pair = [fresh(tmp_path / name) for name in ("one", "other")]
+    config = yaml.safe_load((pair[0].folder / CONFIG).read_text()) | {"store": str(tmp_path / "store")}
+    for checkout in pair:
+        (checkout.folder / CONFIG).write_text(yaml.safe_dump(config))
+    running = [checkout.start("--cores", "1", config=CONFIG) for checkout in pair]
+    for process in running:
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+    assert contents(pair[0]) == contents(pair[1]) == contents(undisturbed)
+
+
+def test_a_store_that_cannot_be_written_costs_no_result(undisturbed, tmp_path):
+    checkout = fresh(tmp_path / "unwritable")
+    config = yaml.safe_load((checkout.folder / CONFIG).read_text())
+    (checkout.folder / "taken").write_text("a file where the store should lie")
+    (checkout.folder / CONFIG).write_text(yaml.safe_dump(config | {"store": "taken/store"}))
+    checkout.snakemake("--cores", "1", config=CONFIG)
+    assert contents(checkout) == contents(undisturbed)
+    assert "cannot be written" in (results(checkout) / "logs/train_model/tiny.log").read_text()
+
+
+def test_a_store_that_is_gone_reruns_nothing(checkout):
+    shutil.rmtree(checkout.folder / ".cache")
+    assert not checkout.snakemake("--cores", "1", config=CONFIG).jobs
