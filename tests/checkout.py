@@ -40,7 +40,7 @@ class Checkout:
         process = self.start(*arguments, config=config)
         said, _ = process.communicate()
         assert not check or process.returncode == 0, said
-        jobs = {(rule, self._wildcards(body)): self._log(body) for rule, body in _JOB.findall(said) if rule != "all"}
+        jobs = {(rule, self._wildcards(body)): self._log(body) for rule, body in _JOB.findall(said) if "log: " in body}
         return SimpleNamespace(code=process.returncode, said=said, jobs=jobs, done=self._sorted_out(jobs))
 
     def start(self, *arguments, config=CONFIG, **options):
