@@ -5,12 +5,7 @@ from headatlas.job import job
 
 @job
 def main(snakemake, run):
-    import json
-
-    from safetensors.torch import save_file
-
-    from headatlas import pretrained, sources, tokens
-    from headatlas.store import file_digest
+    from headatlas import families, pretrained, sources, tokens
 
     settings = run.settings
     checkpoints = [
@@ -19,9 +14,7 @@ def main(snakemake, run):
     ]
     pad = tokens.load_tokenizer(snakemake.input.tokenizer).pad_token_id
     weights, config = pretrained.fetch(checkpoints, settings["task"], pad)
-    save_file(weights, run.out.model)
-    with open(run.out.config, "w", encoding="utf-8") as file:
-        json.dump({**config, "sha256": file_digest(run.out.model)}, file, indent=1, sort_keys=True)
+    families.save_family(run.out.model, run.out.config, weights, config)
 
 
 if "snakemake" in globals():

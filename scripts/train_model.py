@@ -5,12 +5,9 @@ from headatlas.job import job
 
 @job
 def main(snakemake, run):
-    import json
     from dataclasses import asdict
 
-    from safetensors.torch import save_file
-
-    from headatlas import tables, training, transformer
+    from headatlas import families, tables, training, transformer
     from headatlas.windows import read_member_windows, read_windows
 
     device = run.device(run.settings["threads"])
@@ -27,11 +24,8 @@ def main(snakemake, run):
     config = {"kind": "toy", "architecture": asdict(architecture), "seeds": seeds}
     config |= {key: facts[key] for key in ("pad", "mask", "vocabulary")}
     snapshots, described = training.snapshots_as_family(taken, config, settings.batch * architecture.context)
-    save_file(weights, run.out.model)
-    save_file(snapshots, run.out.snapshots)
-    for path, content in ((run.out.config, config), (run.out.described, described)):
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
+    families.save_family(run.out.model, run.out.config, weights, config)
+    families.save_family(run.out.snapshots, run.out.described, snapshots, described)
     tables.write(run.out.training, history, provenance=run.provenance)
 
 

@@ -9,10 +9,26 @@ import json
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from headatlas import transformer
 from headatlas.errors import InputError
 from headatlas.store import file_digest
+
+
+def save_family(model_file, config_file, weights, config):
+    """Write a family that `load_family` opens.
+
+    Parameters
+    ----------
+    model_file, config_file : path-like
+    weights : dict of str to Tensor, each of shape (member, ...)
+    config : dict
+        Its `kind`, and what that kind needs; the digest of the weights is added, so that damage is found.
+    """
+    save_file(weights, model_file)
+    with open(config_file, "w", encoding="utf-8") as file:
+        json.dump({**config, "sha256": file_digest(model_file)}, file, indent=1, sort_keys=True)
 
 
 def load_family(model_file, config_file, device="cpu"):

@@ -1,22 +1,29 @@
 """Families: one interface over toy and pretrained models, equal to the models themselves."""
 
-import json
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from headatlas import families, transformer
 from headatlas.errors import InputError
 
 
 def saved(folder, weights, architecture, pad=None):
-    save_file(weights, folder / "model.safetensors")
-    config = {"kind": "toy", "architecture": asdict(architecture), "pad": pad}
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder / "model.safetensors", folder / "config.json"
+    files = folder / "model.safetensors", folder / "config.json"
+    families.save_family(*files, weights, {"kind": "toy", "architecture": asdict(architecture), "pad": pad})
+    return files
+
+
+def test_a_flipped_bit_of_the_weights_is_found(tmp_path):
+    architecture = transformer.Architecture(vocabulary=20, context=7, heads=2, d_model=16, d_head=8, d_mlp=32)
+    model_file, config_file = saved(tmp_path, drawn(architecture), architecture)
+    whole = bytearray(model_file.read_bytes())
+    whole[-5] ^= 1
+    model_file.write_bytes(whole)
+    with pytest.raises(InputError, match=r"model\.safetensors: not the weights that .*; delete it and run again"):
+        families.load_family(model_file, config_file)
 
 
 def drawn(architecture, seeds=(0, 1)):
@@ -122,7 +129,7 @@ def test_bad_files_and_windows_are_named(tmp_path):
     with pytest.raises(InputError, match=r"windows of 5 tokens.*context is 4"):
         next(family.attention(np.zeros((1, 5), dtype=int), 0))
     model.write_bytes(model.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"model\.safetensors: not whole"):
+    with pytest.raises(InputError, match=r"model\.safetensors: not the weights that"):
         families.load_family(model, config)
     config.write_text('{"kind": "other"}')
     with pytest.raises(InputError, match="kind 'other' is not known"):

@@ -173,6 +173,18 @@ def test_truncated_file_is_named(path):
         assert all("delete it and run again" in message for message in refused(path, *readers()))
 
 
+def test_a_flipped_bit_among_the_rows_is_found(path):
+    values = np.random.default_rng(0).random((500, 4))  # cannot be compressed, so that no other check helps
+    tables.write(path, {**heads(500), "pattern": values})
+    whole = path.read_bytes()
+    place = len(whole) // 2
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(InputError, match="delete it and run again"):
+        tables.read_lists(path, "pattern")
+    with pytest.raises(InputError, match="delete it and run again"):
+        tables.content_digest(path)
+
+
 def test_no_flipped_bit_ends_in_a_traceback(path):
     tables.write(path, {**heads(3), "pattern": np.random.default_rng(0).random((3, 4))}, facts={"size": 4})
     whole = path.read_bytes()
