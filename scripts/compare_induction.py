@@ -11,9 +11,11 @@ def main(snakemake, run):
 
     scores, told = [], []
     for model, maps, own in zip(run.settings["models"], snakemake.input.maps, snakemake.input.scores, strict=True):
-        found = repeats.induction_rows(tables.read(maps), tables.facts(maps)["causal"])
+        causal = tables.facts(maps)["causal"]
+        found = repeats.induction_rows(tables.read(maps), causal)
         scores.append(found.assign(model=model))
-        told.append(look_alikes.tell_apart(tables.read(own)).assign(model=model))
+        asked = None if causal else found[found["protocol"] == "corrected"]
+        told.append(look_alikes.tell_apart(tables.read(own), asked).assign(model=model))
     table = depth.depth_table(pd.concat(scores), seed=run.settings["seed"])
     tables.write(run.out.depth, table, provenance=run.provenance)
     tables.write(run.out.look_alikes, pd.concat(told, ignore_index=True), provenance=run.provenance)

@@ -173,7 +173,7 @@ def _masks(found):
 
 def _born(table):
     for row in phase_change(table).itertuples():
-        if row.final < 2 * table.loc[table["score"] == "induction", "chance"].max():
+        if row.final < table.loc[table["score"] == "induction", "chance"].max() + _CLEAR:
             yield f"member {row.member} never forms an induction head (strongest at the end {row.final:.3f})."
             continue
         yield (

@@ -12,13 +12,16 @@ KINDS = ("induction", "look-alike", "copier", "neither")
 _SCORES = ("prefix_matching", "copying", "ov_copying", "previous_token", "duplicate_token")
 
 
-def tell_apart(scores):
+def tell_apart(scores, asked=None):
     """Tell the heads of a model apart by prefix matching and copying.
 
     Parameters
     ----------
     scores : DataFrame of [member, layer, head, score, value, standard_error, chance]
         A table of scores. Of bidirectional models the better of forward and mirrored prefix matching counts.
+    asked : DataFrame of [member, layer, head, value, standard_error, chance], optional
+        Induction scores at masks, which take the place of prefix matching where they are higher: a masked model has
+        no need to find a token that it is shown.
 
     Returns
     -------
@@ -32,6 +35,10 @@ def tell_apart(scores):
     wide = scores[scores["score"].isin(_SCORES)].pivot(index=heads, columns="score", values="value")
     errors = scores[scores["score"] == "copying"].set_index(heads)["standard_error"]
     table = wide.reindex(columns=_SCORES).astype(np.float64)
+    if asked is not None:
+        own = asked.set_index(heads).reindex(best.index)
+        better = (own["value"] > best["value"]).to_numpy()
+        best.loc[better, ["value", "standard_error", "chance"]] = own.loc[better, ["value", "standard_error", "chance"]]
     table["prefix_matching"] = best["value"]
     table.insert(1, "prefix_matching_error", best["standard_error"])
     table.insert(2, "chance", best["chance"])

@@ -8,7 +8,11 @@ from headatlas import depth, induction_findings, look_alikes, repeats
 from headatlas.figures import induction, induction_beyond
 from test_figures import drawn_texts, maps_of
 
-SHAPES = {"toy": (2, 4, 2, True), "bert": (12, 12, 1, False), "large": (24, 16, 1, False)}  # layers, heads, members
+SHAPES = {
+    "repeats-bidirectional": (2, 4, 2, True),
+    "bert": (12, 12, 1, False),
+    "large": (24, 16, 1, False),
+}  # layers, heads, members
 
 
 def heads_of(shape, **columns):
@@ -118,11 +122,13 @@ OTHERS = [(setup, reading) for setup in ("shuffled", "bidirectional") for readin
 FIGURES = {
     "published learning": lambda: in_context_figure("published"),
     "learning": lambda: in_context_figure("corrected"),
-    "learning of one": lambda: in_context_figure("corrected", ["toy"]),
-    "scheme": lambda: induction.scheme({"toy": trials_of(32, True), "bert": trials_of(401, False)}, "corrected"),
+    "learning of one": lambda: in_context_figure("corrected", ["repeats-bidirectional"]),
+    "scheme": lambda: induction.scheme(
+        {"repeats-bidirectional": trials_of(32, True), "bert": trials_of(401, False)}, "corrected"
+    ),
     "maps": lambda: induction.maps(MAPS, STANDARD, "published"),
     "other maps": lambda: induction.maps(MAPS, OTHERS, "corrected"),
-    "no maps": lambda: induction.maps({"toy": MAPS["toy"]}, OTHERS, "corrected"),
+    "no maps": lambda: induction.maps({"repeats-bidirectional": MAPS["repeats-bidirectional"]}, OTHERS, "corrected"),
     "published sizes": lambda: induction.sizes(of_protocol("published"), DEPTHS, "published"),
     "sizes": lambda: induction.sizes(of_protocol("corrected"), DEPTHS, "corrected"),
     "dynamics": lambda: induction.dynamics({"a": dynamics_table(), "b": dynamics_table()}),
@@ -130,7 +136,7 @@ FIGURES = {
     "look-alikes": lambda: induction.look_alikes(TOLD, look_alikes.MATCHING, look_alikes.COPYING),
     "back-up heads": lambda: induction_beyond.backup_heads(*({n: ABLATIONS[n][p] for n in SHAPES} for p in (0, 1))),
     "masks": lambda: induction_beyond.masks(CONDITIONS),
-    "no masks": lambda: induction_beyond.masks({"toy": CONDITIONS["toy"][:0]}),
+    "no masks": lambda: induction_beyond.masks({"repeats-bidirectional": CONDITIONS["repeats-bidirectional"][:0]}),
 }
 
 
@@ -164,7 +170,7 @@ def test_findings_name_heads_and_numbers():
         pairs, _, facts = LEARNING[name]
         models[name] = {"causal": shape[3], "maps": MAPS[name], "pairs": pairs, "context": facts}
         models[name] |= {"conditions": CONDITIONS[name], "effects": ABLATIONS[name][0]}
-    text = induction_findings.text(models, DEPTHS, TOLD, {"toy": dynamics_table()})
+    text = induction_findings.text(models, DEPTHS, TOLD, {"repeats-bidirectional": dynamics_table()})
     best = SCORES["bert"][SCORES["bert"]["protocol"] == "corrected"].nlargest(1, "value").iloc[0]
     assert f"layer {best['layer']} head {best['head']} at {best['value']:.3f} ± 0.010 (chance 0.020)" in text
     assert "12 of 144 heads" in text

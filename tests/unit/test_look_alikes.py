@@ -29,6 +29,9 @@ def test_kinds_of_heads():
     assert kinds[1, 1] == "neither"
     assert kinds[2, 1] == "unknown"
     assert table.loc[(2, 0), "prefix_matching"] == 0.7
+    asked = pd.DataFrame({"member": 0, "layer": [1, 1], "head": [0, 1], "value": 0.7, "chance": 0.02})
+    at_masks = look_alikes.tell_apart(scores_of(heads), asked.assign(standard_error=0.1)).set_index(["layer", "head"])
+    assert at_masks["kind"].to_dict() == kinds | {(1, 0): "induction", (1, 1): "look-alike"}
     counted = look_alikes.counts(table.assign(model="a"))
     assert counted.loc["a"].tolist() == [2, 1, 1, 1, 1]
 

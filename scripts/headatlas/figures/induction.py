@@ -31,7 +31,7 @@ def panels_of(tables):
     for model, table in tables.items():
         members = sorted(table["member"].unique())
         for member in members:
-            title = model if len(members) == 1 else f"{model}, member {member}"
+            title = model if len(members) == 1 else f"{model}\nmember {member}"
             found.append((title, model, member, table[table["member"] == member]))
     return found
 
@@ -160,8 +160,9 @@ def scheme(trials, protocol):
     """
     shown = []
     for model, found in trials.items():
-        for setup, one in found[protocol].items():
-            causal = len(found[protocol]) == 1
+        setups = [setup for setup in SETUPS if setup in found[protocol]]  # as in the report
+        for setup in setups:
+            one, causal = found[protocol][setup], len(setups) == 1
             if (setup, causal) not in [(what, kind) for _, what, kind, _ in shown]:
                 shown.append((model, setup, causal, one))
     figure = style.blank(style.WIDTH, 1.25 * len(shown), layout="none")
@@ -178,6 +179,7 @@ def scheme(trials, protocol):
 
 
 def _trial(axes, one, causal):
+    one = {**one, "keys": {name: one["keys"][name] for name in READINGS if name in one["keys"]}}
     size, at = len(one["tokens"]), one["masked"]
     mattering = [at, *(key for key in one["keys"].values() if 0 <= key < size)]
     kept = sorted({p for m in mattering for p in range(max(0, m - _NEAR), min(size, m + _NEAR + 1))} | {0, size - 1})
@@ -250,7 +252,8 @@ def maps(tables, columns, protocol):
         for axes, (setup, reading) in zip(line, columns, strict=True):
             part = own[(own["setup"] == setup) & (own["reading"] == reading)]
             _map(axes, _grid(part), part["chance"].iloc[0], top)
-        line[0].set_ylabel(f"{title}\nlayer", fontsize=6.5)
+        line[0].set_ylabel("layer")
+        line[0].annotate(title, (-0.3, 0.5), xycoords="axes fraction", ha="right", va="center", fontsize=6.5)
     for letter, axes, (_, reading) in zip("abcdef", panels[0], columns, strict=False):
         axes.set_title(f"({letter}) {READINGS[reading]}", fontsize=7)
     for axes in panels[-1]:
@@ -291,7 +294,7 @@ def sizes(tables, depths, protocol):
     for axes, (title, _, _, own) in zip(panels.flat, rows, strict=False):
         grid = _grid(own)
         _map(axes, grid, own["chance"].iloc[0], top)
-        axes.set_title(f"{title}\n{grid.shape[0]} x {grid.shape[1]}", fontsize=6.5)
+        axes.set_title(f"{title}\n{grid.shape[0]} x {grid.shape[1]}", fontsize=6)
     panels[0, 0].set_ylabel("layer")
     _scale(upper, panels, top, "induction score")
     if corrected:
@@ -301,7 +304,7 @@ def sizes(tables, depths, protocol):
             _interval(axes, own.iloc[0], place, style.model_colour(list(tables).index(model)))
         axes.axvline(0.5, color="0.6", linewidth=0.6, linestyle=":")
         axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), xlabel="mean depth of induction, input 0 to output 1")
-        axes.set_yticks(range(len(rows)), [title for title, *_ in rows])
+        axes.set_yticks(range(len(rows)), [title.replace("\n", ", ") for title, *_ in rows])
     return figure
 
 
