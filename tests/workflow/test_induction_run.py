@@ -65,7 +65,7 @@ def test_the_preset_runs_offline_on_folders(finished, mirror, tmp_path):
         models[name] |= {"analysis": {"windows": 6, "queries_keys": 1}, "scores": {"sequences": 4}}
         models[name] |= {"corpus": "text", "tokenizer": name}
     study = {**config["studies"]["induction"], "models": list(models)}
-    study |= {"trials": 12, "length": 24, "texts": 6, "short": 10, "long": 60}
+    study |= {"trials": 12, "length": 50, "texts": 6, "short": 10, "long": 60}
     study |= {"sequences": 4, "ablated": 2, "controls": 1}
     own = {
         "results": "results/pretrained",

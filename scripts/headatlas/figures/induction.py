@@ -14,8 +14,8 @@ READINGS = {
     "same": "the earlier instance",
     "before": "the token before it",
     "after": "the token after it",
-    "after_left": "after the left neighbour's\nearlier instance",
-    "before_right": "before the right neighbour's\nearlier instance",
+    "after_left": "after the left\nneighbour's earlier one",
+    "before_right": "before the right\nneighbour's earlier one",
     "earlier": "the earlier instance",
     "later": "the later instance",
 }
