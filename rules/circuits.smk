@@ -44,14 +44,16 @@ rule compare_losses:
         "<logs>/compare_losses.log",
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: training_threads(SHOWN["losses"]["corrected"])
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * training_memory(SHOWN["losses"]["corrected"]),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
         spec=lambda wildcards: spec(
-            "compare_losses", threads=config["threads"], **training_settings(SHOWN["losses"]["corrected"])
+            "compare_losses",
+            threads=training_threads(SHOWN["losses"]["corrected"]),
+            **training_settings(SHOWN["losses"]["corrected"]),
         ),
     script:
         "../scripts/compare_losses.py"

@@ -70,6 +70,11 @@ def training_settings(model):
     return {"architecture": settings["architecture"], "seeds": settings["seeds"], "training": how}
 
 
+def training_threads(model):
+    """A thread for each member: two that share one small member's products mostly wait for each other."""
+    return min(config["threads"], len(config["models"][model]["seeds"]))
+
+
 def checkpoint_settings(model):
     settings = config["models"][model]
     return {part: settings[part] for part in ("checkpoints", "task", "context")}

@@ -20,13 +20,15 @@ rule train_model:
         model=one_of(TOY_MODELS),
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: training_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * training_memory(wildcards.model),
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
-        spec=lambda wildcards: spec("train_model", threads=config["threads"], **training_settings(wildcards.model)),
+        spec=lambda wildcards: spec(
+            "train_model", threads=training_threads(wildcards.model), **training_settings(wildcards.model)
+        ),
     script:
         "../scripts/train_model.py"
 
