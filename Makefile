@@ -4,15 +4,21 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: run test lint bench clean
+.PHONY: run test test-units test-runs lint bench clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
 	snakemake --quiet rules
 	@cat results/summary.md
 
-test: .venv/installed lint  ## lint, unit tests and tiny real runs of the workflow
-	pytest
+test: .venv/installed lint  ## lint, unit tests and tiny real runs of the workflow, these two side by side
+	$(MAKE) --jobs 2 --keep-going --output-sync=target test-units test-runs
+
+test-units: .venv/installed
+	pytest --durations=10 tests/unit
+
+test-runs: .venv/installed
+	pytest --durations=10 tests/workflow tests/cluster
 
 lint: .venv/installed
 	ruff check .
