@@ -104,6 +104,10 @@ def test_all_heads_with_their_scores(attention, scored, history, curves):
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
 def test_sweep_has_a_line_per_run(history, protocol):
     axes = {"variant": ["one-layer", "two-layer-mlp-residual"], "learning_rate": [0.004, 0.002]}
+    axes |= {"corpus": ["text"], "tokenizer": ["bpe", "words"]}
+    history = history.assign(corpus="text", tokenizer="bpe")
+    other = history.assign(model=history["model"] + "-words", tokenizer="words")  # cannot be held against the first
+    history = pd.concat([history, other], ignore_index=True)
     ended = sweep_report.outcomes(history)
     figure = circuits.sweep(history, ended, axes, protocol)
     drawn(figure)

@@ -73,7 +73,9 @@ def _pieces(figure, axes, row, text):
 
 @style.paper
 def sweep(table, ended, axes, protocol):
-    """Fig 2: losses and accuracies of all runs by epoch.
+    """Fig 2: losses and accuracies by epoch of all runs on the first corpus and tokenizer of the sweep.
+
+    Losses per token of other tokenizers, and floors of other texts, are not comparable with them.
 
     Parameters
     ----------
@@ -90,6 +92,10 @@ def sweep(table, ended, axes, protocol):
     matplotlib.figure.Figure
     """
     corrected = protocol == "corrected"
+    text = {axis: axes[axis][0] for axis in ("corpus", "tokenizer")}
+    table, ended = (
+        rows[(rows["corpus"] == text["corpus"]) & (rows["tokenizer"] == text["tokenizer"])] for rows in (table, ended)
+    )
     variants = list(dict.fromkeys(table["variant"]))
     varied = [axis for axis in axes if ended[axis].nunique() > 1] if corrected else []
     figure = style.blank(style.WIDTH, 2.3 + (2.3 if corrected else 1.9) + (1.9 if varied else 0))
@@ -118,6 +124,7 @@ def sweep(table, ended, axes, protocol):
                     value = table[floor].max()
                     at = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
                     panel.annotate(floor, (1, value), xycoords=panel.get_yaxis_transform(), color="0.25", **at)
+    parts[0, 0].suptitle(f"corpus {text['corpus']}, tokenizer {text['tokenizer']}", fontsize=8)
     _sweep_key(parts[0, 0], variants, axes)
     if varied:
         _parameters(parts[1, 0], ended, varied, variants)
