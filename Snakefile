@@ -41,7 +41,7 @@ include: "rules/attention.smk"
 include: "rules/scores.smk"
 
 
-for study in config["studies"]:
+for study in sorted(config["studies"]):  # in whatever order they are written
 
     include: f"rules/{study}.smk"
 

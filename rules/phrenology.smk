@@ -1,5 +1,5 @@
 # IN:  attention/{model}/{patterns,queries_keys}.parquet of every model the study compares
-# OUT: phrenology/{distances,projections,components,first_token}.parquet, figures 7 to 11 in both protocols
+# OUT: phrenology/{distances,projections,components,first_token}.parquet, figures 7 to 11 in both protocols; the rest is included
 
 BUILT["phrenology"] = figures(
     "phrenology",

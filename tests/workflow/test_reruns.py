@@ -108,13 +108,13 @@ def test_a_swap_of_two_values_is_noticed(checkout):
 
 def test_going_back_to_an_earlier_configuration_restores_it(checkout):
     def other(config):
-        config["studies"]["phrenology"]["seed"] = 1
+        config["studies"]["circuits"]["generation"]["seed"] = 1
 
     def back(config):
-        config["studies"]["phrenology"]["seed"] = 0
+        config["studies"]["circuits"]["generation"]["seed"] = 0
 
     reconfigure(checkout, other)
-    assert "project_heads" in rules(checkout.snakemake().done.computed)
+    assert "generate_text" in rules(checkout.snakemake().done.computed)
     reconfigure(checkout, back)
     assert checkout.snakemake().done.computed == set()
 
