@@ -142,6 +142,8 @@ def _log_axis(axes, low, high):
 
 
 # Figure 6: the scheme
+_SCHEME_WIDTH = 0.96 * style.WIDTH  # inches
+_ARC = 0.26  # inches above or below the tokens, at most: between them and the key
 
 
 @style.paper
@@ -168,7 +170,7 @@ def scheme(trials, protocol):
     figure = style.blank(style.WIDTH, 1.25 * len(shown), layout="none")
     for row, (model, setup, causal, one) in enumerate(shown):
         height = 1 / len(shown)
-        axes = figure.add_axes((0.02, 1 - (row + 1) * height, 0.96, height * 0.8))
+        axes = figure.add_axes((0.02, 1 - (row + 1) * height, _SCHEME_WIDTH / style.WIDTH, height * 0.8))
         axes.axis("off")
         name = "two copies, causal" if causal else SETUPS[setup]
         axes.set_title(
@@ -200,14 +202,15 @@ def _trial(axes, one, causal):
         face = "#F0E442" if position == at else "#CFE8F7" if read else "0.96"
         axes.add_patch(Rectangle((x + 0.04, -0.5), 0.92, 1, facecolor=face, edgecolor="0.7", linewidth=0.4))
         text = "MASK" if position == at and not causal else style.printable(one["tokens"][position], 9)
-        axes.text(x + 0.5, 0, text, ha="center", va="center", fontsize=letters, rotation=90 if len(kept) > 16 else 0)
+        axes.text(x + 0.5, 0, text, ha="center", va="center", fontsize=letters, rotation=90 if len(kept) > 20 else 0)
     for number, key in enumerate(one["keys"].values()):
         if key not in places:
             continue
         up = number % 2 == 0
         start, end = places[at] + 0.5, places[key] + 0.5
         edge = 0.55 if up else -0.55
-        bend = 0.18 * (1 if (start > end) == up else -1)
+        span = abs(start - end) * _SCHEME_WIDTH / left  # inches; an arc's height is half its bend times its span
+        bend = min(0.18, 2 * _ARC / max(span, 1e-9)) * (1 if (start > end) == up else -1)
         style_of = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.8, "color": style.head_colour(number)}
         axes.add_patch(FancyArrowPatch((start, edge), (end, edge), connectionstyle=f"arc3,rad={bend}", **style_of))
     labels = [READINGS[name].replace("\n", " ") for name in one["keys"]]
