@@ -134,6 +134,11 @@ def test_every_rule_says_what_it_needs(jobs):
         assert {"mem_mb", "runtime"} <= set(rule.resources), f"{where(rule)}: mem_mb and runtime"
 
 
+def test_figures_are_drawn_together_on_a_cluster(jobs):
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "profile.yaml").read_text())
+    assert profile["groups"] == {rule.name: "figures" for rule in jobs if rule.name.startswith("draw_")}
+
+
 def test_inputs_and_outputs_are_named(jobs):
     for rule in jobs:
         for what, files in (("input", rule.input), ("output", rule.output)):
