@@ -2,12 +2,16 @@
 # OUT: summary.md, which a person reads at the end
 
 
+RUNS = config["studies"].get("circuits", {}).get("models", [])  # of a sweep: its own findings speak of their heads
+COMPARED = [model for model in models_of("all") if model not in RUNS]
+
+
 rule write_summary:
     input:
         training=of_models("trained", "<results>/models/{model}/training.parquet"),
         floors=of_models("trained", "<results>/models/{model}/floors.parquet"),
         curves=of_models("trained", "<results>/figures/training/{model}.png"),
-        scores=of_models("all", "<results>/scores/{model}.parquet"),
+        scores=expand("<results>/scores/{model}.parquet", model=COMPARED),
         built=[file for files in BUILT.values() for file in files],
     output:
         summary="<results>/summary.md",
@@ -19,6 +23,6 @@ rule write_summary:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=spec("write_summary", models=models_of("all"), trained=models_of("trained")),
+        spec=spec("write_summary", models=COMPARED, trained=models_of("trained")),
     script:
         "../scripts/write_summary.py"
