@@ -175,7 +175,7 @@ def test_clustered_order_puts_planted_groups_together():
 def test_an_order_given_is_the_order_drawn():
     heads = heads_of()
     distances, order = distances_of(heads), np.random.default_rng(0).permutation(12)
-    groups = np.array(["b", "a"])[heads["member"].to_numpy() % 2]
+    groups = np.array([1, 0])[heads["member"].to_numpy() % 2]
     figure = phrenology.head_distances(heads, distances, jensen_shannon=distances, order=order, groups=groups)
     np.testing.assert_array_equal(maps_of(figure, (12, 12))[1], distances[np.ix_(order, order)])
 
