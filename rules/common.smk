@@ -98,6 +98,11 @@ def models_of(study):
     return used if study == "all" else [model for model in used if model in TOY_MODELS]
 
 
+def study_settings(study, *names):
+    """Settings of a study that a step depends on."""
+    return {name: config["studies"][study][name] for name in names}
+
+
 def of_models(study, path):
     """One file per model that a study compares, in the study's order."""
     return expand(path, model=models_of(study))

@@ -15,18 +15,11 @@ BUILT["induction"] = [
 ]
 
 
-def induction_settings(*names):
-    """Settings of the study that a step depends on."""
-    return {name: config["studies"]["induction"][name] for name in names}
-
-
-def traced_models():
-    """Models whose training left snapshots."""
-    return [
-        model
-        for model in models_of("induction")
-        if model in TOY_MODELS and config["models"][model]["training"].get("snapshots")
-    ]
+TRACED = [  # models whose training left snapshots
+    model
+    for model in models_of("induction")
+    if model in TOY_MODELS and config["models"][model]["training"].get("snapshots")
+]
 
 
 rule measure_repeats:
@@ -50,7 +43,9 @@ rule measure_repeats:
         mem_mb=lambda wildcards, attempt: attempt * 6000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
-        spec=spec("measure_repeats", threads=config["threads"], **induction_settings("trials", "length", "seed")),
+        spec=spec(
+            "measure_repeats", threads=config["threads"], **study_settings("induction", "trials", "length", "seed")
+        ),
     script:
         "../scripts/measure_repeats.py"
 
@@ -78,7 +73,9 @@ rule measure_in_context:
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
         spec=spec(
-            "measure_in_context", threads=config["threads"], **induction_settings("texts", "short", "long", "seed")
+            "measure_in_context",
+            threads=config["threads"],
+            **study_settings("induction", "texts", "short", "long", "seed"),
         ),
     script:
         "../scripts/measure_in_context.py"
@@ -109,7 +106,7 @@ rule ablate_induction:
         spec=spec(
             "ablate_induction",
             threads=config["threads"],
-            **induction_settings("sequences", "length", "ablated", "controls", "seed"),
+            **study_settings("induction", "sequences", "length", "ablated", "controls", "seed"),
         ),
     script:
         "../scripts/ablate_induction.py"
@@ -139,7 +136,7 @@ rule trace_training:
         spec=spec(
             "trace_training",
             threads=config["threads"],
-            **induction_settings("sequences", "length", "short", "long", "seed"),
+            **study_settings("induction", "sequences", "length", "short", "long", "seed"),
         ),
     script:
         "../scripts/trace_training.py"
@@ -160,7 +157,7 @@ rule compare_induction:
         mem_mb=2000,
         runtime=20,
     params:
-        spec=spec("compare_induction", models=models_of("induction"), **induction_settings("seed")),
+        spec=spec("compare_induction", models=models_of("induction"), **study_settings("induction", "seed")),
     script:
         "../scripts/compare_induction.py"
 
@@ -172,7 +169,7 @@ rule find_induction:
         pairs=of_models("induction", "<results>/induction/{model}/in_context.parquet"),
         effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
         backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),
-        dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=traced_models()),
+        dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=TRACED),
         depth="<results>/induction/depth.parquet",
         look_alikes="<results>/induction/look_alikes.parquet",
     output:
@@ -185,7 +182,7 @@ rule find_induction:
         mem_mb=2000,
         runtime=10,
     params:
-        spec=spec("find_induction", models=models_of("induction"), traced=traced_models()),
+        spec=spec("find_induction", models=models_of("induction"), traced=TRACED),
     script:
         "../scripts/find_induction.py"
 
@@ -299,7 +296,7 @@ rule draw_sizes:
 
 rule draw_dynamics:
     input:
-        dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=traced_models()),
+        dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=TRACED),
     output:
         png="<results>/figures/induction/corrected/dynamics.png",
         pdf="<results>/figures/induction/corrected/dynamics.pdf",
@@ -311,7 +308,7 @@ rule draw_dynamics:
         mem_mb=1500,
         runtime=10,
     params:
-        spec=spec("draw_dynamics", models=traced_models()),
+        spec=spec("draw_dynamics", models=TRACED),
     script:
         "../scripts/draw_dynamics.py"
 
