@@ -22,6 +22,7 @@ from headatlas.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 DEFAULT_SHARES = (0.8, 0.1, 0.1)
+LONGEST = 100_000  # characters of a passage: a file without line breaks is more than one
 
 
 def load_corpus(settings, mirror=None, downloads=None):
@@ -43,7 +44,8 @@ def load_corpus(settings, mirror=None, downloads=None):
         - `repeated-tokens`: `vocabulary`, `documents`, `length`, `shortest_period`, `longest_period`, `seed`, `split`.
         - `files`: `files` (text, JSON lines or Parquet), `text_column`, `split`.
 
-        `split` holds the three shares of train, validation and test.
+        `split` holds the three shares of train, validation and test. A passage of more than 100,000 characters is cut
+        into several, at white space where there is some.
     mirror, downloads : path-like, optional
         Folder asked first; folder for what is downloaded.
 
@@ -61,7 +63,7 @@ def load_corpus(settings, mirror=None, downloads=None):
     source = settings.get("source")
     if source not in _READERS:
         raise InputError(f"source: {source!r} is not a kind of corpus; allowed: {', '.join(_READERS)}")
-    columns = _READERS[source](settings, mirror, downloads)
+    columns = _shortened(_READERS[source](settings, mirror, downloads))
     label = settings.get("name") or source
     if not columns["text"]:
         raise InputError(f"corpus {label}: no text in it")
@@ -82,14 +84,43 @@ def load_corpus(settings, mirror=None, downloads=None):
 
 
 def describe_corpus(columns):
-    """Counts of a corpus, for the log: documents, characters, and passages in all and of each split."""
-    split = np.asarray(columns["split"])
+    """Counts of a corpus, for the log.
+
+    Documents, characters, and passages in all and of each split; `repeated` are those whose text occurs before,
+    `leaked` those outside train whose text is in train as well.
+    """
+    texts, split = columns["text"], np.asarray(columns["split"])
+    trained = {texts[row] for row in np.flatnonzero(split == "train")}
     return {
         "documents": len(np.unique(columns["document"])),
-        "characters": sum(map(len, columns["text"])),
-        "passages": len(columns["text"]),
+        "characters": sum(map(len, texts)),
+        "passages": len(texts),
+        "repeated": len(texts) - len(set(texts)),
+        "leaked": sum(texts[row] in trained for row in np.flatnonzero(split != "train")),
         **{name: int((split == name).sum()) for name in SPLITS},
     }
+
+
+def _shortened(columns):
+    """Columns without passages of more than `LONGEST` characters; those of tagged corpora are sentences."""
+    if "tags" in columns or max(map(len, columns["text"]), default=0) <= LONGEST:
+        return columns
+    pieces = [list(_pieces(text)) for text in columns["text"]]
+    rows = np.repeat(np.arange(len(pieces)), [len(of_one) for of_one in pieces]).tolist()
+    repeated = {name: [values[row] for row in rows] for name, values in columns.items() if name != "text"}
+    return repeated | {"text": [piece for of_one in pieces for piece in of_one]}
+
+
+def _pieces(text):
+    """Parts of a text that are no longer than `LONGEST`, cut at white space where there is some."""
+    start = 0
+    while start < len(text):
+        end = start + LONGEST
+        if end < len(text):
+            end = max(text.rfind(white, start, end) for white in " \t\n") + 1 or end
+        if piece := text[start:end].strip():
+            yield piece
+        start = end
 
 
 def _shares(settings):
@@ -235,8 +266,8 @@ def _load_dataset(name, configuration, revision, column, downloads):
         what = {"path": name, "name": configuration}
     try:
         parts = datasets.load_dataset(**what, revision=revision, cache_dir=cache)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(f"corpus {name}: cannot be loaded ({sources.one_line(error)})") from None
+    except Exception as error:  # its own, those of its readers, and of the libraries that ask the Hub
+        raise InputError(f"corpus {name}: cannot be loaded ({sources.hub_reason(error.__cause__ or error)})") from None
     for split, part in parts.items():
         if column not in part.column_names:
             raise InputError(
@@ -246,10 +277,13 @@ def _load_dataset(name, configuration, revision, column, downloads):
 
 
 def _texts(values, where):
-    texts = list(values)
+    try:
+        texts = list(values)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: holds a text that is not UTF-8 (0x{error.object[error.start]:02x} in it)") from None
     for row, text in enumerate(texts):
         if not isinstance(text, str):
-            raise InputError(f"{where}: row {row} holds {type(text).__name__}, not text")
+            raise InputError(f"{where}: row {row} holds {text!r:.40}, not text")
     return texts
 
 
@@ -288,7 +322,10 @@ def _suffix(path):
 def _file_rows(path, column):
     """Texts of a JSON lines or Parquet file, or the lines of any other (text) file; gzip and xz are undone."""
     if _suffix(path) == ".parquet":
-        return _texts(tables.read(path, columns=[column])[column], path)
+        try:
+            return _texts(tables.read(path, columns=[column])[column], path)
+        except InputError as error:  # what it says of a damaged result is no advice for a file of the user's
+            raise InputError(str(error).removesuffix("; delete it and run again")) from None
     try:
         with _OPENERS.get(path.suffix, open)(path, "rb") as file:
             content = file.read()
@@ -307,8 +344,8 @@ def _file_rows(path, column):
 def _json_text(line, column, where):
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not JSON ({error.msg})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON ({getattr(error, 'msg', error)})") from None
     if not isinstance(row, dict) or not isinstance(row.get(column), str):
         found = f"; it has {', '.join(row)}" if isinstance(row, dict) else ""
         raise InputError(f"{where}: no text under text_column {column!r}{found}")

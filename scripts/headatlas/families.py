@@ -137,7 +137,10 @@ class ToyFamily:
         tokens = torch.tensor(np.asarray(tokens), dtype=torch.long, device=self.device)
         if int(tokens.max()) >= self.vocabulary or int(tokens.min()) < 0:
             wrong = int(tokens.max()) if int(tokens.max()) >= self.vocabulary else int(tokens.min())
-            raise InputError(f"token {wrong}: this model's vocabulary is 0 to {self.vocabulary - 1}")
+            raise InputError(
+                f"token {wrong}: this model's vocabulary is 0 to {self.vocabulary - 1}; "
+                "allowed: windows made with the tokenizer that the model was trained with"
+            )
         if tokens.shape[1] > self.context:
             raise InputError(f"windows of {tokens.shape[1]} tokens: this model's context is {self.context}")
         return tokens

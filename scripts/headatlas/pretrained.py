@@ -378,7 +378,10 @@ class PretrainedFamily:
         real = torch.ones_like(tokens) if self.pad is None else (tokens != self.pad).long()
         tokens = torch.where(real.bool(), tokens, self._stand_in)
         if int(tokens.max()) >= self.vocabulary:
-            raise InputError(f"token {int(tokens.max())}: this model's vocabulary is 0 to {self.vocabulary - 1}")
+            raise InputError(
+                f"token {int(tokens.max())}: this model's vocabulary is 0 to {self.vocabulary - 1}; "
+                "allowed: windows made with the tokenizer that the model was trained with"
+            )
         if self.context is not None and tokens.shape[1] > self.context:
             raise InputError(f"windows of {tokens.shape[1]} tokens: this model's context is {self.context}")
         return tokens, real

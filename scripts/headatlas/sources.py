@@ -7,6 +7,7 @@ and where; a pretrained model `NAME` or `ORG/NAME` lies in its `models/NAME/`.
 
 import contextlib
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,19 @@ TOKENIZER_FILES = (
 MODEL_FILES = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER_FILES)
 
 
+_RETRIES = 4  # of a download
+
+
 def one_line(error):
     """The words of an exception as one line of at most 300 characters, for use inside a message."""
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def hub_reason(error):
+    """Why the Hugging Face Hub gave nothing, as one line."""
+    if isinstance(error, json.JSONDecodeError):
+        return "what answers sends something else than its lists of files, perhaps the web page of a proxy"
+    return one_line(error)
 
 
 def is_path(name):
@@ -133,6 +144,13 @@ def mirrored(pinned, mirror):
     return _check(path, pinned.sha256)
 
 
+def _no_page(response, **_):
+    """Refuse a web page (of a proxy, or a login) that comes in a file's place with a status that says all is well."""
+    kind = response.headers.get("Content-Type", "")
+    if response.ok and kind.startswith("text/html"):
+        raise ValueError(f"the server sent a web page ({kind}), not the file")
+
+
 class _Bar:
     """`progress.bar` in the form pooch asks for: it opens when the size is known, closes with `stack`."""
 
@@ -157,6 +175,8 @@ class _Bar:
 def download(url, sha256, folder):
     """Download a file whose content is known, unless it already lies in `folder`.
 
+    A download that fails, whatever of it came, is tried again after 1, 2, 3 and 4 seconds.
+
     Parameters
     ----------
     url : str
@@ -172,19 +192,20 @@ def download(url, sha256, folder):
     Raises
     ------
     InputError
-        If the file cannot be had, is cut short, or has another digest.
+        If the file cannot be had, is cut short, is a web page, or has another digest.
     """
     import pooch
-    import requests
 
     folder = Path(folder).resolve()
     name = url.rpartition("/")[2]
     was_there = folder.exists()
     try:
         with contextlib.ExitStack() as stack:
-            fetch = pooch.HTTPDownloader(progressbar=_Bar(f"downloading {name}", stack), timeout=60)
-            return Path(pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder, downloader=fetch))
-    except (ValueError, OSError, requests.RequestException) as error:
+            bar = _Bar(f"downloading {name}", stack)
+            fetch = pooch.HTTPDownloader(progressbar=bar, timeout=60, hooks={"response": _no_page})
+            known = {"registry": {name: f"sha256:{sha256}"}, "urls": {name: url}, "retry_if_failed": _RETRIES}
+            return Path(pooch.create(folder, base_url="", **known).fetch(name, downloader=fetch))
+    except (ValueError, OSError) as error:  # those of requests derive from the latter
         if not was_there:
             with contextlib.suppress(OSError):  # stays where another job has put a file into it
                 folder.rmdir()
@@ -263,7 +284,7 @@ def _folder(name, revision, mirror, downloads, files):
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), cache_dir=downloads))
-    except (OSError, ValueError) as error:  # HTTP, offline and naming errors of the Hub all derive from these
+    except Exception as error:  # the library tries again by itself, then raises whatever its own libraries do
         raise InputError(
-            f"{name} at revision {revision}: not to be had from the Hugging Face Hub ({one_line(error)})"
+            f"{name} at revision {revision}: not to be had from the Hugging Face Hub ({hub_reason(error)})"
         ) from None

@@ -185,7 +185,7 @@ _VISIBLE = str.maketrans({" ": "␣", "▁": "␣", "\n": "↵", "\t": "⇥", "\
 
 
 def describe_tokens(tokenizer, ids):
-    """Legible names of token ids, for labels: `␣the`, `↵`, `##ing`; bytes that are no text by themselves as `\\xe2`."""
+    """Legible names of token ids, for labels: `␣the`, `↵`, `##ing`; what is no text or cannot be shown as `\\xe2`."""
     bytewise = isinstance(tokenizer.backend_tokenizer.decoder, decoders.ByteLevel)
     names = tokenizer.convert_ids_to_tokens([int(index) for index in ids])
     return [_legible(name, index, bytewise) for name, index in zip(names, ids, strict=True)]
@@ -202,5 +202,11 @@ def _legible(name, index, bytewise):
     elif len(name) == 6 and name.startswith("<0x") and name.endswith(">"):  # a byte in SentencePiece's spelling
         content = bytes([int(name[3:5], 16)])
     else:
-        return name.translate(_VISIBLE)
-    return content.decode(errors="backslashreplace").translate(_VISIBLE)
+        return _shown(name)
+    return _shown(content.decode(errors="backslashreplace"))
+
+
+def _shown(text):
+    """A text in which white space has a sign and a control character its number."""
+    text = text.translate(_VISIBLE)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

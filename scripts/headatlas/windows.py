@@ -10,7 +10,8 @@ from headatlas import progress, tables
 from headatlas.errors import InputError
 
 SAMPLINGS = ("published", "corrected", "documents")
-_BATCH = 4096  # texts encoded at once
+MOST_UNKNOWN = 0.5  # share of tokens that a tokenizer may not know of a text it is fit for
+_BATCH, _CHARACTERS = 4096, 1 << 22  # texts encoded at once, and their characters, which take 40 bytes each meanwhile
 
 
 class Windows(NamedTuple):
@@ -56,7 +57,8 @@ def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split,
     Raises
     ------
     InputError
-        If the split has fewer passages than windows are wanted, or no tokens, or there are no tags.
+        If the split has fewer passages than windows are wanted, or no tokens, or more than half of the tokens are
+        unknown to the tokenizer, or there are no tags.
     """
     if sampling not in SAMPLINGS:
         raise InputError(f"sampling: {sampling!r} is unknown; allowed: {', '.join(SAMPLINGS)}")
@@ -75,7 +77,22 @@ def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split,
         rows = _appended(passages, unique, size)
     else:
         rows = _joined(passages, unique, size)
+    _check(rows[0], tokenizer, passages)
     return Windows(*(None if part is None else part[place.reshape(starts.shape)] for part in rows))
+
+
+def _check(tokens, tokenizer, passages):
+    """There is something in windows (row, size), and the tokenizer knows what."""
+    real = tokens != (-1 if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
+    if not real.any():
+        raise passages.nothing()
+    if tokenizer.unk_token_id is not None:
+        unknown = (tokens[real] == tokenizer.unk_token_id).mean()
+        if unknown > MOST_UNKNOWN:
+            raise InputError(
+                f"tokenizer: {unknown:.0%} of the tokens of the {passages.split} split are {tokenizer.unk_token}, "
+                f"unknown to it; allowed: at most {MOST_UNKNOWN:.0%}, a tokenizer for such text"
+            )
 
 
 class _Passages:
@@ -108,12 +125,15 @@ class _Passages:
     def encode(self, texts, tags=None):
         """Encode texts: per text its ids (int32), and the tags of its tokens or None."""
         encode = self._encoder.encode_batch_fast if tags is None else self._encoder.encode_batch
-        encoded, blocks = [], range(0, len(texts), _BATCH)
-        for at in blocks if len(blocks) < 2 else progress.track(blocks, "encoding text", f"blocks of {_BATCH} texts"):
-            for encoding in encode(texts[at : at + _BATCH], add_special_tokens=False):
+        encoded, blocks = [], list(_blocks(texts))
+        for block in blocks if len(blocks) < 2 else progress.track(blocks, "encoding text", "blocks of texts"):
+            for encoding in encode(texts[block], add_special_tokens=False):
                 of_tokens = None if tags is None else _token_tags(encoding.offsets, tags[len(encoded)])
                 encoded.append((np.array(encoding.ids, dtype=np.int32), of_tokens))
         return encoded
+
+    def nothing(self):
+        return InputError(f"the {self.split} split has no token in its {len(self)} passages")
 
     def know(self, indices):
         """Encode the passages of these indices that are not known yet; return all of them."""
@@ -137,12 +157,24 @@ class _Passages:
         counts, filled = np.zeros(len(starts), dtype=int), np.zeros(len(starts), dtype=int)
         while (short := filled < size).any():
             if counts.max() >= len(self) and not self.lengths.any():
-                raise InputError(f"the {self.split} split has no token in its {len(self)} passages")
+                raise self.nothing()
             following = (starts[short] + counts[short]) % len(self)
             self.know(following)
             filled[short] += self.lengths[following]
             counts[short] += 1
         return counts
+
+
+def _blocks(texts):
+    """Slices of texts that are encoded at once."""
+    start = characters = 0
+    for at, text in enumerate(texts):
+        if at - start == _BATCH or (at > start and characters + len(text) > _CHARACTERS):
+            yield slice(start, at)
+            start, characters = at, 0
+        characters += len(text)
+    if start < len(texts):
+        yield slice(start, len(texts))
 
 
 def _character_tags(text, words, tags):

@@ -216,6 +216,8 @@ def test_imdb_from_the_mirror(mirror):
         "documents": 80,
         "passages": 80,
         "characters": 0,
+        "repeated": 0,
+        "leaked": 0,
         "train": 36,
         "validation": 4,
         "test": 40,

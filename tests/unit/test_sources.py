@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import json
 import threading
 
 import pytest
@@ -15,29 +16,45 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 @pytest.fixture(scope="module")
 def server():
-    """A web server on the loopback: `/whole.bin` is well, `/short.bin` stops half way, `/slow.bin` counts requests."""
+    """A web server on the loopback that counts what it is asked: it is well, breaks off, fails, or sends a page."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         requests = 0
 
         def do_GET(self):
             Handler.requests += 1
-            if self.path not in ("/whole.bin", "/short.bin"):
+            if self.path == "/absent.bin":
                 self.send_error(404)
-                return
+            elif self.path == "/error.bin" or (self.path == "/second.bin" and Handler.requests < 3):
+                self.send_error(500)
+            elif self.path == "/page.bin":
+                self.answer(b"<html>Please log in</html>", 1, "text/html; charset=utf-8")
+            else:
+                self.answer(CONTENT, 2 if self.path == "/short.bin" else 1, "application/octet-stream")
+
+        def answer(self, content, part, kind):
             self.send_response(200)
-            self.send_header("Content-Length", str(len(CONTENT)))
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(CONTENT if self.path == "/whole.bin" else CONTENT[: len(CONTENT) // 2])
+            self.wfile.write(content[: len(content) // part])
 
         def log_message(self, *_):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=[0.01], daemon=True).start()
         running.handler, running.url = Handler, f"http://127.0.0.1:{running.server_port}"
         yield running
         running.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch):
+    """The seconds that would be waited between attempts."""
+    waited = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    return waited
 
 
 def one_line_error(action):
@@ -61,19 +78,34 @@ def test_a_damaged_download_is_replaced(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "digest"),
-    [("whole.bin", hashlib.sha256(b"other").hexdigest()), ("short.bin", DIGEST), ("absent.bin", DIGEST)],
-    ids=["wrong digest", "truncated", "not there"],
+    ("file", "digest", "said"),
+    [
+        ("whole.bin", hashlib.sha256(b"other").hexdigest(), DIGEST),
+        ("short.bin", DIGEST, f"{len(CONTENT) // 2} bytes read"),
+        ("error.bin", DIGEST, "500 Server Error"),
+        ("page.bin", DIGEST, "the server sent a web page (text/html; charset=utf-8), not the file"),
+        ("absent.bin", DIGEST, "404 Client Error"),
+    ],
+    ids=["wrong digest", "closes half-way", "answers 500", "sends HTML", "not there"],
 )
-def test_a_failed_download_says_what_was_expected_and_leaves_nothing(server, tmp_path, file, digest):
-    folder = tmp_path / "downloads"
+def test_a_failed_download_is_tried_again_then_named_and_leaves_nothing(server, waits, tmp_path, file, digest, said):
+    folder, before = tmp_path / "downloads", server.handler.requests
     message = one_line_error(lambda: sources.download(f"{server.url}/{file}", digest, folder))
-    assert file in message
+    assert server.handler.requests == before + 5
+    assert waits == [1, 2, 3, 4]
+    assert message.startswith(f"{file} from {server.url}/{file}: ")
     assert digest in message
+    assert said in message
     assert not folder.exists()
     folder.mkdir()
     one_line_error(lambda: sources.download(f"{server.url}/{file}", digest, folder))
     assert list(folder.iterdir()) == []
+
+
+def test_a_server_that_recovers_costs_a_wait(server, waits, tmp_path):
+    server.handler.requests = 0
+    assert sources.download(f"{server.url}/second.bin", DIGEST, tmp_path).read_bytes() == CONTENT
+    assert waits == [1, 2]
 
 
 def test_no_server_at_all(tmp_path):
@@ -137,6 +169,66 @@ def test_a_failing_hub_is_one_line(monkeypatch, tmp_path):
     assert "abc123" in message
     assert asked["revision"] == "abc123"
     assert "pytorch_model.bin" not in asked["allow_patterns"]  # nothing is ever unpickled
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A stand-in for the Hub that lists one file and breaks off in it; or fails, or sends pages."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = "b" * 40
+            if hub.mode == "fails":
+                self.send_error(500)
+            elif hub.mode == "pages":
+                self.answer(b"<html>Please log in</html>")
+            elif "/tree/" in self.path:
+                self.answer(json.dumps([{"type": "file", "path": "config.json", "size": 1000, "oid": name}]).encode())
+            else:
+                told = {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT, "Content-Length": "1000"}
+                self.answer(b"{" * (500 if self.command == "GET" else 0), told)
+
+        do_HEAD = do_GET
+
+        def answer(self, content, told=None):
+            self.send_response(200)
+            for name, value in (told or {"Content-Length": len(content)}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    from huggingface_hub import constants
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as hub:
+        threading.Thread(target=hub.serve_forever, args=[0.01], daemon=True).start()
+        url = f"http://127.0.0.1:{hub.server_port}"
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        yield hub
+        hub.shutdown()
+
+
+COMMIT = "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("mode", "said", "again"),
+    [
+        ("fails", "500 Internal Server Error", True),
+        ("pages", "perhaps the web page of a proxy", False),
+        ("breaks off", "500 bytes, expected 1000", True),
+    ],
+)
+def test_a_hub_that_fails_is_one_line_and_leaves_no_part(hub, waits, tmp_path, mode, said, again):
+    hub.mode = mode
+    message = one_line_error(lambda: sources.model_folder("someone/tiny", COMMIT, downloads=tmp_path))
+    assert message.startswith(f"someone/tiny at revision {COMMIT}: ")
+    assert said in message
+    assert bool(waits) == again
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".incomplete" or path.name == "config.json"]
 
 
 def test_the_mirror_holds_what_the_table_says(mirror):
