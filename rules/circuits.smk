@@ -38,23 +38,21 @@ rule compare_losses:
     input:
         train=lambda wildcards: training_windows(SHOWN["losses"]["corrected"], "train"),
         evaluation=lambda wildcards: training_windows(SHOWN["losses"]["corrected"], "evaluation"),
+        snapshots=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.safetensors",
+        described=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.json",
     output:
         losses="<results>/circuits/losses.parquet",
     log:
         "<logs>/compare_losses.log",
     conda:
         "../envs/models.yaml"
-    threads: lambda wildcards: training_threads(SHOWN["losses"]["corrected"])
+    threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * training_memory(SHOWN["losses"]["corrected"]),
-        runtime=lambda wildcards, attempt: attempt * 240,
+        mem_mb=lambda wildcards, attempt: attempt * 4000,
+        runtime=30,
     params:
-        spec=lambda wildcards: spec(
-            "compare_losses",
-            threads=training_threads(SHOWN["losses"]["corrected"]),
-            **training_settings(SHOWN["losses"]["corrected"]),
-        ),
+        spec=spec("compare_losses", threads=config["threads"]),
     script:
         "../scripts/compare_losses.py"
 

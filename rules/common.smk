@@ -38,23 +38,13 @@ def spec(script, **settings):
     }
 
 
-def local_files(settings):
-    """Files on disk that a corpus, tokenizer or checkpoint is read from: inputs, so their content counts."""
-    return configuration.local_files(settings)
-
-
 def checkpoint_files(model):
-    return [file for settings in config["models"][model]["checkpoints"] for file in local_files(settings)]
+    return [file for settings in config["models"][model]["checkpoints"] for file in configuration.local_files(settings)]
 
 
 def training_corpus(tokenizer):
     settings = config["tokenizers"][tokenizer]
     return f"<results>/corpora/{settings['corpus']}/documents.parquet" if "corpus" in settings else []
-
-
-def window_settings(model, use):
-    """What one table of windows depends on."""
-    return configuration.window_settings(config["models"][model], use)
 
 
 def training_windows(model, use):
@@ -91,11 +81,10 @@ def training_memory(model):
 
 
 def models_of(study):
-    """Models that a study compares; `all` of them, or those of all studies that are trained here."""
-    if study in config["studies"]:
-        return config["studies"][study]["models"]
-    used = sorted({model for settings in config["studies"].values() for model in settings["models"]})
-    return used if study == "all" else [model for model in used if model in TOY_MODELS]
+    """Models that a study compares, or those of all studies."""
+    if study == "all":
+        return sorted({model for settings in config["studies"].values() for model in settings["models"]})
+    return config["studies"][study]["models"]
 
 
 def study_settings(study, *names):

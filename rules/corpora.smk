@@ -4,7 +4,7 @@
 
 rule fetch_corpus:
     input:
-        files=lambda wildcards: local_files(config["corpora"][wildcards.corpus]),
+        files=lambda wildcards: configuration.local_files(config["corpora"][wildcards.corpus]),
     output:
         documents="<results>/corpora/{corpus}/documents.parquet",
     log:

@@ -2,15 +2,16 @@
 # OUT: summary.md, which a person reads at the end
 
 
-RUNS = config["studies"].get("circuits", {}).get("models", [])  # of a sweep: its own findings speak of their heads
+RUNS = config["studies"].get("circuits", {}).get("models", [])  # of a sweep: its own findings speak of them
 COMPARED = [model for model in models_of("all") if model not in RUNS]
+TRAINED = [model for model in COMPARED if model in TOY_MODELS]
 
 
 rule write_summary:
     input:
-        training=of_models("trained", "<results>/models/{model}/training.parquet"),
-        floors=of_models("trained", "<results>/models/{model}/floors.parquet"),
-        curves=of_models("trained", "<results>/figures/training/{model}.png"),
+        training=expand("<results>/models/{model}/training.parquet", model=TRAINED),
+        floors=expand("<results>/models/{model}/floors.parquet", model=TRAINED),
+        curves=expand("<results>/figures/training/{model}.png", model=TRAINED),
         scores=expand("<results>/scores/{model}.parquet", model=COMPARED),
         built=[file for files in BUILT.values() for file in files],
     output:
@@ -23,6 +24,6 @@ rule write_summary:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=spec("write_summary", models=COMPARED, trained=models_of("trained")),
+        spec=spec("write_summary", models=COMPARED, trained=TRAINED),
     script:
         "../scripts/write_summary.py"

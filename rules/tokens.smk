@@ -5,7 +5,7 @@
 rule build_tokenizer:
     input:
         documents=lambda wildcards: training_corpus(wildcards.tokenizer),
-        files=lambda wildcards: local_files(config["tokenizers"][wildcards.tokenizer]),
+        files=lambda wildcards: configuration.local_files(config["tokenizers"][wildcards.tokenizer]),
     output:
         tokenizer="<results>/tokenizers/{tokenizer}/tokenizer.json",
         config="<results>/tokenizers/{tokenizer}/tokenizer_config.json",
@@ -37,6 +37,9 @@ rule sample_windows:
         mem_mb=4000,
         runtime=60,
     params:
-        spec=lambda wildcards: spec("sample_windows", **window_settings(wildcards.model, wildcards.use)),
+        spec=lambda wildcards: spec(
+            "sample_windows",
+            **configuration.window_settings(config["models"][wildcards.model], wildcards.use),
+        ),
     script:
         "../scripts/sample_windows.py"

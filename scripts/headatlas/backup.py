@@ -20,10 +20,9 @@ import pandas as pd
 import torch
 
 from headatlas import induction, interventions, knockout, progress, repeats
+from headatlas.batches import MEMORY
 from headatlas.errors import InputError
 from headatlas.statistics import bootstrap_interval, mean_and_error
-
-MEMORY = 256 << 20  # bytes of a batch's forward pass, about
 
 
 class Task(NamedTuple):

@@ -153,6 +153,8 @@ def _with_runs(config):
     windows = {name: sweep.windows_name(place) for name, place in runs.items()}
     models = {windows[name]: sweep.model(study, place) for name, place in runs.items()}
     models |= {name: sweep.model(study, place) for name, place in runs.items()}
+    if "losses" in shown:
+        models[shown["losses"]["corrected"]]["training"]["snapshots"] = sweep.SNAPSHOTS
     for name in models:
         if name in config["models"]:
             raise InputError(f"models.{name}: the sweep of studies.circuits has a run of this name; allowed: another")

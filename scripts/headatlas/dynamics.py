@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from headatlas import in_context, induction, interventions, progress, repeats, scores
-
-MEMORY = 256 << 20  # bytes of a batch's forward pass, about
+from headatlas.batches import MEMORY
 
 
 def _previous_token(family, texts, memory):

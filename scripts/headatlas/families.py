@@ -180,8 +180,7 @@ class ToyFamily:
             From integer tensors `tokens` (batch, position) and `last` (batch,) to the logits (batch, vocabulary) of the
             token after position `last` of each row; what stands behind that is not read.
         """
-        with safe_open(self._file, framework="pt", device=str(self.device)) as opened:
-            weights = {name: opened.get_slice(name)[member : member + 1] for name in opened.keys()}  # noqa: SIM118
+        weights = self.weights(member)
         matrix = transformer.unembedding_matrix(weights, self.architecture)[0]  # (d_model, vocabulary)
 
         @torch.no_grad()

@@ -20,10 +20,10 @@ import pandas as pd
 import torch
 
 from headatlas import interventions, progress
+from headatlas.batches import MEMORY
 from headatlas.errors import InputError
 from headatlas.statistics import bootstrap_interval
 
-MEMORY = 256 << 20  # bytes of a batch's forward pass, about
 SIZES = 8  # contexts on the curve of a masked model
 
 

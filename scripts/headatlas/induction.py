@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 
 from headatlas import progress, scores
+from headatlas.batches import MEMORY, batches
 from headatlas.errors import InputError
 
-MEMORY = 256 << 20  # bytes of a batch's forward pass, about
 _OLSSON_LENGTH, _OLSSON_COPIES = 25, 4
 _LONGEST = 512  # positions, where a family names no context of its own
 
@@ -140,11 +140,11 @@ def copying_table(family, *, sequences=16, seed=0, special=(), before=(), after=
     tables = []
     with progress.bar(family.members * family.layers, "copying", "layers") as shown:
         for member in range(family.members):
-            batches = [
+            passes = [
                 [taken.pattern[:, :, inner].cpu().numpy() for taken in family.attention(tokens[part], member)]
-                for part in _batches(family, tokens, memory)
+                for part in batches(family, tokens, memory)
             ]
-            for layer, parts in enumerate(zip(*batches, strict=True)):
+            for layer, parts in enumerate(zip(*passes, strict=True)):
                 patterns = np.concatenate(parts)  # (sequence, head, query, key)
                 found = _copying(patterns, tokens, inner, family.head_weights(member, layer), family.causal)
                 tables.append(scores.rows(member, layer, {"copying": (found, 0.0)}))
@@ -217,16 +217,11 @@ def read_patterns(family, member, tokens, read, memory, shown):
         One for each layer.
     """
     parts = [[] for _ in range(family.layers)]
-    for part in _batches(family, tokens, memory):
+    for part in batches(family, tokens, memory):
         for taken in family.attention(tokens[part], member):
             parts[taken.layer].append(read(taken.pattern.cpu().numpy(), part))  # (sequence, head) each
         shown.update(len(tokens[part]))
     return [{score: np.concatenate([one[score] for one in layer]).T for score in layer[0]} for layer in parts]
-
-
-def _batches(family, tokens, memory):
-    height = max(1, memory // family.window_bytes(tokens.shape[1]))
-    return [slice(low, low + height) for low in range(0, len(tokens), height)]
 
 
 def _cells(tokens, before, after, causal):

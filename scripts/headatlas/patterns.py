@@ -9,11 +9,10 @@ import pandas as pd
 import torch
 
 from headatlas import progress, tables
+from headatlas.batches import MEMORY, batches
 from headatlas.errors import InputError
 from headatlas.packing import entries, pack_into
 
-MEMORY = 256 << 20  # bytes; a constant, not the machine's, so that the same input gives the same bytes
-_CACHED = 16 << 20  # bytes of a forward pass that a processor keeps at hand: larger batches take longer on a CPU
 _TOLERANCE = 1e-4  # by which a row's sum may miss one
 
 
@@ -55,13 +54,6 @@ def blocks(family, windows, memory=MEMORY):
                     _store(packed[taken.layer, :, part], pattern, family.causal)
             for layer in range(family.layers):
                 yield member, layer, first, packed[layer]
-
-
-def batches(family, windows, memory=MEMORY):
-    """Slices of windows (prompt, position) that one forward pass takes at once; parameters as for `blocks`."""
-    memory = memory if family.device.type == "cuda" else min(memory, _CACHED)
-    batch = max(1, memory // family.window_bytes(windows.shape[1]))
-    return [slice(start, start + batch) for start in range(0, len(windows), batch)]
 
 
 def write(path, family, windows, *, provenance=None, memory=MEMORY):

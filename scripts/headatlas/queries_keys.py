@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from headatlas import progress, tables
+from headatlas.batches import MEMORY, batches
 from headatlas.errors import InputError
-from headatlas.patterns import MEMORY, batches, identity
+from headatlas.patterns import identity
 
 
 class LayerVectors(NamedTuple):

@@ -31,6 +31,7 @@ import numpy as np
 import pandas as pd
 
 from headatlas import induction, progress, scores
+from headatlas.batches import MEMORY
 from headatlas.errors import InputError
 
 SETUPS = {"standard": ("same", "before", "after"), "shuffled": ("after_left", "before_right")}
@@ -212,7 +213,7 @@ def induction_rows(maps, causal):
     return maps[(maps["setup"] == "standard") & (maps["reading"] == induction_reading(causal))]
 
 
-def map_table(family, asking, memory=induction.MEMORY, kinds=None):
+def map_table(family, asking, memory=MEMORY, kinds=None):
     """Induction maps of every head of a family under both protocols (Figs 7 to 9).
 
     Parameters
@@ -312,7 +313,7 @@ def _ordered(table, first):
     return table[[*first, *(name for name in table if name not in first)]]
 
 
-def condition_table(family, asking, continuations=None, shares=SHARES, memory=induction.MEMORY):
+def condition_table(family, asking, continuations=None, shares=SHARES, memory=MEMORY):
     """Induction with several masks at once, and on whole words against pieces of words, under the corrected protocol.
 
     With several masks, all in the second copy, the readings of the standard setup are averaged over the masks, and

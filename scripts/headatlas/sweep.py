@@ -32,6 +32,7 @@ FIGURES = {  # what a figure of heat maps shows: the layer, and the heads that t
     "fig08_second_corpus": {"of": "fig08", "layer": 0, "heads": [0, 1]},
     "fig09_second_corpus_wide": {"of": "fig09", "layer": 0, "heads": [0, 1]},
 }
+SNAPSHOTS = 8  # of the run on which losses are compared
 _WITH_CURVES = ("fig08", "fig09")  # in the paper these show how the run was trained too
 
 

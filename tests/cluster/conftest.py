@@ -70,7 +70,7 @@ def _memory():
 
 
 def _munge_answers():
-    """Whether an authentication daemon runs here already; its socket alone says little, for it outlives a killed one."""
+    """Whether an authentication daemon runs here; its socket alone says little, for it outlives a killed one."""
     try:
         return subprocess.run(["munge", "--no-input"], capture_output=True, timeout=10).returncode == 0
     except subprocess.TimeoutExpired:

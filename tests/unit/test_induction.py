@@ -19,6 +19,7 @@ class Planted:
     """A family of two members and one layer whose heads follow `rules`: of tokens (T,), the keys each query wants."""
 
     members, layers, d_head = 2, 1, 4
+    device = torch.device("cpu")
 
     def __init__(self, rules, causal=True, weights=None):
         self.rules, self.causal, self.weights = rules, causal, weights

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from headatlas import families, patterns, tables, transformer
+from headatlas.batches import MEMORY
 from headatlas.errors import InputError
 from headatlas.packing import pack, unpack
 
@@ -49,7 +50,7 @@ def test_unpacking_the_wrong_size_is_an_error():
 
 
 @pytest.mark.parametrize("causal", [True, False])
-@pytest.mark.parametrize("memory", [patterns.MEMORY, 9000, 1])
+@pytest.mark.parametrize("memory", [MEMORY, 9000, 1])
 def test_the_table_holds_every_head_of_every_member(tmp_path, causal, memory):
     family, tokens = toy(tmp_path, causal=causal), windows(7)
     path = tmp_path / "patterns.parquet"

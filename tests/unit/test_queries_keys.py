@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from headatlas import patterns, queries_keys, tables
+from headatlas.batches import MEMORY
 from headatlas.errors import InputError
 from headatlas.packing import unpack
 from test_patterns import toy, windows
 
 
-@pytest.mark.parametrize("memory", [patterns.MEMORY, 3000])
+@pytest.mark.parametrize("memory", [MEMORY, 3000])
 def test_the_table_holds_every_vector(tmp_path, memory):
     family, tokens = toy(tmp_path), windows(5)
     path = tmp_path / "queries_keys.parquet"

@@ -33,7 +33,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "unembedding",
         "interventions",
     },
-    {"patterns", "queries_keys"},
+    {"batches", "patterns", "queries_keys"},
     {
         "asking",
         "attention_only",

@@ -1,7 +1,6 @@
 """Figures 2 to 6 of "Attention phrenology" (Edkins & Wiechecki 2023): the graph of heads and its clusters."""
 
 import numpy as np
-from adjustText import adjust_text
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
@@ -302,7 +301,9 @@ def clusters_on_plane(places, clusters, names, resolution):
         label.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6})
         texts.append(label)
     arrows = {"arrowstyle": "-", "color": "0.4", "linewidth": 0.4}
-    adjust_text(texts, x=points[:, 0], y=points[:, 1], ax=axes, iter_lim=200, arrowprops=arrows)
+    from adjustText import adjust_text  # slow to import, and of this figure alone
+
+    adjust_text(texts, x=points[:, 0], y=points[:, 1], ax=axes, iter_lim=60, arrowprops=arrows)
     return figure
 
 

@@ -1,7 +1,6 @@
 """What knocking out heads does: Figures 12 to 14 of "Attention phrenology", and what that paper did not measure."""
 
 import numpy as np
-from adjustText import adjust_text
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -48,6 +47,8 @@ def _logits(axes, table, kind, labels, size=6.0):
 
 def _spread(axes, texts, table, kind, steps=60):
     """Move names off the points and one another; what stays in another's way, the less likely token, goes unnamed."""
+    from adjustText import adjust_text  # slow to import, and of two figures alone
+
     places = [text.get_position() for text in texts]
     adjust_text(texts, x=table["clean"], y=table[kind], ax=axes, iter_lim=steps, expand=(1.1, 1.2))
     kept = []

@@ -1,14 +1,12 @@
 """The figures of "Attention phrenology" (Edkins & Wiechecki 2023), numbered as in the paper."""
 
 import numpy as np
-from adjustText import adjust_text
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from headatlas.errors import InputError
 from headatlas.figures import matrix, style
@@ -365,6 +363,8 @@ def third_component(table, facts, tokens):
 
 def _worth_a_label(points, tokens, most):
     """Rows to label: each stop-word where it lies most often, then the points furthest out, well apart."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # slow to import, and of this figure alone
+
     words = [str(token).strip(" ␣Ġ▁").lower() for token in tokens]
     scale = np.ptp(points, axis=0)
     scale[scale == 0] = 1
@@ -388,11 +388,13 @@ def _worth_a_label(points, tokens, most):
 
 def _name_points(axes, points, tokens, chosen):
     """Write tokens beside their points; what cannot be kept clear of another name is left out."""
+    from adjustText import adjust_text  # slow to import, and of this figure alone
+
     near = {"x": points[:, 0], "y": points[:, 1]} if len(points) <= 2000 else {}
     arrows = {"arrowstyle": "-", "color": "0.5", "linewidth": 0.4}
     while chosen:
         texts = [axes.text(*points[row], style.printable(tokens[row]), fontsize=6.5) for row in chosen]
-        _, drawn = adjust_text(texts, **near, ax=axes, iter_lim=200, arrowprops=arrows)
+        _, drawn = adjust_text(texts, **near, ax=axes, iter_lim=30, arrowprops=arrows)
         # How far a name may reach into another: the boxes are taller than most letters.
         boxes = [text.get_window_extent().padded(-2) for text in texts]
         clear = [not any(boxes[i].overlaps(other) for other in boxes[:i]) for i in range(len(boxes))]
