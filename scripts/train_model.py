@@ -7,7 +7,7 @@ from headatlas.job import job
 def main(snakemake, run):
     from dataclasses import asdict
 
-    from headatlas import families, tables, training, transformer
+    from headatlas import families, live, tables, training, transformer
     from headatlas.windows import read_member_windows, read_windows
 
     device = run.device(run.settings["threads"])
@@ -18,9 +18,11 @@ def main(snakemake, run):
     settings, seeds = training.TrainingSettings(**run.settings["training"]), run.settings["seeds"]
     options = {"pad": facts["pad"], "mask": facts["mask"], "scratch": run.scratch}
     taken = {}
-    weights, history = training.train(
-        architecture, seeds, windows, evaluation, settings, device, on_snapshot=taken.__setitem__, **options
-    )
+    options |= {"on_snapshot": taken.__setitem__}
+    with live.curves(run.watched and run.watched / snakemake.wildcards.model) as write:
+        weights, history = training.train(
+            architecture, seeds, windows, evaluation, settings, device, on_record=write, **options
+        )
     config = {"kind": "toy", "architecture": asdict(architecture), "seeds": seeds}
     config |= {key: facts[key] for key in ("pad", "mask", "vocabulary")}
     snapshots, described = training.snapshots_as_family(taken, config, settings.batch * architecture.context)

@@ -63,6 +63,8 @@ class Job:
         What produces the outputs, to be written into their tables.
     mirror : pathlib.Path or None
         Folder asked before the network.
+    watched : pathlib.Path or None
+        Folder of curves to watch while the job runs; they are no output.
     downloads : pathlib.Path
         Where downloaded files are kept between jobs.
     scratch : pathlib.Path or None
@@ -75,6 +77,8 @@ class Job:
         self.settings = snakemake.params.spec["settings"]
         mirror = os.environ.get("HEADATLAS_MIRROR") or snakemake.config.get("mirror")
         self.mirror = Path(mirror).expanduser() if mirror else None
+        watched = snakemake.config.get("watch")
+        self.watched = Path(watched).expanduser() if watched else None
         self.downloads = store.folder / "downloads"
         self._gpus = int(dict(snakemake.resources.items()).get("gpu", 0) or 0)
 

@@ -31,6 +31,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "families",
         "head_weights",
         "unembedding",
+        "live",
         "interventions",
     },
     {"batches", "patterns", "queries_keys"},
