@@ -38,7 +38,8 @@ def explain(error):
         missing = next(key for key in allowed if key not in found)
         return f"{_join(where, missing)}: missing; it must be given"
     if "propertyNames" in error.absolute_schema_path:
-        return f"{_join(where, found)}: {found!r} is not a name; allowed: small letters, digits and '-', as text"
+        name, allowed = _short(found), "small letters, digits and '-', at most 64, as text"
+        return f"{_join(where, name.strip(chr(39)))}: {name} is not a name; allowed: {allowed}"
     rule = {
         "type": lambda: f"of type {_either(allowed)}",
         "enum": lambda: f"one of {', '.join(map(str, allowed))}",

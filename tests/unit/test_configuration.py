@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config, validate
 
@@ -126,6 +127,8 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "name, source, split",
     ),
     "name with slash": ({"corpora.a/b": REPEATS}, "corpora.a/b", "'a/b'", "small letters, digits and '-'"),
+    "name above": ({"corpora": {"../up": REPEATS}}, "corpora.../up", "'../up'", "small letters, digits and '-'"),
+    "name of two lines": ({"corpora": {"a\n": REPEATS}}, "corpora.a\\n", "'a\\n'", "small letters, digits and '-'"),
     "name with capitals": ({"models.Toy": TOY}, "models.Toy", "'Toy'", "small letters, digits and '-'"),
     "results above": ({"results": "../elsewhere"}, "results", "'../elsewhere'", "without spaces, braces and '..'"),
     "results with braces": ({"results": "a/{b}"}, "results", "'a/{b}'", "without spaces, braces and '..'"),
@@ -385,6 +388,20 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
     ),
     "mirror that is not there": ({"mirror": "nowhere"}, "mirror", "'nowhere'", "an existing folder"),
 }
+
+
+def test_names_and_results_stay_where_they_say():
+    """Names become folders and files; no pattern may match at a line break before the end."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert all(schema["properties"][part]["$ref"] == "#/$defs/named" for part in ("corpora", "tokenizers", "models"))
+    named = Draft202012Validator(schema["$defs"]["named"]["propertyNames"])
+    for name in ("../up", "..", ".", "a/../b", "/etc", "~", "a\\b", "a\n", "\n", "", "a b", "{a}", "a" * 65, "é", 7):
+        assert not named.is_valid(name), name
+    assert all(named.is_valid(name) for name in ("a", "7", "gpt-2", "a" * 64))
+    results = Draft202012Validator(schema["properties"]["results"])
+    for folder in ("..", "../up", "a/../../b", "a/..", "a\n", "a b", "{a}", "<logs>", ""):
+        assert not results.is_valid(folder), folder
+    assert all(results.is_valid(folder) for folder in ("results", "results/a..b", "~/atlas", "/data/atlas"))
 
 
 @pytest.mark.parametrize(("changes", "said"), [(case[0], case[1:]) for case in BAD.values()], ids=BAD)

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from headatlas import families, patterns, tables, transformer
 from headatlas.batches import MEMORY
 from headatlas.errors import InputError
-from headatlas.packing import pack, unpack
+from headatlas.packing import entries, pack, places, rows_of, unpack
 
 
 def toy(folder, members=2, **options):
@@ -40,6 +42,26 @@ def test_unpacking_undoes_packing():
     pattern = np.tril(np.random.default_rng(0).random((2, 3, 5, 5)))
     np.testing.assert_array_equal(unpack(pack(pattern), 5, "lower"), pattern)
     np.testing.assert_array_equal(unpack(pattern.reshape(2, 3, 25), 5, "full"), pattern)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    leading=st.lists(st.integers(0, 3), max_size=3), size=st.integers(1, 12), seed=st.integers(0, 99), data=st.data()
+)
+def test_packing_is_undone_whatever_the_shape(leading, size, seed, data):
+    pattern = np.random.default_rng(seed).random((*leading, size, size)).astype(np.float32)
+    for packing, packed, whole in (
+        ("lower", pack(pattern), np.tril(pattern)),
+        ("full", pattern.reshape(*leading, size * size), pattern),
+    ):
+        assert packed.shape == (*leading, entries(size, packing))
+        assert packed.dtype == np.float32
+        np.testing.assert_array_equal(unpack(packed, size, packing), whole)
+        query, key = places(size, packing)
+        np.testing.assert_array_equal(packed, whole[..., query, key])
+        chosen = data.draw(st.integers(0, size - 1))
+        start, end = rows_of(size, packing)[chosen]
+        np.testing.assert_array_equal(packed[..., start:end], whole[..., chosen, : end - start])
 
 
 def test_unpacking_the_wrong_size_is_an_error():

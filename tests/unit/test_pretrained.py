@@ -293,6 +293,7 @@ def test_what_cannot_be_loaded_is_named_in_one_line(tmp_path):
     (sequence / "config.json").write_text('{"model_type": "t5"}')
     remote = copied(tmp_path / "remote", good)
     (remote / "config.json").write_text('{"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine"}}')
+    (remote / "mine.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n")
     cases = [
         ([good], "translation", "task: 'translation' is not known"),
         ([], "causal", "checkpoints: at least one"),
@@ -311,6 +312,7 @@ def test_what_cannot_be_loaded_is_named_in_one_line(tmp_path):
         with pytest.raises(InputError, match=message) as caught:
             pretrained.fetch([{"name": name} for name in names], task)
         assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists(), "code that came with a model was run"
 
 
 def small(kind, **settings):

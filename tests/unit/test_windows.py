@@ -127,6 +127,44 @@ def test_a_token_has_the_tag_of_the_word_it_begins_in():
     assert sorted(drawn.tags[0].tolist()) == [["AT", "JJ", "NN", ""], ["VB", "", "", ""]]
 
 
+@pytest.fixture(scope="module")
+def bytewise(bpe):
+    """Two tokenizers that cut a text into bytes or runs of them."""
+    return [bpe, tokens.train_tokenizer(TEXTS, "byte-level-bpe", 258)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(words=st.lists(st.text("abtheé東🤖,.'$\0", min_size=1, max_size=5), min_size=1, max_size=8))
+def test_tags_stay_with_their_words_however_a_text_is_cut(bytewise, words):
+    """The words' places, found by counting bytes; each word has a tag of its own."""
+    owner = []  # of each byte of the text: its word, or None between words
+    for at, word in enumerate(words):
+        owner += [None] * (at > 0 and word[0].isalnum()) + [at] * len(word.encode())
+    passage = {"text": [corpora.join_words(words)], "words": [words], "split": ["train"]}
+    passage["tags"] = [[f"T{at}" for at in range(len(words))]]
+    assert len(owner) == len(passage["text"][0].encode())
+    for tokenizer in bytewise:
+        drawn = windows.sample_windows(
+            passage,
+            tokenizer,
+            seeds=[0],
+            count=1,
+            size=len(owner) + 1,
+            sampling="documents",
+            split="train",
+            with_tags=True,
+        )
+        start, names = 0, tokenizer.convert_ids_to_tokens(drawn.tokens[0, 0])
+        for name, tag in zip(names, drawn.tags[0, 0], strict=True):
+            if name == tokenizer.pad_token:
+                assert tag == ""
+                continue
+            own = next((word for word in owner[start : start + len(name)] if word is not None), None)
+            assert tag == ("" if own is None else f"T{own}")
+            start += len(name)  # the byte-level alphabet spells each byte as one character
+        assert start == len(owner)
+
+
 def test_windows_that_cannot_be(bpe):
     asked = {"seeds": [0], "count": 2, "size": 4, "sampling": "published", "split": "train"}
     for documents, change, word in (

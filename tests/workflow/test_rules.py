@@ -273,6 +273,70 @@ def test_only_tables_touches_parquet():
         assert "pyarrow" not in path.read_text(), path.name
 
 
+UNPICKLING = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "jsonpickle", "marshal", "shelve"}
+RUNNING = {  # what unpickles, or runs code that it is given
+    "eval", "exec", "torch.load", "torch.jit.load", "torch.hub.load", "joblib.load", "np.load", "numpy.load",
+    "pd.read_pickle", "pandas.read_pickle", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
+}  # fmt: skip
+WITHOUT_WEIGHTS = {"transformers.AutoConfig", "PreTrainedTokenizerFast"}
+
+
+def settings_of(tree):
+    """Names and values of all keyword arguments and of all keys of written dictionaries."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from ((keyword.arg, keyword.value) for keyword in node.keywords)
+        elif isinstance(node, ast.Dict):
+            keys = ((key.value if isinstance(key, ast.Constant) else None) for key in node.keys)
+            yield from zip(keys, node.values, strict=True)
+
+
+def dangers(source):
+    """What in a source could run code that comes with data."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] in UNPICKLING)
+        elif isinstance(node, ast.ImportFrom):
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from full & RUNNING
+            if (node.module or "").split(".")[0] in UNPICKLING:
+                yield node.module
+        elif isinstance(node, ast.Call) and (called := ast.unparse(node.func)) in RUNNING:
+            yield called
+        elif isinstance(node, ast.Call) and called.endswith(".from_pretrained"):
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            if called.rpartition(".")[0] not in WITHOUT_WEIGHTS and given.get("use_safetensors") != "True":
+                yield f"{called} without use_safetensors=True"
+    for name, value in settings_of(tree):
+        if name in ("trust_remote_code", "allow_pickle") and ast.unparse(value) != "False":
+            yield f"{name}={ast.unparse(value)}"
+
+
+def test_nothing_is_unpickled_and_no_code_comes_with_data():
+    for path in sorted(SCRIPTS.rglob("*.py")):
+        assert list(dangers(path.read_text())) == [], path.name
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from dill import loads",
+        "from joblib import load",
+        "torch.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "pd.read_pickle(path)",
+        "eval(text)",
+        "auto.from_pretrained(name)",
+        "auto.from_pretrained(name, use_safetensors=True, trust_remote_code=True)",
+        'where = {"trust_remote_code": settings["trust"]}',
+    ],
+)
+def test_unpickling_would_be_seen(source):
+    assert list(dangers(source))
+
+
 def test_files_are_of_a_size_to_read():
     assert (ROOT / "Snakefile").read_text().count("\n") <= 60
     for name, path in modules():
