@@ -15,13 +15,13 @@ rule extract_patterns:
         "<benchmarks>/extract_patterns/{model}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
-        spec=lambda wildcards: spec("extract_patterns", threads=config["threads"]),
+        spec=lambda wildcards: spec("extract_patterns", threads=forward_threads(wildcards.model)),
     script:
         "../scripts/extract_patterns.py"
 
@@ -37,7 +37,7 @@ rule extract_queries_keys:
         "<logs>/extract_queries_keys/{model}.log",
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 4000,
@@ -46,7 +46,7 @@ rule extract_queries_keys:
         spec=lambda wildcards: spec(
             "extract_queries_keys",
             prompts=config["models"][wildcards.model]["analysis"]["queries_keys"],
-            threads=config["threads"],
+            threads=forward_threads(wildcards.model),
         ),
     script:
         "../scripts/extract_queries_keys.py"

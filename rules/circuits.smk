@@ -46,13 +46,13 @@ rule compare_losses:
         "<logs>/compare_losses.log",
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(SHOWN["losses"]["corrected"])
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=30,
     params:
-        spec=spec("compare_losses", threads=config["threads"]),
+        spec=lambda wildcards: spec("compare_losses", threads=forward_threads(SHOWN["losses"]["corrected"])),
     script:
         "../scripts/compare_losses.py"
 
@@ -70,7 +70,7 @@ rule generate_text:
         "<logs>/generate_text.log",
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: forward_threads(*WRITING)
     resources:
         gpu=1,
         mem_mb=4000,
@@ -81,7 +81,7 @@ rule generate_text:
             models=WRITING,
             tokenizers=[config["models"][model]["tokenizer"] for model in WRITING],
             generation=config["studies"]["circuits"]["generation"],
-            threads=config["threads"],
+            threads=forward_threads(*WRITING),
         ),
     script:
         "../scripts/generate_text.py"

@@ -65,6 +65,12 @@ def training_threads(model):
     return min(config["threads"], len(config["models"][model]["seeds"]))
 
 
+def forward_threads(*models):
+    """Threads that share a product: none do where models are small, for they would mostly wait for each other."""
+    small = [model in TOY_MODELS and config["models"][model]["architecture"]["d_model"] <= 256 for model in models]
+    return 1 if all(small) else config["threads"]
+
+
 def checkpoint_settings(model):
     settings = config["models"][model]
     return {part: settings[part] for part in ("checkpoints", "task", "context")}

@@ -37,14 +37,16 @@ rule measure_repeats:
         "<benchmarks>/measure_repeats/{model}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 6000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
-        spec=spec(
-            "measure_repeats", threads=config["threads"], **study_settings("induction", "trials", "length", "seed")
+        spec=lambda wildcards: spec(
+            "measure_repeats",
+            threads=forward_threads(wildcards.model),
+            **study_settings("induction", "trials", "length", "seed"),
         ),
     script:
         "../scripts/measure_repeats.py"
@@ -66,15 +68,15 @@ rule measure_in_context:
         "<benchmarks>/measure_in_context/{model}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 6000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
-        spec=spec(
+        spec=lambda wildcards: spec(
             "measure_in_context",
-            threads=config["threads"],
+            threads=forward_threads(wildcards.model),
             **study_settings("induction", "texts", "short", "long", "seed"),
         ),
     script:
@@ -97,15 +99,15 @@ rule ablate_induction:
         "<benchmarks>/ablate_induction/{model}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 8000,
         runtime=lambda wildcards, attempt: attempt * 240,
     params:
-        spec=spec(
+        spec=lambda wildcards: spec(
             "ablate_induction",
-            threads=config["threads"],
+            threads=forward_threads(wildcards.model),
             **study_settings("induction", "sequences", "length", "ablated", "controls", "seed"),
         ),
     script:
@@ -127,15 +129,15 @@ rule trace_training:
         "<benchmarks>/trace_training/{model}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
-        spec=spec(
+        spec=lambda wildcards: spec(
             "trace_training",
-            threads=config["threads"],
+            threads=forward_threads(wildcards.model),
             **study_settings("induction", "sequences", "length", "short", "long", "seed"),
         ),
     script:

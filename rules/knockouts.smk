@@ -22,19 +22,19 @@ rule measure_knockouts:
         "<benchmarks>/measure_knockouts/{model}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 6000,
         runtime=lambda wildcards, attempt: attempt * 120,
     params:
-        spec=spec(
+        spec=lambda wildcards: spec(
             "measure_knockouts",
             prompt=config["studies"]["phrenology"]["knockouts"]["prompt"],
             windows=config["studies"]["phrenology"]["knockouts"]["windows"],
             random_heads=config["studies"]["phrenology"]["knockouts"]["random_heads"],
             seed=config["studies"]["phrenology"]["seed"],
-            threads=config["threads"],
+            threads=forward_threads(wildcards.model),
         ),
     script:
         "../scripts/measure_knockouts.py"
@@ -57,7 +57,7 @@ rule compare_knockouts:
         "<benchmarks>/compare_knockouts.tsv"
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: forward_threads(*models_of("phrenology"))
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 6000,
@@ -68,7 +68,7 @@ rule compare_knockouts:
             models=config["studies"]["phrenology"]["models"],
             prompts=config["studies"]["phrenology"]["knockouts"]["prompts"],
             seed=config["studies"]["phrenology"]["seed"],
-            threads=config["threads"],
+            threads=forward_threads(*models_of("phrenology")),
         ),
     script:
         "../scripts/compare_knockouts.py"

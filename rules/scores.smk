@@ -18,14 +18,14 @@ rule score_heads:
         "<benchmarks>/score_heads/{model}.tsv"
     conda:
         "../envs/models.yaml"
-    threads: config["threads"]
+    threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: attempt * 4000,
         runtime=lambda wildcards, attempt: attempt * 60,
     params:
         spec=lambda wildcards: spec(
-            "score_heads", threads=config["threads"], **config["models"][wildcards.model]["scores"]
+            "score_heads", threads=forward_threads(wildcards.model), **config["models"][wildcards.model]["scores"]
         ),
     script:
         "../scripts/score_heads.py"
