@@ -4,12 +4,16 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: run test test-units test-runs lint bench clean
+.PHONY: run report test test-units test-runs lint bench clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
 	snakemake --quiet rules
 	@cat results/summary.md
+
+report: .venv/installed  ## the default target, then all it made in one page that needs no other file and no network
+	snakemake --quiet rules --report results/report.html --report-after-run
+	@echo "the report is results/report.html"
 
 test: .venv/installed lint  ## lint, unit tests and tiny real runs of the workflow, these two side by side
 	$(MAKE) --jobs 2 --keep-going --output-sync=target test-units test-runs

@@ -18,6 +18,9 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 
 
@@ -54,3 +57,4 @@ rule all:
     default_target: True
     input:
         "<results>/summary.md",
+        "<results>/summary.html",

@@ -161,9 +161,9 @@ rule draw_joint_embedding:
         quality="<results>/attentionviz/{model}/map_quality.parquet",
         relation="<results>/attentionviz/{model}/relation.parquet",
     output:
-        published_png="<results>/figures/attentionviz/published/{model}/fig01_joint_embedding.png",
+        published_png=reported("<results>/figures/attentionviz/published/{model}/fig01_joint_embedding.png"),
         published_pdf="<results>/figures/attentionviz/published/{model}/fig01_joint_embedding.pdf",
-        corrected_png="<results>/figures/attentionviz/corrected/{model}/fig01_joint_embedding.png",
+        corrected_png=reported("<results>/figures/attentionviz/corrected/{model}/fig01_joint_embedding.png"),
         corrected_pdf="<results>/figures/attentionviz/corrected/{model}/fig01_joint_embedding.pdf",
     log:
         "<logs>/draw_joint_embedding/{model}.log",
@@ -184,9 +184,9 @@ rule draw_scales:
     input:
         scales="<results>/attentionviz/{model}/scales.parquet",
     output:
-        published_png="<results>/figures/attentionviz/published/{model}/fig02_scales.png",
+        published_png=reported("<results>/figures/attentionviz/published/{model}/fig02_scales.png"),
         published_pdf="<results>/figures/attentionviz/published/{model}/fig02_scales.pdf",
-        corrected_png="<results>/figures/attentionviz/corrected/{model}/fig02_scales.png",
+        corrected_png=reported("<results>/figures/attentionviz/corrected/{model}/fig02_scales.png"),
         corrected_pdf="<results>/figures/attentionviz/corrected/{model}/fig02_scales.pdf",
     log:
         "<logs>/draw_scales/{model}.log",
@@ -208,9 +208,13 @@ rule draw_scaled_embeddings:
         maps="<results>/attentionviz/{model}/maps.parquet",
         quality="<results>/attentionviz/{model}/map_quality.parquet",
     output:
-        published_png="<results>/figures/attentionviz/published/{model}/{figure}.png",
+        published_png=reported(
+            "<results>/figures/attentionviz/published/{model}/{figure}.png", caption="scaled_embeddings"
+        ),
         published_pdf="<results>/figures/attentionviz/published/{model}/{figure}.pdf",
-        corrected_png="<results>/figures/attentionviz/corrected/{model}/{figure}.png",
+        corrected_png=reported(
+            "<results>/figures/attentionviz/corrected/{model}/{figure}.png", caption="scaled_embeddings"
+        ),
         corrected_pdf="<results>/figures/attentionviz/corrected/{model}/{figure}.pdf",
     log:
         "<logs>/draw_scaled_embeddings/{model}/{figure}.log",
@@ -233,7 +237,7 @@ rule draw_global_view:
         maps="<results>/attentionviz/{model}/global_maps.parquet",
         constructions="<results>/attentionviz/{model}/constructions.parquet",
     output:
-        png="<results>/figures/attentionviz/corrected/{model}/global_view_{colour}.png",
+        png=reported("<results>/figures/attentionviz/corrected/{model}/global_view_{colour}.png", caption="global_view"),
         pdf="<results>/figures/attentionviz/corrected/{model}/global_view_{colour}.pdf",
     log:
         "<logs>/draw_global_view/{model}/{colour}.log",
@@ -255,7 +259,7 @@ rule draw_constructions:
     input:
         constructions="<results>/attentionviz/{model}/constructions.parquet",
     output:
-        png="<results>/figures/attentionviz/corrected/{model}/constructions.png",
+        png=reported("<results>/figures/attentionviz/corrected/{model}/constructions.png"),
         pdf="<results>/figures/attentionviz/corrected/{model}/constructions.pdf",
     log:
         "<logs>/draw_constructions/{model}.log",
@@ -276,7 +280,7 @@ rule draw_invariance:
     input:
         invariance="<results>/attentionviz/{model}/invariance.parquet",
     output:
-        png="<results>/figures/attentionviz/corrected/{model}/invariance.png",
+        png=reported("<results>/figures/attentionviz/corrected/{model}/invariance.png"),
         pdf="<results>/figures/attentionviz/corrected/{model}/invariance.pdf",
     log:
         "<logs>/draw_invariance/{model}.log",
@@ -297,7 +301,7 @@ rule draw_parts_of_speech:
     input:
         parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
     output:
-        png="<results>/figures/attentionviz/corrected/{model}/parts_of_speech.png",
+        png=reported("<results>/figures/attentionviz/corrected/{model}/parts_of_speech.png"),
         pdf="<results>/figures/attentionviz/corrected/{model}/parts_of_speech.pdf",
     log:
         "<logs>/draw_parts_of_speech/{model}.log",

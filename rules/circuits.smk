@@ -121,9 +121,9 @@ rule draw_tokenizers:
     input:
         text="<results>/circuits/text.parquet",
     output:
-        published_png="<results>/figures/circuits/published/fig01_tokenizers.png",
+        published_png=reported("<results>/figures/circuits/published/fig01_tokenizers.png"),
         published_pdf="<results>/figures/circuits/published/fig01_tokenizers.pdf",
-        corrected_png="<results>/figures/circuits/corrected/fig01_tokenizers.png",
+        corrected_png=reported("<results>/figures/circuits/corrected/fig01_tokenizers.png"),
         corrected_pdf="<results>/figures/circuits/corrected/fig01_tokenizers.pdf",
     log:
         "<logs>/draw_tokenizers.log",
@@ -142,9 +142,9 @@ rule draw_sweep:
     input:
         sweep="<results>/circuits/sweep.parquet",
     output:
-        published_png="<results>/figures/circuits/published/fig02_sweep.png",
+        published_png=reported("<results>/figures/circuits/published/fig02_sweep.png"),
         published_pdf="<results>/figures/circuits/published/fig02_sweep.pdf",
-        corrected_png="<results>/figures/circuits/corrected/fig02_sweep.png",
+        corrected_png=reported("<results>/figures/circuits/corrected/fig02_sweep.png"),
         corrected_pdf="<results>/figures/circuits/corrected/fig02_sweep.pdf",
     log:
         "<logs>/draw_sweep.log",
@@ -167,9 +167,9 @@ rule draw_heat_maps:
         names="<results>/circuits/names.parquet",
         sweep="<results>/circuits/sweep.parquet",
     output:
-        published_png="<results>/figures/circuits/published/{figure}.png",
+        published_png=reported("<results>/figures/circuits/published/{figure}.png", caption="heat_maps"),
         published_pdf="<results>/figures/circuits/published/{figure}.pdf",
-        corrected_png="<results>/figures/circuits/corrected/{figure}.png",
+        corrected_png=reported("<results>/figures/circuits/corrected/{figure}.png", caption="heat_maps"),
         corrected_pdf="<results>/figures/circuits/corrected/{figure}.pdf",
     log:
         "<logs>/draw_heat_maps/{figure}.log",
@@ -190,7 +190,7 @@ rule draw_losses:
     input:
         losses="<results>/circuits/losses.parquet",
     output:
-        png="<results>/figures/circuits/corrected/losses_compared.png",
+        png=reported("<results>/figures/circuits/corrected/losses_compared.png"),
         pdf="<results>/figures/circuits/corrected/losses_compared.pdf",
     log:
         "<logs>/draw_losses.log",
@@ -207,8 +207,8 @@ rule draw_losses:
 
 rule draw_settings:
     output:
-        csv="<results>/figures/circuits/corrected/table1_settings.csv",
-        png="<results>/figures/circuits/corrected/table1_settings.png",
+        csv=reported("<results>/figures/circuits/corrected/table1_settings.csv"),
+        png=reported("<results>/figures/circuits/corrected/table1_settings.png"),
         pdf="<results>/figures/circuits/corrected/table1_settings.pdf",
     log:
         "<logs>/draw_settings.log",

@@ -22,11 +22,11 @@ rule draw_autoencoders:
     input:
         autoencoders="<results>/phrenology/autoencoders.parquet",
     output:
-        published_csv="<results>/figures/phrenology/published/table1_autoencoders.csv",
-        published_png="<results>/figures/phrenology/published/table1_autoencoders.png",
+        published_csv=reported("<results>/figures/phrenology/published/table1_autoencoders.csv"),
+        published_png=reported("<results>/figures/phrenology/published/table1_autoencoders.png"),
         published_pdf="<results>/figures/phrenology/published/table1_autoencoders.pdf",
-        corrected_csv="<results>/figures/phrenology/corrected/table1_autoencoders.csv",
-        corrected_png="<results>/figures/phrenology/corrected/table1_autoencoders.png",
+        corrected_csv=reported("<results>/figures/phrenology/corrected/table1_autoencoders.csv"),
+        corrected_png=reported("<results>/figures/phrenology/corrected/table1_autoencoders.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/table1_autoencoders.pdf",
     log:
         "<logs>/draw_autoencoders.log",
@@ -48,9 +48,9 @@ rule draw_decoded_pairs:
         published="<results>/phrenology/embeddings_published.parquet",
         corrected="<results>/phrenology/embeddings_corrected.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig01_decoded_pairs.png",
+        published_png=reported("<results>/figures/phrenology/published/fig01_decoded_pairs.png"),
         published_pdf="<results>/figures/phrenology/published/fig01_decoded_pairs.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig01_decoded_pairs.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig01_decoded_pairs.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig01_decoded_pairs.pdf",
     log:
         "<logs>/draw_decoded_pairs.log",
@@ -71,9 +71,9 @@ rule draw_embedded_distances:
         corrected="<results>/phrenology/embeddings_corrected.parquet",
         distances="<results>/phrenology/distances.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig02_embedded_distances.png",
+        published_png=reported("<results>/figures/phrenology/published/fig02_embedded_distances.png"),
         published_pdf="<results>/figures/phrenology/published/fig02_embedded_distances.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig02_embedded_distances.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig02_embedded_distances.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig02_embedded_distances.pdf",
     log:
         "<logs>/draw_embedded_distances.log",
@@ -95,9 +95,9 @@ rule draw_neighbour_graph:
         clusters="<results>/phrenology/clusters.parquet",
         names="<results>/phrenology/cluster_names.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig03_neighbour_graph.png",
+        published_png=reported("<results>/figures/phrenology/published/fig03_neighbour_graph.png"),
         published_pdf="<results>/figures/phrenology/published/fig03_neighbour_graph.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig03_neighbour_graph.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig03_neighbour_graph.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig03_neighbour_graph.pdf",
     log:
         "<logs>/draw_neighbour_graph.log",
@@ -121,9 +121,9 @@ rule draw_resolutions:
         nulls="<results>/phrenology/nulls.parquet",
         names="<results>/phrenology/cluster_names.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig04_resolution.png",
+        published_png=reported("<results>/figures/phrenology/published/fig04_resolution.png"),
         published_pdf="<results>/figures/phrenology/published/fig04_resolution.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig04_resolution.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig04_resolution.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig04_resolution.pdf",
     log:
         "<logs>/draw_resolutions.log",
@@ -145,9 +145,9 @@ rule draw_clusters:
         clusters="<results>/phrenology/clusters.parquet",
         names="<results>/phrenology/cluster_names.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig05_clusters.png",
+        published_png=reported("<results>/figures/phrenology/published/fig05_clusters.png"),
         published_pdf="<results>/figures/phrenology/published/fig05_clusters.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig05_clusters.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig05_clusters.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig05_clusters.pdf",
     log:
         "<logs>/draw_clusters.log",
@@ -168,9 +168,9 @@ rule draw_pair_weights:
         clusters="<results>/phrenology/clusters.parquet",
         names="<results>/phrenology/cluster_names.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig06_pair_weights.png",
+        published_png=reported("<results>/figures/phrenology/published/fig06_pair_weights.png"),
         published_pdf="<results>/figures/phrenology/published/fig06_pair_weights.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig06_pair_weights.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig06_pair_weights.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig06_pair_weights.pdf",
     log:
         "<logs>/draw_pair_weights.log",
@@ -192,7 +192,7 @@ rule draw_standing_clusters:
         standing="<results>/phrenology/standing.parquet",
         names="<results>/phrenology/cluster_names.parquet",
     output:
-        png="<results>/figures/phrenology/corrected/clusters_stand.png",
+        png=reported("<results>/figures/phrenology/corrected/clusters_stand.png"),
         pdf="<results>/figures/phrenology/corrected/clusters_stand.pdf",
     log:
         "<logs>/draw_standing_clusters.log",

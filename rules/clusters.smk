@@ -130,7 +130,7 @@ rule describe_clusters:
     output:
         names="<results>/phrenology/cluster_names.parquet",
         cards="<results>/phrenology/head_cards.parquet",
-        csv="<results>/phrenology/head_cards.csv",
+        csv=reported("<results>/phrenology/head_cards.csv"),
     log:
         "<logs>/describe_clusters.log",
     conda:

@@ -1,23 +1,29 @@
 # What rules share: the checked configuration, and the `spec` each step depends on. Holds no rule.
+import re
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 SCRIPTS = f"{workflow.basedir}/scripts"
 sys.path.insert(0, SCRIPTS)
 
-from headatlas import configuration, provenance, sweep
+from headatlas import configuration, descriptions, provenance, sweep
 from headatlas.errors import InputError
 
 try:
     validate(config, "../schemas/config.schema.yaml")
-    config.update(configuration.complete(config))
+    completed = configuration.complete(config)
 except WorkflowError as error:
     if error.__context__ is None or not hasattr(error.__context__, "absolute_path"):
         raise
     raise WorkflowError(configuration.explain(error.__context__)) from None
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+REQUIRED = Path(workflow.basedir, "envs/requirements.in").read_text().split()
+config["described"] = descriptions.of_run(config, completed, [re.split("[=<>]", name)[0] for name in REQUIRED])
+config.update(completed)
 
 TOY_MODELS = [name for name, model in config["models"].items() if "checkpoints" not in model]
 PRETRAINED_MODELS = [name for name, model in config["models"].items() if "checkpoints" in model]
@@ -132,3 +138,23 @@ def figures(study, names, protocols=("published", "corrected")):
     """Both files of each of a study's figures under each protocol."""
     path = "<results>/figures/{study}/{protocol}/{name}.{kind}"
     return expand(path, study=study, protocol=protocols, name=names, kind=["png", "pdf"])
+
+
+def reported(path, caption=None):
+    """A result that the report shows, under its study and protocol, with the caption report/{study}/{its name}.rst;
+    where its name is a wildcard, the caption's is given."""
+    study, *within, name = path.removeprefix("<results>/").removeprefix("figures/").split("/")
+    stem, kind = name.split(".")
+
+    def labels(wildcards):
+        title = descriptions.title(stem.format(**dict(wildcards.items())))
+        model = {"model": wildcards.model} if "{model}/" in path else {}
+        return {"result": title if kind == "png" else f"{title} ({kind})", **model}
+
+    return report(
+        path,
+        caption=f"../report/{study}/{caption or stem}.rst",
+        category=study,
+        subcategory=within[0] if within else {"csv": "tables"}.get(kind),
+        labels=labels,
+    )

@@ -194,9 +194,9 @@ rule draw_in_context:
         pairs=of_models("induction", "<results>/induction/{model}/in_context.parquet"),
         curve=of_models("induction", "<results>/induction/{model}/curve.parquet"),
     output:
-        published_png="<results>/figures/induction/published/fig05_in_context_learning.png",
+        published_png=reported("<results>/figures/induction/published/fig05_in_context_learning.png"),
         published_pdf="<results>/figures/induction/published/fig05_in_context_learning.pdf",
-        corrected_png="<results>/figures/induction/corrected/fig05_in_context_learning.png",
+        corrected_png=reported("<results>/figures/induction/corrected/fig05_in_context_learning.png"),
         corrected_pdf="<results>/figures/induction/corrected/fig05_in_context_learning.pdf",
     log:
         "<logs>/draw_in_context.log",
@@ -215,9 +215,9 @@ rule draw_repeats:
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
-        published_png="<results>/figures/induction/published/fig06_repeated_tokens.png",
+        published_png=reported("<results>/figures/induction/published/fig06_repeated_tokens.png"),
         published_pdf="<results>/figures/induction/published/fig06_repeated_tokens.pdf",
-        corrected_png="<results>/figures/induction/corrected/fig06_repeated_tokens.png",
+        corrected_png=reported("<results>/figures/induction/corrected/fig06_repeated_tokens.png"),
         corrected_pdf="<results>/figures/induction/corrected/fig06_repeated_tokens.pdf",
     log:
         "<logs>/draw_repeats.log",
@@ -236,9 +236,9 @@ rule draw_induction:
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
-        published_png="<results>/figures/induction/published/fig07_induction.png",
+        published_png=reported("<results>/figures/induction/published/fig07_induction.png"),
         published_pdf="<results>/figures/induction/published/fig07_induction.pdf",
-        corrected_png="<results>/figures/induction/corrected/fig07_induction.png",
+        corrected_png=reported("<results>/figures/induction/corrected/fig07_induction.png"),
         corrected_pdf="<results>/figures/induction/corrected/fig07_induction.pdf",
     log:
         "<logs>/draw_induction.log",
@@ -257,9 +257,9 @@ rule draw_shuffled:
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
-        published_png="<results>/figures/induction/published/fig08_shuffled_bidirectional.png",
+        published_png=reported("<results>/figures/induction/published/fig08_shuffled_bidirectional.png"),
         published_pdf="<results>/figures/induction/published/fig08_shuffled_bidirectional.pdf",
-        corrected_png="<results>/figures/induction/corrected/fig08_shuffled_bidirectional.png",
+        corrected_png=reported("<results>/figures/induction/corrected/fig08_shuffled_bidirectional.png"),
         corrected_pdf="<results>/figures/induction/corrected/fig08_shuffled_bidirectional.pdf",
     log:
         "<logs>/draw_shuffled.log",
@@ -279,9 +279,9 @@ rule draw_sizes:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
         depth="<results>/induction/depth.parquet",
     output:
-        published_png="<results>/figures/induction/published/fig09_sizes.png",
+        published_png=reported("<results>/figures/induction/published/fig09_sizes.png"),
         published_pdf="<results>/figures/induction/published/fig09_sizes.pdf",
-        corrected_png="<results>/figures/induction/corrected/fig09_sizes.png",
+        corrected_png=reported("<results>/figures/induction/corrected/fig09_sizes.png"),
         corrected_pdf="<results>/figures/induction/corrected/fig09_sizes.pdf",
     log:
         "<logs>/draw_sizes.log",
@@ -300,7 +300,7 @@ rule draw_dynamics:
     input:
         dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=TRACED),
     output:
-        png="<results>/figures/induction/corrected/dynamics.png",
+        png=reported("<results>/figures/induction/corrected/dynamics.png"),
         pdf="<results>/figures/induction/corrected/dynamics.pdf",
     log:
         "<logs>/draw_dynamics.log",
@@ -319,7 +319,7 @@ rule draw_look_alikes:
     input:
         look_alikes="<results>/induction/look_alikes.parquet",
     output:
-        png="<results>/figures/induction/corrected/look_alikes.png",
+        png=reported("<results>/figures/induction/corrected/look_alikes.png"),
         pdf="<results>/figures/induction/corrected/look_alikes.pdf",
     log:
         "<logs>/draw_look_alikes.log",
@@ -339,7 +339,7 @@ rule draw_backup_heads:
         effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
         backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),
     output:
-        png="<results>/figures/induction/corrected/backup_heads.png",
+        png=reported("<results>/figures/induction/corrected/backup_heads.png"),
         pdf="<results>/figures/induction/corrected/backup_heads.pdf",
     log:
         "<logs>/draw_backup_heads.log",
@@ -358,7 +358,7 @@ rule draw_masks:
     input:
         conditions=of_models("induction", "<results>/induction/{model}/conditions.parquet"),
     output:
-        png="<results>/figures/induction/corrected/masks.png",
+        png=reported("<results>/figures/induction/corrected/masks.png"),
         pdf="<results>/figures/induction/corrected/masks.pdf",
     log:
         "<logs>/draw_masks.log",

@@ -50,7 +50,7 @@ rule compare_knockouts:
     output:
         knockouts="<results>/phrenology/knockouts.parquet",
         tokens="<results>/phrenology/knockout_tokens.parquet",
-        csv="<results>/phrenology/knockout_tokens.csv",
+        csv=reported("<results>/phrenology/knockout_tokens.csv"),
     log:
         "<logs>/compare_knockouts.log",
     benchmark:
@@ -106,9 +106,9 @@ rule draw_one_head:
     input:
         prompt=of_first_model("phrenology", "<results>/knockouts/{model}/prompt.parquet"),
     output:
-        published_png="<results>/figures/phrenology/published/fig12_one_head.png",
+        published_png=reported("<results>/figures/phrenology/published/fig12_one_head.png"),
         published_pdf="<results>/figures/phrenology/published/fig12_one_head.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig12_one_head.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig12_one_head.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig12_one_head.pdf",
     log:
         "<logs>/draw_one_head.log",
@@ -128,9 +128,9 @@ rule draw_one_cluster:
         prompts=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig13_cluster.png",
+        published_png=reported("<results>/figures/phrenology/published/fig13_cluster.png"),
         published_pdf="<results>/figures/phrenology/published/fig13_cluster.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig13_cluster.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig13_cluster.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig13_cluster.pdf",
     log:
         "<logs>/draw_one_cluster.log",
@@ -154,9 +154,9 @@ rule draw_knockout_effects:
         knockouts="<results>/phrenology/knockouts.parquet",
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig14_effects.png",
+        published_png=reported("<results>/figures/phrenology/published/fig14_effects.png"),
         published_pdf="<results>/figures/phrenology/published/fig14_effects.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig14_effects.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig14_effects.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig14_effects.pdf",
     log:
         "<logs>/draw_knockout_effects.log",
@@ -176,7 +176,7 @@ rule draw_knockout_losses:
         losses=of_models("phrenology", "<results>/knockouts/{model}/losses.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        png="<results>/figures/phrenology/corrected/knockout_losses.png",
+        png=reported("<results>/figures/phrenology/corrected/knockout_losses.png"),
         pdf="<results>/figures/phrenology/corrected/knockout_losses.pdf",
     log:
         "<logs>/draw_knockout_losses.log",
@@ -198,7 +198,7 @@ rule draw_prediction:
         draws="<results>/phrenology/prediction_draws.parquet",
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        png="<results>/figures/phrenology/corrected/prediction.png",
+        png=reported("<results>/figures/phrenology/corrected/prediction.png"),
         pdf="<results>/figures/phrenology/corrected/prediction.pdf",
     log:
         "<logs>/draw_prediction.log",

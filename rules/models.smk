@@ -82,7 +82,7 @@ rule draw_training:
         training="<results>/models/{model}/training.parquet",
         floors="<results>/models/{model}/floors.parquet",
     output:
-        png="<results>/figures/training/{model}.png",
+        png=reported("<results>/figures/training/{model}.png", caption="training"),
         pdf="<results>/figures/training/{model}.pdf",
     log:
         "<logs>/draw_training/{model}.log",

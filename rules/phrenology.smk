@@ -104,9 +104,9 @@ rule draw_head_distances:
         distances="<results>/phrenology/distances.parquet",
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig07_head_distances.png",
+        published_png=reported("<results>/figures/phrenology/published/fig07_head_distances.png"),
         published_pdf="<results>/figures/phrenology/published/fig07_head_distances.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig07_head_distances.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig07_head_distances.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig07_head_distances.pdf",
     log:
         "<logs>/draw_head_distances.log",
@@ -125,9 +125,9 @@ rule draw_projections:
     input:
         projections="<results>/phrenology/projections.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig08_projections.png",
+        published_png=reported("<results>/figures/phrenology/published/fig08_projections.png"),
         published_pdf="<results>/figures/phrenology/published/fig08_projections.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig08_projections.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig08_projections.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig08_projections.pdf",
     log:
         "<logs>/draw_projections.log",
@@ -146,9 +146,9 @@ rule draw_components:
     input:
         components="<results>/phrenology/components.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig09_components.png",
+        published_png=reported("<results>/figures/phrenology/published/fig09_components.png"),
         published_pdf="<results>/figures/phrenology/published/fig09_components.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig09_components.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig09_components.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig09_components.pdf",
     log:
         "<logs>/draw_components.log",
@@ -170,9 +170,9 @@ rule draw_third_component:
         tokenizer=tokenizer_files(models_of("phrenology")[0])[0],
         tokenizer_config=tokenizer_files(models_of("phrenology")[0])[1],
     output:
-        published_png="<results>/figures/phrenology/published/fig10_third_component.png",
+        published_png=reported("<results>/figures/phrenology/published/fig10_third_component.png"),
         published_pdf="<results>/figures/phrenology/published/fig10_third_component.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig10_third_component.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig10_third_component.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig10_third_component.pdf",
     log:
         "<logs>/draw_third_component.log",
@@ -191,9 +191,9 @@ rule draw_first_token:
     input:
         first_token="<results>/phrenology/first_token.parquet",
     output:
-        published_png="<results>/figures/phrenology/published/fig11_first_token.png",
+        published_png=reported("<results>/figures/phrenology/published/fig11_first_token.png"),
         published_pdf="<results>/figures/phrenology/published/fig11_first_token.pdf",
-        corrected_png="<results>/figures/phrenology/corrected/fig11_first_token.png",
+        corrected_png=reported("<results>/figures/phrenology/corrected/fig11_first_token.png"),
         corrected_pdf="<results>/figures/phrenology/corrected/fig11_first_token.pdf",
     log:
         "<logs>/draw_first_token.log",

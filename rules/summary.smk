@@ -1,5 +1,5 @@
 # IN:  every model's training and floors, all that the studies build: figures, and findings in words
-# OUT: summary.md, which a person reads at the end
+# OUT: summary.md, which a person reads at the end; the same as a page of the report, summary.html
 
 
 RUNS = config["studies"].get("circuits", {}).get("models", [])  # of a sweep: its own findings speak of them
@@ -16,6 +16,12 @@ rule write_summary:
         built=[file for files in BUILT.values() for file in files],
     output:
         summary="<results>/summary.md",
+        page=report(
+            "<results>/summary.html",
+            caption="../report/summary.rst",
+            category="summary",
+            labels={"result": "What was found"},
+        ),
     log:
         "<logs>/write_summary.log",
     conda:

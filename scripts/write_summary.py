@@ -19,8 +19,11 @@ def main(snakemake, run):
         for row in summary.strongest_heads(name, tables.read(scores))
     ]
     built = [*snakemake.input.curves, *snakemake.input.built]
+    found = summary.findings(built)
     with open(run.out.summary, "w", encoding="utf-8") as file:
-        file.write(summary.text(trained, heads, summary.findings(built), summary.pictures(built)))
+        file.write(summary.text(trained, heads, found, summary.pictures(built)))
+    with open(run.out.page, "w", encoding="utf-8") as file:
+        file.write(summary.page(summary.text(trained, heads, found, {})))
 
 
 if "snakemake" in globals():

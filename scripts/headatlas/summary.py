@@ -3,7 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+from markdown_it import MarkdownIt
 
+_STYLE = """
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1.5rem; font: 15px/1.5 system-ui, sans-serif; color: #1e293b }
+h1, h2, h3 { line-height: 1.2; margin-top: 2rem }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; display: block; overflow-x: auto }
+th, td { padding: .25rem .75rem .25rem 0; text-align: left; border-bottom: 1px solid #e2e8f0; vertical-align: top }
+"""
 _SHOWN = ("previous_token", "current_token", "first_token", "duplicate_token", "induction", "copying")
 
 
@@ -143,3 +150,10 @@ def text(trained, heads, found, figures):
     for study, paths in figures.items():
         lines += [f"## Figures: {study}", "", *(f"- {path}" for path in paths), ""]
     return "\n".join(lines)
+
+
+def page(markdown):
+    """A summary as an HTML page that needs no other file."""
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    head = f'<meta charset="utf-8"><title>Head Atlas</title><style>{_STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}</body></html>\n'

@@ -1,8 +1,25 @@
-"""A checkout with a finished tiny run."""
+"""The workflow as Snakemake reads it, and a checkout with a finished tiny run."""
+
+import sys
 
 import pytest
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import OutputSettings, ResourceSettings
 
-from checkout import Checkout, copy_of_tree
+from checkout import ROOT, Checkout, copy_of_tree
+
+
+@pytest.fixture(scope="session")
+def workflow():
+    """The workflow as Snakemake reads it, on the embedded default."""
+    path = list(sys.path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)  # `configfile:` is looked for from the working folder
+        patch.delenv("HEADATLAS_MIRROR", raising=False)
+        with SnakemakeApi(OutputSettings()) as api:
+            loaded = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=ROOT / "Snakefile")._workflow
+    sys.path[:] = path
+    return loaded
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from snakemake.api import SnakemakeApi
-from snakemake.settings.types import OutputSettings, ResourceSettings
 
 from headatlas import provenance
 
@@ -21,7 +19,19 @@ SCRIPTS = ROOT / "scripts"
 TARGETS = {"all", "phrenology", "attentionviz", "circuits", "induction"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
-    {"errors", "progress", "tables", "provenance", "store", "configuration", "job", "packing", "gpus", "sweep"},
+    {
+        "configuration",
+        "descriptions",
+        "errors",
+        "gpus",
+        "job",
+        "packing",
+        "progress",
+        "provenance",
+        "store",
+        "sweep",
+        "tables",
+    },
     {"sources", "corpora", "tokens", "examples", "ngrams", "windows"},
     {
         "transformer",
@@ -76,19 +86,6 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
 ]
 # Analyses take arrays or tables; these alone run or read a model
 OF_MODELS = {"backup", "dynamics", "generation", "in_context", "induction", "position_loss", "scores", "weights_scores"}
-
-
-@pytest.fixture(scope="module")
-def workflow():
-    """The workflow as Snakemake reads it, on the embedded default."""
-    path = list(sys.path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)  # `configfile:` is looked for from the working folder
-        patch.delenv("HEADATLAS_MIRROR", raising=False)
-        with SnakemakeApi(OutputSettings()) as api:
-            loaded = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=ROOT / "Snakefile")._workflow
-    sys.path[:] = path
-    return loaded
 
 
 @pytest.fixture(scope="module")

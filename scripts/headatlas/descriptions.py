@@ -1,0 +1,97 @@
+"""What a run is about, in words: models with corpus and sizes, studies with their models, settings, versions."""
+
+import json
+import platform
+import re
+from importlib import metadata
+
+import yaml
+
+
+def of_run(given, completed, packages):
+    """What the report says of a run, besides its results.
+
+    Parameters
+    ----------
+    given : mapping
+        The configuration as it was given, defaults filled in.
+    completed : mapping
+        What `configuration.complete` makes of it.
+    packages : iterable of str
+        Whose versions are told, as far as they are installed here.
+
+    Returns
+    -------
+    dict
+        `models`: corpus and sizes of each that a study shows; `sweep`: of its runs, if any; `of_study`, `of_model`:
+        the clause in which captions end, by name; `settings`: as YAML; `versions`: by package.
+    """
+    of_models = {
+        name: {"corpus": model["corpus"], "sizes": sizes(model)} for name, model in completed["models"].items()
+    }
+    sweep = of_sweep(completed["studies"]["circuits"]) if "circuits" in completed["studies"] else None
+    of_study, used = {}, {name for study in completed["studies"].values() for name in study["models"]}
+    for study, settings in completed["studies"].items():
+        corpora = list(dict.fromkeys(of_models[name]["corpus"] for name in settings["models"]))
+        models = (
+            sweep if study == "circuits" else "; ".join(f"{n}: {of_models[n]['sizes']}" for n in settings["models"])
+        )
+        of_study[study] = f"{'corpus' if len(corpora) == 1 else 'corpora'} {', '.join(corpora)}; {models}"
+    return {
+        "models": {name: of_models[name] for name in given["models"] if name in used},
+        "sweep": sweep,
+        "of_study": of_study,
+        "of_model": {name: f"corpus {model['corpus']}; {name}: {model['sizes']}" for name, model in of_models.items()},
+        "settings": _yaml(given),
+        "versions": versions(packages),
+    }
+
+
+def sizes(model):
+    """Members and sizes of a family as far as its configuration tells: "9 members of 1 layer with 8 heads, ..."."""
+    if "checkpoints" in model:
+        names = ", ".join(str(checkpoint["name"]) for checkpoint in model["checkpoints"])
+        return f"{_counted(len(model['checkpoints']), 'checkpoint')} ({names}), texts of {model['context']} tokens"
+    shape = model["architecture"]
+    heads = _counted(shape["heads"], "head")
+    return (
+        f"{_counted(len(model['seeds']), 'member')} of {_counted(shape['layers'], 'layer')} with {heads}"
+        f"{'' if shape['layers'] == 1 else ' each'}, width {shape['d_model']}, context {shape['context']}"
+    )
+
+
+def of_sweep(study):
+    """How many runs a sweep has, and of which models."""
+    runs = study["runs"].values()
+    axes = {axis: ", ".join(dict.fromkeys(str(run[axis]) for run in runs)) for axis in study["sweep"]}
+    return (
+        f"{_counted(len(runs), 'run')} of attention-only models ({axes['variant']}) with {axes['heads']} heads, "
+        f"width {axes['d_model']}, texts of {axes['max_length']} tokens"
+    )
+
+
+def versions(packages):
+    """Versions of Python and of packages, as far as they are installed here."""
+    found = {"Python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def title(name):
+    """A file's name as a person reads it; numbers are padded, so that titles sort: "Figure  7: head distances"."""
+    kind, number, words = re.fullmatch(r"(?:(fig|table)(\d+) )?(.+)", name.replace("_", " ")).groups()
+    return f"{'Figure' if kind == 'fig' else 'Table'} {int(number):\u2007>2}: {words}" if kind else words
+
+
+def _counted(number, noun):
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _yaml(settings):
+    plain = json.loads(json.dumps(settings))  # no part is shared with another, so that none is written as an alias
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(plain, Dumper=dumper, sort_keys=False, default_flow_style=None, width=100)
