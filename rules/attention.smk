@@ -35,6 +35,8 @@ rule extract_queries_keys:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
     log:
         "<logs>/extract_queries_keys/{model}.log",
+    benchmark:
+        "<benchmarks>/extract_queries_keys/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)

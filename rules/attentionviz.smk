@@ -122,6 +122,8 @@ rule measure_invariance:
         invariance="<results>/attentionviz/{model}/invariance.parquet",
     log:
         "<logs>/measure_invariance/{model}.log",
+    benchmark:
+        "<benchmarks>/measure_invariance/{model}.tsv"
     wildcard_constraints:
         model=one_of(models_of("attentionviz")),
     conda:
@@ -142,6 +144,8 @@ rule measure_parts_of_speech:
         parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
     log:
         "<logs>/measure_parts_of_speech/{model}.log",
+    benchmark:
+        "<benchmarks>/measure_parts_of_speech/{model}.tsv"
     wildcard_constraints:
         model=one_of(TAGGED_MODELS),
     conda:
@@ -167,6 +171,8 @@ rule draw_joint_embedding:
         corrected_pdf="<results>/figures/attentionviz/corrected/{model}/fig01_joint_embedding.pdf",
     log:
         "<logs>/draw_joint_embedding/{model}.log",
+    benchmark:
+        "<benchmarks>/draw_joint_embedding/{model}.tsv"
     wildcard_constraints:
         model=one_of(models_of("attentionviz")),
     conda:
@@ -190,6 +196,8 @@ rule draw_scales:
         corrected_pdf="<results>/figures/attentionviz/corrected/{model}/fig02_scales.pdf",
     log:
         "<logs>/draw_scales/{model}.log",
+    benchmark:
+        "<benchmarks>/draw_scales/{model}.tsv"
     wildcard_constraints:
         model=one_of(models_of("attentionviz")),
     conda:
@@ -218,6 +226,8 @@ rule draw_scaled_embeddings:
         corrected_pdf="<results>/figures/attentionviz/corrected/{model}/{figure}.pdf",
     log:
         "<logs>/draw_scaled_embeddings/{model}/{figure}.log",
+    benchmark:
+        "<benchmarks>/draw_scaled_embeddings/{model}/{figure}.tsv"
     wildcard_constraints:
         model=one_of(models_of("attentionviz")),
         figure="fig03_early_head|fig04_late_head",
@@ -241,6 +251,8 @@ rule draw_global_view:
         pdf="<results>/figures/attentionviz/corrected/{model}/global_view_{colour}.pdf",
     log:
         "<logs>/draw_global_view/{model}/{colour}.log",
+    benchmark:
+        "<benchmarks>/draw_global_view/{model}/{colour}.tsv"
     wildcard_constraints:
         model=one_of(models_of("attentionviz")),
         colour="type|position|part_of_speech",
@@ -263,6 +275,8 @@ rule draw_constructions:
         pdf="<results>/figures/attentionviz/corrected/{model}/constructions.pdf",
     log:
         "<logs>/draw_constructions/{model}.log",
+    benchmark:
+        "<benchmarks>/draw_constructions/{model}.tsv"
     wildcard_constraints:
         model=one_of(models_of("attentionviz")),
     conda:
@@ -284,6 +298,8 @@ rule draw_invariance:
         pdf="<results>/figures/attentionviz/corrected/{model}/invariance.pdf",
     log:
         "<logs>/draw_invariance/{model}.log",
+    benchmark:
+        "<benchmarks>/draw_invariance/{model}.tsv"
     wildcard_constraints:
         model=one_of(models_of("attentionviz")),
     conda:
@@ -305,6 +321,8 @@ rule draw_parts_of_speech:
         pdf="<results>/figures/attentionviz/corrected/{model}/parts_of_speech.pdf",
     log:
         "<logs>/draw_parts_of_speech/{model}.log",
+    benchmark:
+        "<benchmarks>/draw_parts_of_speech/{model}.tsv"
     wildcard_constraints:
         model=one_of(TAGGED_MODELS),
     conda:
@@ -328,6 +346,8 @@ rule describe_attentionviz:
         findings="<results>/attentionviz/findings.md",
     log:
         "<logs>/describe_attentionviz.log",
+    benchmark:
+        "<benchmarks>/describe_attentionviz.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

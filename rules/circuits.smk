@@ -23,6 +23,8 @@ rule gather_sweep:
         sweep="<results>/circuits/sweep.parquet",
     log:
         "<logs>/gather_sweep.log",
+    benchmark:
+        "<benchmarks>/gather_sweep.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -44,6 +46,8 @@ rule compare_losses:
         losses="<results>/circuits/losses.parquet",
     log:
         "<logs>/compare_losses.log",
+    benchmark:
+        "<benchmarks>/compare_losses.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(SHOWN["losses"]["corrected"])
@@ -68,6 +72,8 @@ rule generate_text:
         attention="<results>/circuits/attention.parquet",
     log:
         "<logs>/generate_text.log",
+    benchmark:
+        "<benchmarks>/generate_text.tsv"
     conda:
         "../envs/models.yaml"
     threads: forward_threads(*WRITING)
@@ -106,6 +112,8 @@ rule read_circuits:
         induction="<results>/circuits/induction.parquet",
     log:
         "<logs>/read_circuits.log",
+    benchmark:
+        "<benchmarks>/read_circuits.tsv"
     conda:
         "../envs/models.yaml"
     resources:
@@ -127,6 +135,8 @@ rule draw_tokenizers:
         corrected_pdf="<results>/figures/circuits/corrected/fig01_tokenizers.pdf",
     log:
         "<logs>/draw_tokenizers.log",
+    benchmark:
+        "<benchmarks>/draw_tokenizers.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -148,6 +158,8 @@ rule draw_sweep:
         corrected_pdf="<results>/figures/circuits/corrected/fig02_sweep.pdf",
     log:
         "<logs>/draw_sweep.log",
+    benchmark:
+        "<benchmarks>/draw_sweep.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -173,6 +185,8 @@ rule draw_heat_maps:
         corrected_pdf="<results>/figures/circuits/corrected/{figure}.pdf",
     log:
         "<logs>/draw_heat_maps/{figure}.log",
+    benchmark:
+        "<benchmarks>/draw_heat_maps/{figure}.tsv"
     wildcard_constraints:
         figure=one_of(HEAT_MAPS),
     conda:
@@ -194,6 +208,8 @@ rule draw_losses:
         pdf="<results>/figures/circuits/corrected/losses_compared.pdf",
     log:
         "<logs>/draw_losses.log",
+    benchmark:
+        "<benchmarks>/draw_losses.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -212,6 +228,8 @@ rule draw_settings:
         pdf="<results>/figures/circuits/corrected/table1_settings.pdf",
     log:
         "<logs>/draw_settings.log",
+    benchmark:
+        "<benchmarks>/draw_settings.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -236,6 +254,8 @@ rule report_circuits:
         findings="<results>/circuits/findings.md",
     log:
         "<logs>/report_circuits.log",
+    benchmark:
+        "<benchmarks>/report_circuits.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

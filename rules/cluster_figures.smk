@@ -30,6 +30,8 @@ rule draw_autoencoders:
         corrected_pdf="<results>/figures/phrenology/corrected/table1_autoencoders.pdf",
     log:
         "<logs>/draw_autoencoders.log",
+    benchmark:
+        "<benchmarks>/draw_autoencoders.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -54,6 +56,8 @@ rule draw_decoded_pairs:
         corrected_pdf="<results>/figures/phrenology/corrected/fig01_decoded_pairs.pdf",
     log:
         "<logs>/draw_decoded_pairs.log",
+    benchmark:
+        "<benchmarks>/draw_decoded_pairs.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -77,6 +81,8 @@ rule draw_embedded_distances:
         corrected_pdf="<results>/figures/phrenology/corrected/fig02_embedded_distances.pdf",
     log:
         "<logs>/draw_embedded_distances.log",
+    benchmark:
+        "<benchmarks>/draw_embedded_distances.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -101,6 +107,8 @@ rule draw_neighbour_graph:
         corrected_pdf="<results>/figures/phrenology/corrected/fig03_neighbour_graph.pdf",
     log:
         "<logs>/draw_neighbour_graph.log",
+    benchmark:
+        "<benchmarks>/draw_neighbour_graph.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -127,6 +135,8 @@ rule draw_resolutions:
         corrected_pdf="<results>/figures/phrenology/corrected/fig04_resolution.pdf",
     log:
         "<logs>/draw_resolutions.log",
+    benchmark:
+        "<benchmarks>/draw_resolutions.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -151,6 +161,8 @@ rule draw_clusters:
         corrected_pdf="<results>/figures/phrenology/corrected/fig05_clusters.pdf",
     log:
         "<logs>/draw_clusters.log",
+    benchmark:
+        "<benchmarks>/draw_clusters.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -174,6 +186,8 @@ rule draw_pair_weights:
         corrected_pdf="<results>/figures/phrenology/corrected/fig06_pair_weights.pdf",
     log:
         "<logs>/draw_pair_weights.log",
+    benchmark:
+        "<benchmarks>/draw_pair_weights.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -196,6 +210,8 @@ rule draw_standing_clusters:
         pdf="<results>/figures/phrenology/corrected/clusters_stand.pdf",
     log:
         "<logs>/draw_standing_clusters.log",
+    benchmark:
+        "<benchmarks>/draw_standing_clusters.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

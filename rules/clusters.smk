@@ -74,6 +74,8 @@ rule cluster_heads:
         clusters="<results>/phrenology/clusters.parquet",
     log:
         "<logs>/cluster_heads.log",
+    benchmark:
+        "<benchmarks>/cluster_heads.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -133,6 +135,8 @@ rule describe_clusters:
         csv=reported("<results>/phrenology/head_cards.csv"),
     log:
         "<logs>/describe_clusters.log",
+    benchmark:
+        "<benchmarks>/describe_clusters.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -153,6 +157,8 @@ rule place_heads:
         places="<results>/phrenology/places.parquet",
     log:
         "<logs>/place_heads.log",
+    benchmark:
+        "<benchmarks>/place_heads.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

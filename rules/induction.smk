@@ -153,6 +153,8 @@ rule compare_induction:
         look_alikes="<results>/induction/look_alikes.parquet",
     log:
         "<logs>/compare_induction.log",
+    benchmark:
+        "<benchmarks>/compare_induction.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -178,6 +180,8 @@ rule find_induction:
         findings="<results>/induction/findings.md",
     log:
         "<logs>/find_induction.log",
+    benchmark:
+        "<benchmarks>/find_induction.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -200,6 +204,8 @@ rule draw_in_context:
         corrected_pdf="<results>/figures/induction/corrected/fig05_in_context_learning.pdf",
     log:
         "<logs>/draw_in_context.log",
+    benchmark:
+        "<benchmarks>/draw_in_context.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -221,6 +227,8 @@ rule draw_repeats:
         corrected_pdf="<results>/figures/induction/corrected/fig06_repeated_tokens.pdf",
     log:
         "<logs>/draw_repeats.log",
+    benchmark:
+        "<benchmarks>/draw_repeats.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -242,6 +250,8 @@ rule draw_induction:
         corrected_pdf="<results>/figures/induction/corrected/fig07_induction.pdf",
     log:
         "<logs>/draw_induction.log",
+    benchmark:
+        "<benchmarks>/draw_induction.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -263,6 +273,8 @@ rule draw_shuffled:
         corrected_pdf="<results>/figures/induction/corrected/fig08_shuffled_bidirectional.pdf",
     log:
         "<logs>/draw_shuffled.log",
+    benchmark:
+        "<benchmarks>/draw_shuffled.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -285,6 +297,8 @@ rule draw_sizes:
         corrected_pdf="<results>/figures/induction/corrected/fig09_sizes.pdf",
     log:
         "<logs>/draw_sizes.log",
+    benchmark:
+        "<benchmarks>/draw_sizes.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -304,6 +318,8 @@ rule draw_dynamics:
         pdf="<results>/figures/induction/corrected/dynamics.pdf",
     log:
         "<logs>/draw_dynamics.log",
+    benchmark:
+        "<benchmarks>/draw_dynamics.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -323,6 +339,8 @@ rule draw_look_alikes:
         pdf="<results>/figures/induction/corrected/look_alikes.pdf",
     log:
         "<logs>/draw_look_alikes.log",
+    benchmark:
+        "<benchmarks>/draw_look_alikes.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -343,6 +361,8 @@ rule draw_backup_heads:
         pdf="<results>/figures/induction/corrected/backup_heads.pdf",
     log:
         "<logs>/draw_backup_heads.log",
+    benchmark:
+        "<benchmarks>/draw_backup_heads.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -362,6 +382,8 @@ rule draw_masks:
         pdf="<results>/figures/induction/corrected/masks.pdf",
     log:
         "<logs>/draw_masks.log",
+    benchmark:
+        "<benchmarks>/draw_masks.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

@@ -112,6 +112,8 @@ rule draw_one_head:
         corrected_pdf="<results>/figures/phrenology/corrected/fig12_one_head.pdf",
     log:
         "<logs>/draw_one_head.log",
+    benchmark:
+        "<benchmarks>/draw_one_head.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -134,6 +136,8 @@ rule draw_one_cluster:
         corrected_pdf="<results>/figures/phrenology/corrected/fig13_cluster.pdf",
     log:
         "<logs>/draw_one_cluster.log",
+    benchmark:
+        "<benchmarks>/draw_one_cluster.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -160,6 +164,8 @@ rule draw_knockout_effects:
         corrected_pdf="<results>/figures/phrenology/corrected/fig14_effects.pdf",
     log:
         "<logs>/draw_knockout_effects.log",
+    benchmark:
+        "<benchmarks>/draw_knockout_effects.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -180,6 +186,8 @@ rule draw_knockout_losses:
         pdf="<results>/figures/phrenology/corrected/knockout_losses.pdf",
     log:
         "<logs>/draw_knockout_losses.log",
+    benchmark:
+        "<benchmarks>/draw_knockout_losses.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -202,6 +210,8 @@ rule draw_prediction:
         pdf="<results>/figures/phrenology/corrected/prediction.pdf",
     log:
         "<logs>/draw_prediction.log",
+    benchmark:
+        "<benchmarks>/draw_prediction.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

@@ -41,6 +41,8 @@ rule measure_floors:
         floors="<results>/models/{model}/floors.parquet",
     log:
         "<logs>/measure_floors/{model}.log",
+    benchmark:
+        "<benchmarks>/measure_floors/{model}.tsv"
     conda:
         "../envs/models.yaml"
     resources:
@@ -64,6 +66,8 @@ rule fetch_model:
         config="<results>/models/{model}/config.json",
     log:
         "<logs>/fetch_model/{model}.log",
+    benchmark:
+        "<benchmarks>/fetch_model/{model}.tsv"
     wildcard_constraints:
         model=one_of(PRETRAINED_MODELS),
     conda:
@@ -86,6 +90,8 @@ rule draw_training:
         pdf="<results>/figures/training/{model}.pdf",
     log:
         "<logs>/draw_training/{model}.log",
+    benchmark:
+        "<benchmarks>/draw_training/{model}.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

@@ -66,6 +66,8 @@ rule decompose_patterns:
         components="<results>/phrenology/components.parquet",
     log:
         "<logs>/decompose_patterns.log",
+    benchmark:
+        "<benchmarks>/decompose_patterns.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -88,6 +90,8 @@ rule project_first_token:
         first_token="<results>/phrenology/first_token.parquet",
     log:
         "<logs>/project_first_token.log",
+    benchmark:
+        "<benchmarks>/project_first_token.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -110,6 +114,8 @@ rule draw_head_distances:
         corrected_pdf="<results>/figures/phrenology/corrected/fig07_head_distances.pdf",
     log:
         "<logs>/draw_head_distances.log",
+    benchmark:
+        "<benchmarks>/draw_head_distances.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -131,6 +137,8 @@ rule draw_projections:
         corrected_pdf="<results>/figures/phrenology/corrected/fig08_projections.pdf",
     log:
         "<logs>/draw_projections.log",
+    benchmark:
+        "<benchmarks>/draw_projections.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -152,6 +160,8 @@ rule draw_components:
         corrected_pdf="<results>/figures/phrenology/corrected/fig09_components.pdf",
     log:
         "<logs>/draw_components.log",
+    benchmark:
+        "<benchmarks>/draw_components.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -176,6 +186,8 @@ rule draw_third_component:
         corrected_pdf="<results>/figures/phrenology/corrected/fig10_third_component.pdf",
     log:
         "<logs>/draw_third_component.log",
+    benchmark:
+        "<benchmarks>/draw_third_component.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -197,6 +209,8 @@ rule draw_first_token:
         corrected_pdf="<results>/figures/phrenology/corrected/fig11_first_token.pdf",
     log:
         "<logs>/draw_first_token.log",
+    benchmark:
+        "<benchmarks>/draw_first_token.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

@@ -11,6 +11,8 @@ rule build_tokenizer:
         config="<results>/tokenizers/{tokenizer}/tokenizer_config.json",
     log:
         "<logs>/build_tokenizer/{tokenizer}.log",
+    benchmark:
+        "<benchmarks>/build_tokenizer/{tokenizer}.tsv"
     conda:
         "../envs/models.yaml"
     resources:
@@ -31,6 +33,8 @@ rule sample_windows:
         windows="<results>/windows/{model}/{use}.parquet",
     log:
         "<logs>/sample_windows/{model}/{use}.log",
+    benchmark:
+        "<benchmarks>/sample_windows/{model}/{use}.tsv"
     conda:
         "../envs/models.yaml"
     resources:

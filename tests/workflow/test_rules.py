@@ -132,6 +132,15 @@ def test_every_rule_says_what_it_needs(jobs):
         assert {"mem_mb", "runtime"} <= set(rule.resources), f"{where(rule)}: mem_mb and runtime"
 
 
+def test_every_rule_is_measured(jobs):
+    """No rule is too light to be: what a figure costs, only its measurement says."""
+    for rule in jobs:
+        beside = str(rule.log[0]).replace("/logs/", "/benchmarks/").removesuffix(".log") + ".tsv"
+        assert str(rule.benchmark) == beside, f"{where(rule)}: its benchmark lies where its log does"
+    measured = [str(rule.benchmark) for rule in jobs]
+    assert len(measured) == len(set(measured)), "two rules measured into one file"
+
+
 def test_figures_are_drawn_together_on_a_cluster(jobs):
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "profile.yaml").read_text())
     assert profile["groups"] == {rule.name: "figures" for rule in jobs if rule.name.startswith("draw_")}
