@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from headatlas.errors import InputError
 from headatlas.figures import matrix, style
@@ -298,12 +299,13 @@ def clusters_on_plane(places, clusters, names, resolution):
         own = points[clusters == value]
         middle = own[np.square(own - np.median(own, axis=0)).sum(1).argmin()]
         label = axes.text(*middle, label_of(value, names, 22), fontsize=6.5, color="black")
-        label.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6})
+        label.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
         texts.append(label)
     arrows = {"arrowstyle": "-", "color": "0.4", "linewidth": 0.4}
     from adjustText import adjust_text  # slow to import, and of this figure alone
 
-    adjust_text(texts, x=points[:, 0], y=points[:, 1], ax=axes, iter_lim=60, arrowprops=arrows)
+    clear = {"expand": (1.25, 1.9), "force_static": (0.3, 0.6)}  # of the points, which are wider than nothing
+    adjust_text(texts, x=points[:, 0], y=points[:, 1], ax=axes, iter_lim=100, arrowprops=arrows, **clear)
     return figure
 
 
