@@ -60,3 +60,10 @@ def test_built_files_are_told_apart(tmp_path):
     built = [words, "results/figures/phrenology/published/fig07.png", "results/figures/phrenology/fig07.pdf", drawn]
     assert summary.findings(built) == {"phrenology": ["Seven clusters stand."]}
     assert summary.pictures(built) == {"phrenology": [built[1]], "training": [drawn]}
+
+
+def test_the_page_holds_tables_and_no_markup_of_others():
+    page = summary.page("# A\n\n| b | c |\n| - | - |\n| 1 | <script>2</script> |\n")
+    assert "<h1>A</h1>" in page
+    assert "<td>1</td>" in page
+    assert "<script>" not in page
