@@ -5,6 +5,7 @@ process; a difference in their losses stops the benchmark. Run it where Transfor
 `make bench`, or `python benchmarks/bench_training.py` with a smaller `--rounds`.
 """
 
+import os
 import statistics
 import sys
 import time
@@ -159,6 +160,29 @@ def against_lens(vocabulary, steps, rounds, device):
     }
 
 
+def on_all_cores(vocabulary, steps, rounds):
+    """A member for each core against the peer's one model on all cores, as PyTorch uses them; one row of the table."""
+    cores, threads = os.cpu_count(), torch.get_num_threads()
+    architecture, windows = published(vocabulary), random_windows(vocabulary, cores)
+    tokens = steps * BATCH * architecture.context
+    torch.set_num_threads(cores)
+    ours(architecture, windows, 1, "cpu"), lens(architecture, windows, 1, "cpu")  # warm up
+    rates, theirs, fused = [], [], []
+    for _ in range(rounds):
+        rates.append(cores * tokens / ours(architecture, windows, steps, "cpu")[0])
+        theirs.append(tokens / lens(architecture, windows, steps, "cpu")[0])
+        fused.append(tokens / lens(architecture, windows, steps, "cpu", fused=True)[0])
+    torch.set_num_threads(threads)
+    return {
+        "work": f"training on {cores} cores, vocabulary {vocabulary:,}",
+        "ours": f"{statistics.median(rates):,.0f} tokens/s of {cores} members",
+        "theirs": f"{statistics.median(theirs):,.0f} tokens/s of one model",
+        "ratio": statistics.median(a / b for a, b in zip(rates, theirs, strict=True)),
+        "note": f"{statistics.median(a / b for a, b in zip(rates, fused, strict=True)):.2f} times the peer "
+        "when it is given fused AdamW too",
+    }
+
+
 def ensemble(vocabulary, members, steps, rounds, device):
     """Members as one ensemble against the same members one after another; one row of the table."""
     architecture, windows = published(vocabulary), random_windows(vocabulary, members)
@@ -181,4 +205,7 @@ def measure(rounds=5, device=None):
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     yield against_lens(4096, 10, rounds, device)
     yield against_lens(50257, 2, rounds, device)
+    if device == "cpu":
+        yield on_all_cores(4096, 10, rounds)
+        yield on_all_cores(50257, 2, rounds)
     yield ensemble(4096, 9, 3, rounds, device)

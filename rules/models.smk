@@ -18,6 +18,7 @@ rule train_model:
         "<benchmarks>/train_model/{model}.tsv"
     wildcard_constraints:
         model=one_of(TOY_MODELS),
+    priority: 1  # the longest jobs, and most others wait for them
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: training_threads(wildcards.model)
