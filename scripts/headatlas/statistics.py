@@ -1,10 +1,6 @@
-"""Errors, intervals, permutation tests and the matching of heads: what turns numbers into statements."""
-
-from dataclasses import dataclass
+"""Errors, intervals and permutation tests: what turns numbers into statements."""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import bootstrap
 
 from headatlas.errors import InputError
 
@@ -59,6 +55,8 @@ def bootstrap_interval(values, other=None, *, level=0.95, draws=2000, seed=0):
         values = values - np.asarray(other, dtype=np.float64)
     if len(values) < 2:
         raise InputError(f"a bootstrap of {len(values)} sample(s) says nothing; it needs at least 2")
+    from scipy.stats import bootstrap  # slow to import, and many who need an error need no interval
+
     found = bootstrap(
         (values,), np.mean, axis=0, confidence_level=level, n_resamples=draws, method="percentile", rng=seed, batch=100
     )
@@ -87,54 +85,3 @@ def permutation_p_value(observed, null, alternative="greater"):
     elif alternative != "greater":
         raise InputError(f"alternative is {alternative!r}; it is greater, less or two-sided")
     return (1 + np.count_nonzero(null >= observed)) / (len(null) + 1)
-
-
-@dataclass(frozen=True)
-class Match:
-    """Which head of one network is which head of another.
-
-    Attributes
-    ----------
-    ours, theirs : ndarray of shape (pair,)
-        Row and column of every matched pair, rows ascending.
-    distance : float
-        Mean distance of the matched pairs.
-    null : ndarray of shape (permutation,)
-        The same for random one-to-one assignments.
-    gap : float
-        Mean of `null` less `distance`: how much nearer the matched heads are than heads paired at random.
-    """
-
-    ours: np.ndarray
-    theirs: np.ndarray
-    distance: float
-    null: np.ndarray
-    gap: float
-
-
-def match_heads(distances, *, permutations=1000, seed=0):
-    """Pair the heads of two networks one to one so that the sum of distances is smallest (Hungarian method).
-
-    The gap says how strong the pairing is, not that it is beyond chance: the best assignment of noise is better
-    than a random one too.
-
-    Parameters
-    ----------
-    distances : array of shape (head of one, head of other)
-        Jensen-Shannon distances, for instance; the larger network keeps heads without a partner.
-    permutations, seed : int
-
-    Returns
-    -------
-    Match
-    """
-    distances = np.asarray(distances, dtype=np.float64)
-    ours, theirs = linear_sum_assignment(distances)
-    matched = float(distances[ours, theirs].mean())
-    generator = np.random.default_rng(seed)
-    shorter = min(distances.shape)
-    null = np.empty(permutations)
-    for permutation in range(permutations):
-        rows, columns = (generator.permutation(length)[:shorter] for length in distances.shape)
-        null[permutation] = distances[rows, columns].mean()
-    return Match(ours, theirs, matched, null, float(null.mean() - matched))

@@ -59,14 +59,3 @@ def test_permutation_p_values_are_uniform_under_the_null():
     generator = np.random.default_rng(5)
     p = [statistics.permutation_p_value(generator.normal(), generator.normal(size=99)) for _ in range(2000)]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.015)
-
-
-def test_a_planted_matching_of_heads_is_found():
-    generator = np.random.default_rng(0)
-    heads = generator.normal(size=(9, 20))
-    order = generator.permutation(9)
-    distances = np.linalg.norm(heads[:, None] - (heads + 0.1 * generator.normal(size=heads.shape))[order], axis=-1)
-    match = statistics.match_heads(distances)
-    assert np.array_equal(order[match.theirs], match.ours)
-    assert match.gap == pytest.approx(distances.mean() - match.distance, abs=0.1)
-    assert len(statistics.match_heads(distances[:, :4]).ours) == 4
