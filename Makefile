@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: run report test test-units test-runs lint bench clean
+.PHONY: run report test test-units test-runs test-faults lint bench clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
@@ -15,14 +15,17 @@ report: .venv/installed  ## the default target, then all it made in one page tha
 	snakemake --quiet rules --report results/report.html --report-after-run
 	@echo "the report is results/report.html"
 
-test: .venv/installed lint  ## lint, unit tests and tiny real runs of the workflow, these two side by side
-	$(MAKE) --jobs 2 --keep-going --output-sync=target test-units test-runs
+test: .venv/installed lint  ## lint; then, side by side, unit tests, tiny real runs of the workflow, and faults and a cluster
+	$(MAKE) --jobs 3 --keep-going --output-sync=target test-units test-runs test-faults
 
 test-units: .venv/installed
 	pytest --durations=10 tests/unit
 
 test-runs: .venv/installed
-	pytest --durations=10 tests/workflow tests/cluster
+	pytest --durations=10 tests/workflow --ignore tests/workflow/test_faults.py
+
+test-faults: .venv/installed
+	pytest --durations=10 tests/cluster tests/workflow/test_faults.py
 
 lint: .venv/installed
 	ruff check .

@@ -101,7 +101,7 @@ class Slurm:
         environment = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
         subprocess.run(["slurmctld"], check=True, env=environment)
         subprocess.run(["slurmd", "-N", self.host], check=True, env=environment)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while "idle" not in self.ask("sinfo", "-h", "-o", "%t", check=False):
             assert time.monotonic() < deadline, (self.folder / "slurmctld.log").read_text()[-2000:]
             time.sleep(0.2)
