@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -143,6 +144,13 @@ def _die_with_parent():
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
 
 
+def _say_peak():
+    """Log the most memory that this process ever held: a benchmark looks only now and then, and misses what is short."""
+    with contextlib.suppress(OSError):  # Linux alone tells; the processes that a step starts are the benchmark's to see
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        print(f"peak memory: {int(found[1]) / 1024:.0f} MB")
+
+
 def _sync(path):
     file = os.open(path, os.O_RDONLY)
     try:
@@ -211,6 +219,7 @@ def job(body):
                 return
             print(f"computing {key}")
             _run(body, snakemake, key, provenance, store, final)
+            _say_peak()
         except Exception as error:
             if isinstance(error, InputError) or _no_room(error):
                 for place in {sys.stderr, terminal or sys.stderr}:
