@@ -18,8 +18,8 @@ rule extract_patterns:
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("extract_patterns", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("extract_patterns", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec("extract_patterns", threads=forward_threads(wildcards.model)),
     script:
@@ -42,8 +42,8 @@ rule extract_queries_keys:
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("extract_queries_keys", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("extract_queries_keys", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "extract_queries_keys",

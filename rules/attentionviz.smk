@@ -40,8 +40,8 @@ rule choose_scales:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 3000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("choose_scales", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("choose_scales", wildcards.model).minutes,
     params:
         spec=spec(
             "choose_scales",
@@ -72,8 +72,8 @@ rule map_chosen_heads:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 3000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("map_chosen_heads", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("map_chosen_heads", wildcards.model).minutes,
     params:
         spec=spec(
             "map_chosen_heads",
@@ -103,8 +103,8 @@ rule compare_constructions:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 3000,
-        runtime=lambda wildcards, attempt: attempt * 240,
+        mem_mb=lambda wildcards, attempt: attempt * need("compare_constructions", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("compare_constructions", wildcards.model).minutes,
     params:
         spec=spec(
             "compare_constructions",
@@ -129,8 +129,8 @@ rule measure_invariance:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 3000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("measure_invariance", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("measure_invariance", wildcards.model).minutes,
     params:
         spec=spec("measure_invariance", pairs=config["studies"]["attentionviz"]["pairs"]),
     script:
@@ -151,8 +151,8 @@ rule measure_parts_of_speech:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 3000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("measure_parts_of_speech", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("measure_parts_of_speech", wildcards.model).minutes,
     params:
         spec=spec("measure_parts_of_speech", pairs=config["studies"]["attentionviz"]["pairs"]),
     script:
@@ -178,8 +178,8 @@ rule draw_joint_embedding:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_joint_embedding").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_joint_embedding").minutes,
     params:
         spec=spec("draw_joint_embedding"),
     script:
@@ -203,8 +203,8 @@ rule draw_scales:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_scales").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_scales").minutes,
     params:
         spec=spec("draw_scales"),
     script:
@@ -234,8 +234,8 @@ rule draw_scaled_embeddings:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_scaled_embeddings").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_scaled_embeddings").minutes,
     params:
         spec=spec("draw_scaled_embeddings"),
     script:
@@ -259,8 +259,8 @@ rule draw_global_view:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_global_view").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_global_view").minutes,
     params:
         spec=spec("draw_global_view"),
     script:
@@ -282,8 +282,8 @@ rule draw_constructions:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_constructions").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_constructions").minutes,
     params:
         spec=spec("draw_constructions"),
     script:
@@ -305,8 +305,8 @@ rule draw_invariance:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_invariance").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_invariance").minutes,
     params:
         spec=spec("draw_invariance"),
     script:
@@ -328,8 +328,8 @@ rule draw_parts_of_speech:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_parts_of_speech").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_parts_of_speech").minutes,
     params:
         spec=spec("draw_parts_of_speech"),
     script:
@@ -351,8 +351,8 @@ rule describe_attentionviz:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("describe_attentionviz").memory,
+        runtime=lambda wildcards, attempt: attempt * need("describe_attentionviz").minutes,
     params:
         spec=spec("describe_attentionviz", models=models_of("attentionviz"), tagged=TAGGED_MODELS),
     script:

@@ -28,8 +28,8 @@ rule gather_sweep:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("gather_sweep").memory,
+        runtime=lambda wildcards, attempt: attempt * need("gather_sweep").minutes,
     params:
         spec=spec("gather_sweep", models=RUNS, runs=config["studies"]["circuits"]["runs"]),
     script:
@@ -53,8 +53,8 @@ rule compare_losses:
     threads: lambda wildcards: forward_threads(SHOWN["losses"]["corrected"])
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: attempt * need("compare_losses").memory,
+        runtime=lambda wildcards, attempt: attempt * need("compare_losses").minutes,
     params:
         spec=lambda wildcards: spec("compare_losses", threads=forward_threads(SHOWN["losses"]["corrected"])),
     script:
@@ -79,8 +79,8 @@ rule generate_text:
     threads: forward_threads(*WRITING)
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: attempt * need("generate_text").memory,
+        runtime=lambda wildcards, attempt: attempt * need("generate_text").minutes,
     params:
         spec=spec(
             "generate_text",
@@ -117,8 +117,8 @@ rule read_circuits:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: attempt * need("read_circuits").memory,
+        runtime=lambda wildcards, attempt: attempt * need("read_circuits").minutes,
     params:
         spec=spec("read_circuits", models=models_of("circuits")),
     script:
@@ -140,8 +140,8 @@ rule draw_tokenizers:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_tokenizers").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_tokenizers").minutes,
     params:
         spec=lambda wildcards: spec("draw_tokenizers", models=SHOWN["fig01"]["corrected"]),
     script:
@@ -163,8 +163,8 @@ rule draw_sweep:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_sweep").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_sweep").minutes,
     params:
         spec=spec("draw_sweep", axes=config["studies"]["circuits"]["sweep"]),
     script:
@@ -192,8 +192,8 @@ rule draw_heat_maps:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_heat_maps").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_heat_maps").minutes,
     params:
         spec=lambda wildcards: spec("draw_heat_maps", figure=HEAT_MAPS[wildcards.figure]),
     script:
@@ -213,8 +213,8 @@ rule draw_losses:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_losses").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_losses").minutes,
     params:
         spec=spec("draw_losses"),
     script:
@@ -233,8 +233,8 @@ rule draw_settings:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_settings").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_settings").minutes,
     params:
         spec=spec("draw_settings", models={model: config["models"][model] for model in RUNS}),
     script:
@@ -259,8 +259,8 @@ rule report_circuits:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("report_circuits").memory,
+        runtime=lambda wildcards, attempt: attempt * need("report_circuits").minutes,
     params:
         spec=spec("report_circuits", axes=config["studies"]["circuits"]["sweep"]),
     script:

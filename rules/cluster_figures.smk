@@ -35,8 +35,8 @@ rule draw_autoencoders:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_autoencoders").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_autoencoders").minutes,
     params:
         spec=spec("draw_autoencoders"),
     script:
@@ -61,8 +61,8 @@ rule draw_decoded_pairs:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_decoded_pairs").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_decoded_pairs").minutes,
     params:
         spec=spec("draw_decoded_pairs"),
     script:
@@ -86,8 +86,8 @@ rule draw_embedded_distances:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_embedded_distances").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_embedded_distances").minutes,
     params:
         spec=spec("draw_embedded_distances"),
     script:
@@ -112,8 +112,8 @@ rule draw_neighbour_graph:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_neighbour_graph").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_neighbour_graph").minutes,
     params:
         spec=spec("draw_neighbour_graph"),
     script:
@@ -140,8 +140,8 @@ rule draw_resolutions:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_resolutions").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_resolutions").minutes,
     params:
         spec=spec("draw_resolutions"),
     script:
@@ -166,8 +166,8 @@ rule draw_clusters:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_clusters").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_clusters").minutes,
     params:
         spec=spec("draw_clusters"),
     script:
@@ -191,8 +191,8 @@ rule draw_pair_weights:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_pair_weights").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_pair_weights").minutes,
     params:
         spec=spec("draw_pair_weights"),
     script:
@@ -215,8 +215,8 @@ rule draw_standing_clusters:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_standing_clusters").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_standing_clusters").minutes,
     params:
         spec=spec("draw_standing_clusters"),
     script:

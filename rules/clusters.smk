@@ -25,8 +25,8 @@ rule fit_autoencoders:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("fit_autoencoders").memory,
+        runtime=lambda wildcards, attempt: attempt * need("fit_autoencoders").minutes,
     params:
         spec=spec(
             "fit_autoencoders",
@@ -53,8 +53,8 @@ rule search_resolutions:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("search_resolutions").memory,
+        runtime=lambda wildcards, attempt: attempt * need("search_resolutions").minutes,
     params:
         spec=spec(
             "search_resolutions",
@@ -79,8 +79,8 @@ rule cluster_heads:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: attempt * need("cluster_heads").memory,
+        runtime=lambda wildcards, attempt: attempt * need("cluster_heads").minutes,
     params:
         spec=spec("cluster_heads"),
     script:
@@ -110,8 +110,8 @@ rule judge_clusters:
         "../envs/analysis.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=lambda wildcards, attempt: attempt * need("judge_clusters").memory,
+        runtime=lambda wildcards, attempt: attempt * need("judge_clusters").minutes,
     params:
         spec=spec(
             "judge_clusters",
@@ -140,8 +140,8 @@ rule describe_clusters:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: attempt * need("describe_clusters").memory,
+        runtime=lambda wildcards, attempt: attempt * need("describe_clusters").minutes,
     params:
         spec=spec("describe_clusters", models=config["studies"]["phrenology"]["models"]),
     script:
@@ -162,8 +162,8 @@ rule place_heads:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("place_heads").memory,
+        runtime=lambda wildcards, attempt: attempt * need("place_heads").minutes,
     params:
         spec=spec("place_heads", seed=config["studies"]["phrenology"]["seed"]),
     script:

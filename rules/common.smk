@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = f"{workflow.basedir}/scripts"
 sys.path.insert(0, SCRIPTS)
 
-from headatlas import configuration, descriptions, provenance, sweep
+from headatlas import configuration, descriptions, provenance, resources, sweep
 from headatlas.errors import InputError
 
 try:
@@ -82,14 +82,9 @@ def checkpoint_settings(model):
     return {part: settings[part] for part in ("checkpoints", "task", "context")}
 
 
-def training_memory(model):
-    """MB for weights, gradients and AdamW's two means of every member, above the interpreter's own."""
-    settings = config["models"][model]
-    shape = settings["architecture"]
-    vocabulary = config["tokenizers"][settings["tokenizer"]].get("vocabulary", 60000)  # a loaded one's is not known yet
-    layer = 4 * shape["d_model"] * shape["heads"] * shape["d_head"] + 2 * shape["d_model"] * shape["d_mlp"]
-    weights = 2 * vocabulary * shape["d_model"] + shape["layers"] * layer
-    return 2000 + round(4 * 4 * len(settings["seeds"]) * weights / 1e6)
+def need(rule, name=None):
+    """Memory and minutes of one attempt of a job: the formulas stand in scripts/headatlas/resources.py."""
+    return resources.of_rule(config, rule, name)
 
 
 def models_of(study):

@@ -14,8 +14,8 @@ rule fetch_corpus:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: attempt * need("fetch_corpus", wildcards.corpus).memory,
+        runtime=lambda wildcards, attempt: attempt * need("fetch_corpus", wildcards.corpus).minutes,
     params:
         spec=lambda wildcards: spec("fetch_corpus", corpus=config["corpora"][wildcards.corpus]),
     script:

@@ -40,8 +40,8 @@ rule measure_repeats:
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 6000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("measure_repeats", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("measure_repeats", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "measure_repeats",
@@ -71,8 +71,8 @@ rule measure_in_context:
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 6000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("measure_in_context", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("measure_in_context", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "measure_in_context",
@@ -102,8 +102,8 @@ rule ablate_induction:
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 8000,
-        runtime=lambda wildcards, attempt: attempt * 240,
+        mem_mb=lambda wildcards, attempt: attempt * need("ablate_induction", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("ablate_induction", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "ablate_induction",
@@ -132,8 +132,8 @@ rule trace_training:
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("trace_training", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("trace_training", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "trace_training",
@@ -158,8 +158,8 @@ rule compare_induction:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=lambda wildcards, attempt: attempt * need("compare_induction").memory,
+        runtime=lambda wildcards, attempt: attempt * need("compare_induction").minutes,
     params:
         spec=spec("compare_induction", models=models_of("induction"), **study_settings("induction", "seed")),
     script:
@@ -185,8 +185,8 @@ rule find_induction:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("find_induction").memory,
+        runtime=lambda wildcards, attempt: attempt * need("find_induction").minutes,
     params:
         spec=spec("find_induction", models=models_of("induction"), traced=TRACED),
     script:
@@ -209,8 +209,8 @@ rule draw_in_context:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_in_context").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_in_context").minutes,
     params:
         spec=spec("draw_in_context", models=models_of("induction")),
     script:
@@ -232,8 +232,8 @@ rule draw_repeats:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_repeats").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_repeats").minutes,
     params:
         spec=spec("draw_repeats", models=models_of("induction")),
     script:
@@ -255,8 +255,8 @@ rule draw_induction:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_induction").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_induction").minutes,
     params:
         spec=spec("draw_induction", models=models_of("induction")),
     script:
@@ -278,8 +278,8 @@ rule draw_shuffled:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_shuffled").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_shuffled").minutes,
     params:
         spec=spec("draw_shuffled", models=models_of("induction")),
     script:
@@ -302,8 +302,8 @@ rule draw_sizes:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_sizes").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_sizes").minutes,
     params:
         spec=spec("draw_sizes", models=models_of("induction")),
     script:
@@ -323,8 +323,8 @@ rule draw_dynamics:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_dynamics").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_dynamics").minutes,
     params:
         spec=spec("draw_dynamics", models=TRACED),
     script:
@@ -344,8 +344,8 @@ rule draw_look_alikes:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_look_alikes").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_look_alikes").minutes,
     params:
         spec=spec("draw_look_alikes"),
     script:
@@ -366,8 +366,8 @@ rule draw_backup_heads:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_backup_heads").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_backup_heads").minutes,
     params:
         spec=spec("draw_backup_heads", models=models_of("induction")),
     script:
@@ -387,8 +387,8 @@ rule draw_masks:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_masks").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_masks").minutes,
     params:
         spec=spec("draw_masks", models=models_of("induction")),
     script:

@@ -25,8 +25,8 @@ rule measure_knockouts:
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 6000,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=lambda wildcards, attempt: attempt * need("measure_knockouts", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("measure_knockouts", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "measure_knockouts",
@@ -60,8 +60,8 @@ rule compare_knockouts:
     threads: forward_threads(*models_of("phrenology"))
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 6000,
-        runtime=lambda wildcards, attempt: attempt * 120,
+        mem_mb=lambda wildcards, attempt: attempt * need("compare_knockouts").memory,
+        runtime=lambda wildcards, attempt: attempt * need("compare_knockouts").minutes,
     params:
         spec=spec(
             "compare_knockouts",
@@ -90,8 +90,8 @@ rule predict_knockouts:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 3000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("predict_knockouts").memory,
+        runtime=lambda wildcards, attempt: attempt * need("predict_knockouts").minutes,
     params:
         spec=spec(
             "predict_knockouts",
@@ -117,8 +117,8 @@ rule draw_one_head:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_one_head").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_one_head").minutes,
     params:
         spec=spec("draw_one_head", head=config["studies"]["phrenology"]["knockouts"]["head"]),
     script:
@@ -141,8 +141,8 @@ rule draw_one_cluster:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_one_cluster").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_one_cluster").minutes,
     params:
         spec=spec(
             "draw_one_cluster",
@@ -169,8 +169,8 @@ rule draw_knockout_effects:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_knockout_effects").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_knockout_effects").minutes,
     params:
         spec=spec("draw_knockout_effects"),
     script:
@@ -191,8 +191,8 @@ rule draw_knockout_losses:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_knockout_losses").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_knockout_losses").minutes,
     params:
         spec=spec("draw_knockout_losses", models=config["studies"]["phrenology"]["models"]),
     script:
@@ -215,8 +215,8 @@ rule draw_prediction:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_prediction").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_prediction").minutes,
     params:
         spec=spec("draw_prediction"),
     script:

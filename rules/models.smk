@@ -24,8 +24,8 @@ rule train_model:
     threads: lambda wildcards: training_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * training_memory(wildcards.model),
-        runtime=lambda wildcards, attempt: attempt * 240,
+        mem_mb=lambda wildcards, attempt: attempt * need("train_model", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("train_model", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "train_model", threads=training_threads(wildcards.model), **training_settings(wildcards.model)
@@ -47,8 +47,8 @@ rule measure_floors:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: attempt * need("measure_floors", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("measure_floors", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "measure_floors", causal=config["models"][wildcards.model]["architecture"]["causal"]
@@ -74,8 +74,8 @@ rule fetch_model:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 8000,
-        runtime=120,
+        mem_mb=lambda wildcards, attempt: attempt * need("fetch_model", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("fetch_model", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec("fetch_model", **checkpoint_settings(wildcards.model)),
     script:
@@ -96,8 +96,8 @@ rule draw_training:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_training").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_training").minutes,
     params:
         spec=spec("draw_training"),
     script:

@@ -26,8 +26,8 @@ rule measure_distances:
         "../envs/analysis.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("measure_distances").memory,
+        runtime=lambda wildcards, attempt: attempt * need("measure_distances").minutes,
     params:
         spec=spec("measure_distances", models=config["studies"]["phrenology"]["models"], threads=config["threads"]),
     script:
@@ -47,8 +47,8 @@ rule project_heads:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("project_heads").memory,
+        runtime=lambda wildcards, attempt: attempt * need("project_heads").minutes,
     params:
         spec=spec(
             "project_heads",
@@ -71,8 +71,8 @@ rule decompose_patterns:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("decompose_patterns").memory,
+        runtime=lambda wildcards, attempt: attempt * need("decompose_patterns").minutes,
     params:
         spec=spec("decompose_patterns", models=config["studies"]["phrenology"]["models"]),
     script:
@@ -95,8 +95,8 @@ rule project_first_token:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("project_first_token").memory,
+        runtime=lambda wildcards, attempt: attempt * need("project_first_token").minutes,
     params:
         spec=spec("project_first_token", models=config["studies"]["phrenology"]["models"]),
     script:
@@ -119,8 +119,8 @@ rule draw_head_distances:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_head_distances").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_head_distances").minutes,
     params:
         spec=spec("draw_head_distances"),
     script:
@@ -142,8 +142,8 @@ rule draw_projections:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_projections").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_projections").minutes,
     params:
         spec=spec("draw_projections"),
     script:
@@ -165,8 +165,8 @@ rule draw_components:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_components").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_components").minutes,
     params:
         spec=spec("draw_components"),
     script:
@@ -191,8 +191,8 @@ rule draw_third_component:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_third_component").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_third_component").minutes,
     params:
         spec=spec("draw_third_component"),
     script:
@@ -214,8 +214,8 @@ rule draw_first_token:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_first_token").memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_first_token").minutes,
     params:
         spec=spec("draw_first_token"),
     script:

@@ -21,8 +21,8 @@ rule score_heads:
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 60,
+        mem_mb=lambda wildcards, attempt: attempt * need("score_heads", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("score_heads", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "score_heads", threads=forward_threads(wildcards.model), **config["models"][wildcards.model]["scores"]

@@ -29,8 +29,8 @@ rule write_summary:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: attempt * need("write_summary").memory,
+        runtime=lambda wildcards, attempt: attempt * need("write_summary").minutes,
     params:
         spec=spec("write_summary", models=COMPARED, trained=TRAINED),
     script:

@@ -16,8 +16,10 @@ rule build_tokenizer:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: attempt
+        * need("build_tokenizer", config["tokenizers"][wildcards.tokenizer].get("corpus")).memory,
+        runtime=lambda wildcards, attempt: attempt
+        * need("build_tokenizer", config["tokenizers"][wildcards.tokenizer].get("corpus")).minutes,
     params:
         spec=lambda wildcards: spec("build_tokenizer", tokenizer=config["tokenizers"][wildcards.tokenizer]),
     script:
@@ -38,8 +40,8 @@ rule sample_windows:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: attempt * need("sample_windows", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("sample_windows", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "sample_windows",

@@ -144,11 +144,11 @@ def _die_with_parent():
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
 
 
-def _say_peak():
-    """Log the most memory that this process ever held: a benchmark looks only now and then, and misses what is short."""
-    with contextlib.suppress(OSError):  # Linux alone tells; the processes that a step starts are the benchmark's to see
+def _say_peak(asked):
+    """Log the most memory that this process ever held: a benchmark looks now and then, and misses what is short."""
+    with contextlib.suppress(OSError):  # Linux alone tells; processes that a step starts are the benchmark's to see
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        print(f"peak memory: {int(found[1]) / 1024:.0f} MB")
+        print(f"peak memory: {int(found[1]) / 1024:.0f} MB" + (f" of {asked} asked for" if asked else ""))
 
 
 def _sync(path):
@@ -219,7 +219,7 @@ def job(body):
                 return
             print(f"computing {key}")
             _run(body, snakemake, key, provenance, store, final)
-            _say_peak()
+            _say_peak(dict(snakemake.resources.items()).get("mem_mb"))
         except Exception as error:
             if isinstance(error, InputError) or _no_room(error):
                 for place in {sys.stderr, terminal or sys.stderr}:
