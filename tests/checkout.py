@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 ROOT = Path(__file__).parents[1]
 CONFIG = "tests/workflow/tiny.yaml"
+_ASKED = re.compile(r"\b(mem_mb|runtime)=(\d+)")
 _JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", re.MULTILINE)
 
 
@@ -40,8 +41,11 @@ class Checkout:
         process = self.start(*arguments, config=config)
         said, _ = process.communicate()
         assert not check or process.returncode == 0, said
-        jobs = {(rule, self._wildcards(body)): self._log(body) for rule, body in _JOB.findall(said) if "log: " in body}
-        return SimpleNamespace(code=process.returncode, said=said, jobs=jobs, done=self._sorted_out(jobs))
+        told = [(rule, body) for rule, body in _JOB.findall(said) if "log: " in body]
+        jobs = {(rule, self._wildcards(body)): self._log(body) for rule, body in told}
+        asked = {(rule, self._wildcards(body)): dict(_ASKED.findall(body)) for rule, body in told}
+        done = self._sorted_out(jobs)
+        return SimpleNamespace(code=process.returncode, said=said, jobs=jobs, asked=asked, done=done)
 
     def start(self, *arguments, config=CONFIG, **options):
         """The running process, in a group of its own; what it says comes by one pipe."""

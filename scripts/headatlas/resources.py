@@ -306,12 +306,13 @@ def searching(models, settings):
 
 
 def judging(models, settings, threads):
-    """`judge_clusters`: in every process an interpreter, shuffled embeddings and the distances between all heads."""
+    """`judge_clusters`: in each of several processes an interpreter, shuffled embeddings and distances of all heads."""
     heads, given = _heads(models), settings["clusters"]
     own = 2 * _embedded(models, settings["autoencoders"]) + 6 * 8 * heads**2 + 8 * given["draws"] * heads
     searches = 3 * (given["head_permutations"] + 1) + given["resamples"] + 8
     seconds = searches * given["repeated_draws"] * heads * 5e-5
-    return _need(ANALYSIS + threads * ANALYSIS * 0.7, (1 + threads) * own, seconds)
+    processes = threads if threads > 1 else 0  # besides the first, which does all if it is alone
+    return _need(ANALYSIS + 0.7 * ANALYSIS * processes, (1 + processes) * own, seconds)
 
 
 def placing(models, settings):

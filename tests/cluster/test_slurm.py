@@ -109,10 +109,13 @@ def test_gpu_rules_and_no_others_ask_for_a_gpu(finished):
 
 def test_memory_and_time_are_those_of_each_rule(finished):
     found = asked(finished.submitted)
-    assert found["train_model"]["MinMemoryNode"] != found["extract_patterns"]["MinMemoryNode"]
-    assert found["extract_patterns"]["MinMemoryNode"] == "4000M"
-    assert found["train_model"]["TimeLimit"] == "04:00:00"
-    assert found["extract_patterns"]["TimeLimit"] == "01:00:00"
+    said = {rule: of_job for (rule, _), of_job in finished.first.asked.items()}  # by Snakemake, of the rules' estimates
+    for name in ("fetch_corpus", "train_model", "extract_patterns", "project_heads"):
+        hours, minutes = divmod(int(said[name]["runtime"]), 60)
+        assert found[name]["MinMemoryNode"] == f"{said[name]['mem_mb']}M"
+        assert found[name]["TimeLimit"] == f"{hours:02}:{minutes:02}:00"
+    assert found["project_heads"]["MinMemoryNode"] != found["fetch_corpus"]["MinMemoryNode"]
+    assert found["fetch_corpus"]["TimeLimit"] != found["train_model"]["TimeLimit"]
 
 
 def test_small_jobs_share_an_allocation(finished):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from headatlas import provenance
+from headatlas import provenance, resources
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -28,6 +28,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "packing",
         "progress",
         "provenance",
+        "resources",
         "store",
         "sweep",
         "tables",
@@ -139,6 +140,24 @@ def test_every_rule_is_measured(jobs):
         assert str(rule.benchmark) == beside, f"{where(rule)}: its benchmark lies where its log does"
     measured = [str(rule.benchmark) for rule in jobs]
     assert len(measured) == len(set(measured)), "two rules measured into one file"
+
+
+def test_every_rule_asks_for_its_own_estimate(jobs):
+    """Memory and minutes are those that `headatlas.resources` has for it, times the attempt."""
+    rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    for rule in jobs:
+        (body,) = re.findall(rf"^rule {rule.name}:\n((?:(?:    .*)?\n)+)", rules, re.MULTILINE)
+        for resource, estimate in (("mem_mb", "memory"), ("runtime", "minutes")):
+            own = rf'{resource}=lambda wildcards, attempt: attempt\s\* need\(\s*"{rule.name}"[^\n]*?\s*\)\.{estimate},'
+            assert re.search(own, body), f"{where(rule)}: {resource}"
+    estimated = {*resources.OF_MODELS, *resources.OF_STUDIES, "fetch_corpus", "build_tokenizer"}
+    assert estimated <= {rule.name for rule in jobs}
+    light = [rule for rule in jobs if rule.name not in estimated]
+    assert {place(rule.conda_env).stem for rule in light if not rule.name.startswith("draw_")} <= {
+        "figures",
+        "analysis",
+    }
+    assert all(not rule.resources.get("gpu") for rule in light)
 
 
 def test_figures_are_drawn_together_on_a_cluster(jobs):

@@ -1,6 +1,7 @@
 """A tiny real run leaves every artifact, as a reader expects it."""
 
 import json
+import re
 
 import numpy as np
 from PIL import Image
@@ -51,3 +52,22 @@ def test_summary_names_models_losses_and_figures(finished):
     text = (finished.results / "summary.md").read_text()
     for word in ("tiny-a", "tiny-b", "unigram", "bigram", "results/tiny/figures", "## Found: circuits"):
         assert word in text
+
+
+def measured(benchmark, log):
+    """MB that a job held at most: as sampled, with the processes that it started, and as its log says of itself."""
+    sampled = benchmark.read_text().splitlines()[1].split("\t")[2]
+    peak = re.search(r"^peak memory: (\d+) MB", log.read_text(), re.MULTILINE)
+    return max(float(sampled) if sampled != "NA" else 0.0, float(peak[1]) if peak else 0.0)
+
+
+def test_memory_asked_for_is_what_was_needed(finished):
+    """At sizes this small the interpreter is nearly all of it; 300 MB are its reserve, and what rounding up adds."""
+    found = 0
+    for (rule, wildcards), log in finished.first.jobs.items():
+        benchmark = finished.results / "benchmarks" / log.relative_to(finished.results / "logs").with_suffix(".tsv")
+        needed, asked = measured(benchmark, log), int(finished.first.asked[rule, wildcards]["mem_mb"])
+        if needed:
+            found += 1
+            assert needed <= asked <= 2 * needed + 300, f"{rule}: {needed:.0f} MB needed, {asked} asked for"
+    assert found > 60
