@@ -16,10 +16,8 @@ rule build_tokenizer:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * need("build_tokenizer", config["tokenizers"][wildcards.tokenizer].get("corpus")).memory,
-        runtime=lambda wildcards, attempt: attempt
-        * need("build_tokenizer", config["tokenizers"][wildcards.tokenizer].get("corpus")).minutes,
+        mem_mb=lambda wildcards, attempt: attempt * need("build_tokenizer", wildcards.tokenizer).memory,
+        runtime=lambda wildcards, attempt: attempt * need("build_tokenizer", wildcards.tokenizer).minutes,
     params:
         spec=lambda wildcards: spec("build_tokenizer", tokenizer=config["tokenizers"][wildcards.tokenizer]),
     script:

@@ -403,7 +403,7 @@ def of_rule(config, rule, name=None):
         Completed.
     rule : str
     name : str, optional
-        The job's model, or for `fetch_corpus` and `build_tokenizer` the corpus that it reads.
+        The job's model, corpus or tokenizer.
 
     Returns
     -------
@@ -413,7 +413,8 @@ def of_rule(config, rule, name=None):
     if rule == "fetch_corpus":
         return collecting(corpus(config["corpora"][name]))
     if rule == "build_tokenizer":
-        return tokenizing(corpus(config["corpora"][name]) if name else 0)
+        read = config["tokenizers"][name].get("corpus")  # none where it is loaded
+        return tokenizing(corpus(config["corpora"][read]) if read else 0)
     if rule in OF_STUDIES:
         study, need = OF_STUDIES[rule]
         settings = config["studies"][study]
