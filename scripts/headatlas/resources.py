@@ -210,7 +210,7 @@ def scoring(model):
     return _need(TORCH, max(3 * layer + entropies, model.loaded + tables + _window(model)), seconds)
 
 
-def knocking_out(model, windows, random_heads):
+def knocking_out(model, windows, random_heads, **_):
     """`measure_knockouts`: passes with each head of a layer replaced, a block of logits, the table of the readout."""
     inner = 4 * model.d_model + 3 * model.d_mlp + model.heads * (4 * model.d_head + 2 * model.context)
     prompt = _FLOAT * model.context * inner * (model.heads + model.layers)
@@ -236,7 +236,7 @@ def comparing(models, prompts):
     hidden = _FLOAT * heads * prompts * (size + 3) * d_model
     effects = _FLOAT * block * vocabulary * (2 * wide + 3 * size)
     largest = max(models, key=lambda one: one.loaded)
-    passes = max(_FLOAT * size * largest.token * largest.layers * largest.prompts, 0)
+    passes = _FLOAT * size * largest.token * largest.layers * largest.prompts
     held = hidden + largest.loaded + max(effects, min(_KNOCKED, passes))
     return _need(TORCH, held, heads * prompts * (size + 3) * 2 * vocabulary * d_model / 4e9)
 
@@ -250,23 +250,22 @@ def _heads(models):
     return sum(one.all_heads for one in models)
 
 
-def distances(models):
-    """`measure_distances`, `decompose_patterns`.
+def _compared(models):
+    """Bytes of all patterns and two blocks of them in double precision, or all twice while models are joined; then a
+    few matrices of heads by heads."""
+    read = _read(models)
+    return max(2 * read, read + min(2 * read, 2 * _BLOCK)) + 6 * 8 * _heads(models) ** 2
 
-    All patterns, and of two blocks of heads at most 256 MB each in double precision; while several models are joined
-    all patterns twice. Then a few matrices of heads by heads.
-    """
-    read, square = _read(models), 8 * _heads(models) ** 2
-    seconds = _heads(models) * read / _FLOAT / 6e7
-    return _need(ANALYSIS, max(2 * read, read + min(2 * read, 2 * _BLOCK)) + 6 * square, seconds)
+
+def distances(models):
+    """`measure_distances`, `decompose_patterns`, `draw_pair_weights`: what is compared, and no more."""
+    return _need(ANALYSIS, _compared(models), _heads(models) * _read(models) / _FLOAT / 6e7)
 
 
 def projecting(models):
     """`project_heads`: as `distances`, with UMAP, and three artificial heads as whole patterns."""
-    read, square = _read(models), 8 * _heads(models) ** 2
     artificial = 6 * 3 * _FLOAT * models[0].prompts * models[0].context ** 2
-    held = max(2 * read, read + min(2 * read, 2 * _BLOCK)) + 6 * square + artificial
-    return _need(UMAP, held, 40 + _heads(models) * read / _FLOAT / 5e8)
+    return _need(UMAP, _compared(models) + artificial, 40 + _heads(models) * _read(models) / _FLOAT / 5e8)
 
 
 def first_token(models):
@@ -433,7 +432,7 @@ OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text
     "extract_patterns": lambda one, studies, text, threads: extraction(one),
     "extract_queries_keys": lambda one, studies, text, threads: vectors(one),
     "score_heads": lambda one, studies, text, threads: scoring(one),
-    "measure_knockouts": lambda one, studies, text, threads: knocking_out(one, **_of_knockouts(studies)),
+    "measure_knockouts": lambda one, studies, text, threads: knocking_out(one, **studies["phrenology"]["knockouts"]),
     "choose_scales": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
     "measure_invariance": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
     "measure_parts_of_speech": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
@@ -479,7 +478,3 @@ OF_STUDIES = {  # rules of a study: the numbers of its models, its settings, thr
     "compare_losses": ("circuits", lambda models, study, threads: circuits(models)),
     "read_circuits": ("circuits", lambda models, study, threads: circuits(models)),
 }
-
-
-def _of_knockouts(studies):
-    return {name: studies["phrenology"]["knockouts"][name] for name in ("windows", "random_heads")}
