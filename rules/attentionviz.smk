@@ -259,8 +259,8 @@ rule draw_global_view:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_global_view").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_global_view").minutes,
+        mem_mb=lambda wildcards, attempt: attempt * need("draw_global_view", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("draw_global_view", wildcards.model).minutes,
     params:
         spec=spec("draw_global_view"),
     script:

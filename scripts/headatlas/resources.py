@@ -251,10 +251,11 @@ def _heads(models):
 
 
 def _compared(models):
-    """Bytes of all patterns and two blocks of them in double precision, or all twice while models are joined; then a
-    few matrices of heads by heads."""
-    read = _read(models)
-    return max(2 * read, read + min(2 * read, 2 * _BLOCK)) + 6 * 8 * _heads(models) ** 2
+    """Bytes of all patterns, what reading the last layer left behind, and blocks of patterns in double precision: two
+    of 256 MB unless one holds all; then a few matrices of heads by heads."""
+    read, layer = _read(models), max(_FLOAT * one.heads * one.prompts * one.entries for one in models)
+    blocks = 2 * read if 2 * read <= _BLOCK else 2 * _BLOCK
+    return read + max(read, blocks) + 3 * min(layer, _BLOCK) + 6 * 8 * _heads(models) ** 2
 
 
 def distances(models):
@@ -287,7 +288,7 @@ def autoencoders(models, settings):
     fitted = min(rows, settings["rows"] or rows)
     networks = len(settings["widths"]) * len(settings["seeds"])
     passed = 2 * 2048 * networks * _FLOAT * (2 * one.context**2 + 512)
-    held = 2 * packed + whole + 2 * packed + 2 * packed + 2 * _FLOAT * fitted * one.context**2 + passed
+    held = 6 * packed + whole + 2 * _FLOAT * fitted * one.context**2 + passed
     learnt = 2 * 6 * fitted * settings["epochs"] * networks * 2 * one.context**2 * 128
     return _need(TORCH, held, learnt / 2e10 + 30)
 
@@ -388,8 +389,7 @@ def logits(models):
 
 def panels(model):
     """`draw_global_view`: the whole page as pixels for every head's panel, since panels are drawn as pictures."""
-    rows = model.members * model.layers
-    inches = 7 * (1 + rows * min(6.5 / model.heads, 1.1))
+    inches = 7 * (1 + model.members * model.layers * min(6.5 / model.heads, 1.1))
     return _need(FIGURES, model.all_heads * inches * 200**2 * _FLOAT)
 
 

@@ -147,9 +147,13 @@ def test_every_rule_asks_for_its_own_estimate(jobs):
     rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     for rule in jobs:
         (body,) = re.findall(rf"^rule {rule.name}:\n((?:(?:    .*)?\n)+)", rules, re.MULTILINE)
+        of_what = {"fetch_corpus": "corpus", "build_tokenizer": "tokenizer"} | dict.fromkeys(
+            resources.OF_MODELS, "model"
+        )
+        given = f", wildcards.{of_what[rule.name]}" if rule.name in of_what else ""
         for resource, estimate in (("mem_mb", "memory"), ("runtime", "minutes")):
-            own = rf'{resource}=lambda wildcards, attempt: attempt\s\* need\(\s*"{rule.name}"[^\n]*?\s*\)\.{estimate},'
-            assert re.search(own, body), f"{where(rule)}: {resource}"
+            own = f'{resource}=lambda wildcards, attempt: attempt * need("{rule.name}"{given}).{estimate},'
+            assert own in body, f"{where(rule)}: {resource}"
     estimated = {*resources.OF_MODELS, *resources.OF_STUDIES, "fetch_corpus", "build_tokenizer"}
     assert estimated <= {rule.name for rule in jobs}
     light = {rule.name: place(rule.conda_env).stem for rule in jobs if rule.name not in estimated}
