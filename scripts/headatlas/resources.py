@@ -13,7 +13,6 @@ import os
 from dataclasses import dataclass, field
 
 from headatlas.configuration import local_files
-from headatlas.packing import entries
 
 # MiB that an interpreter holds, a quarter more than measured
 FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
@@ -72,7 +71,7 @@ class Model:
     @property
     def entries(self):
         """Numbers of one packed pattern."""
-        return entries(self.context, "lower" if self.causal else "full")
+        return self.context * (self.context + 1) // 2 if self.causal else self.context**2  # as `packing.entries`
 
     @property
     def token(self):
@@ -446,7 +445,7 @@ OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text
     "measure_repeats": lambda one, studies, text, threads: induction(one, studies["induction"]["trials"], 60),
     "measure_in_context": lambda one, studies, text, threads: induction(one, studies["induction"]["texts"], 60),
     "trace_training": lambda one, studies, text, threads: induction(
-        one, studies["induction"]["sequences"], 60 * one.training["snapshots"]
+        one, studies["induction"]["sequences"], 60 * one.training.get("snapshots", 0)
     ),
     "ablate_induction": lambda one, studies, text, threads: induction(
         one,
