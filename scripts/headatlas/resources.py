@@ -111,7 +111,7 @@ def model(config, name):
 
 
 def _need(interpreter, held, seconds=0.0):
-    """Half as much again as the arrays held, in bytes, and three times the seconds measured at such sizes."""
+    """A quarter more than the arrays held, in bytes, and three times the seconds measured at such sizes."""
     memory = interpreter + 1.25 * held / 2**20
     minutes = 30 + 3 * seconds / 60
     return Need(100 * math.ceil(memory / 100), min(_LONGEST, 10 * math.ceil(minutes / 10)))
