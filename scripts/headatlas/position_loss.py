@@ -1,4 +1,4 @@
-"""The loss of Jayakumar et al. ("Attention-only transformers"), as their code computed it, beside the one meant.
+"""The loss of Jayakumar et al. ("Interpretability of Transformer Circuits"), as computed by their code and as meant.
 
 Logits of shape (window, position, vocabulary) and one-hot targets of the same shape went to a cross-entropy that takes
 its second axis for the classes. So the softmax runs over the POSITIONS of a window, separately for each token of the

@@ -1,7 +1,7 @@
 """A parameter space of attention-only transformers as ordinary models: each run of its grid has a name of its own.
 
-The axes are those of Jayakumar et al. ("Attention-only transformers"). A run's name spells its place on every axis, so
-adding a value adds runs and renames none.
+The axes are those of Jayakumar et al. ("Interpretability of Transformer Circuits"). A run's name spells its place on
+every axis, so adding a value adds runs and renames none.
 """
 
 from decimal import Decimal

@@ -5,7 +5,7 @@ weights, and each function computes all of its members at once. The structure is
 TransformerLens's `HookedTransformer`: pre-LayerNorm blocks with biases everywhere, a final
 LayerNorm and an unembedding with a bias (Elhage et al. 2021, "A mathematical framework for
 transformer circuits"); the options strip it down to the models of Edkins & Wiechecki 2023
-("Attention phrenology") and Jayakumar et al. ("Attention-only transformers").
+("Attention phrenology") and Jayakumar et al. ("Interpretability of Transformer Circuits").
 """
 
 import math

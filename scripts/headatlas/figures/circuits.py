@@ -1,4 +1,4 @@
-"""The figures of "Attention-only transformers" (Jayakumar et al.) that are no heat maps."""
+"""The figures of "Interpretability of Transformer Circuits" (Jayakumar et al.) that are no heat maps."""
 
 import textwrap
 
