@@ -19,7 +19,7 @@ FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
 TABLES = 250  # pandas, pyarrow, a tokenizer
 TORCH = 550  # torch, transformers' tokenizers, scipy
 ANALYSIS = 500  # scikit-learn, igraph, scipy, torch
-UMAP = 750  # and what numba has compiled
+UMAP = 800  # and what numba has compiled
 
 _FLOAT = 4
 _BLOCK = 256 << 20  # batches.MEMORY, and one block of distances
@@ -277,9 +277,9 @@ def first_token(models):
 def autoencoders(models, settings):
     """`fit_autoencoders`.
 
-    Both protocols at once. Published: whole patterns. Corrected: packed ones split into those fitted and those held
-    out, and for the errors of the principal components once centred and once squared in double precision. Each holds
-    the rows fitted, and what 2,048 rows are in every layer of every network.
+    Both protocols at once. Published: whole patterns, as unpacked and as fitted. Corrected: packed ones split into those
+    fitted and those held out, and for the errors of the principal components once centred and once squared in double
+    precision. Each holds the rows fitted, and what 2,048 rows are in every layer of every network.
     """
     packed, one = _read(models), models[0]
     whole = packed * one.context**2 // one.entries
@@ -287,7 +287,7 @@ def autoencoders(models, settings):
     fitted = min(rows, settings["rows"] or rows)
     networks = len(settings["widths"]) * len(settings["seeds"])
     passed = 2 * 2048 * networks * _FLOAT * (2 * one.context**2 + 512)
-    held = 6 * packed + whole + 2 * _FLOAT * fitted * one.context**2 + passed
+    held = 6 * packed + 2 * whole + 2 * _FLOAT * fitted * one.context**2 + passed
     learnt = 2 * 6 * fitted * settings["epochs"] * networks * 2 * one.context**2 * 128
     return _need(TORCH, held, learnt / 2e10 + 30)
 
