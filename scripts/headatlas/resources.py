@@ -278,8 +278,8 @@ def autoencoders(models, settings):
     """`fit_autoencoders`.
 
     Both protocols at once. Published: whole patterns, as unpacked and as fitted. Corrected: packed ones, split into
-    those fitted and those held out, and for the errors of the principal components once centred and once squared in double
-    precision. Each holds the rows fitted, and what 2,048 rows are in every layer of every network.
+    those fitted and those held out, and for the errors of the principal components once centred and once squared in
+    double precision. Each holds the rows fitted, and what 2,048 rows are in every layer of every network.
     """
     packed, one = _read(models), models[0]
     whole = packed * one.context**2 // one.entries
