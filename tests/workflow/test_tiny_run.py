@@ -41,7 +41,7 @@ def test_every_table_says_what_produced_it(finished):
 
 def test_figures_show_something(finished):
     found = sorted(finished.results.glob("figures/**/*.png"))
-    assert len(found) == 33 + 12 + 14 + 2 + 3  # phrenology, attentionviz, circuits, training: models, runs shown
+    assert len(found) == 33 + 12 + 14 + 2  # phrenology, attentionviz, circuits, training
     for path in found:
         pixels = np.asarray(Image.open(path).convert("L"))
         assert pixels.std() > 5, path
