@@ -21,12 +21,8 @@ def blocks(family, windows, memory=MEMORY):
 
     Parameters
     ----------
-    family : ToyFamily or PretrainedFamily
-        What `families.load_family` opens.
-    windows : integer array of shape (prompt, position)
-    memory : int
-        Bytes that a batch's forward pass and a block's packed patterns may each take, about; at least
-        one window is always taken.
+    family, windows, memory
+        As for `batches.batches`; a block's packed patterns may take as many bytes again.
 
     Yields
     ------

@@ -12,6 +12,7 @@ import math
 import os
 from dataclasses import dataclass, field
 
+from headatlas.batches import MEMORY
 from headatlas.configuration import local_files
 
 # MiB that an interpreter holds, a quarter more than measured
@@ -22,7 +23,6 @@ ANALYSIS = 500  # scikit-learn, igraph, scipy, torch
 UMAP = 800  # and what numba has compiled
 
 _FLOAT = 4
-_BLOCK = 256 << 20  # batches.MEMORY, and one block of distances
 _KNOCKED = 512 << 20  # knockout.MEMORY
 _LOGITS = 2**24  # logits that exist at once
 _EFFECTS = 2**26  # probabilities that exist at once where effects of knock-outs are compared
@@ -178,7 +178,7 @@ def _window(model):
 def _patterns(model):
     """Bytes of the packed patterns of one member that are taken before they are written, a prompt at least."""
     prompt = _FLOAT * model.layers * model.heads * model.entries
-    return max(prompt, min(_BLOCK, prompt * model.prompts))
+    return max(prompt, min(MEMORY, prompt * model.prompts))
 
 
 def extraction(model):
@@ -190,7 +190,7 @@ def extraction(model):
 def vectors(model):
     """`extract_queries_keys`: a member, a forward pass, and a block of vectors, which is twice copied when written."""
     prompt = 2 * _FLOAT * model.layers * model.heads * model.context * (model.d_head + 4)
-    block = max(prompt, min(_BLOCK, prompt * model.queries_keys))
+    block = max(prompt, min(MEMORY, prompt * model.queries_keys))
     held = model.loaded + max(16 << 20, _window(model)) + 4 * block
     return _need(TORCH, held, _passes(model, model.members * model.queries_keys))
 
@@ -253,8 +253,8 @@ def _compared(models):
     """Bytes of all patterns, what reading the last layer left behind, and blocks of patterns in double precision: two
     of 256 MB unless one holds all; then a few matrices of heads by heads."""
     read, layer = _read(models), max(_FLOAT * one.heads * one.prompts * one.entries for one in models)
-    blocks = 2 * read if 2 * read <= _BLOCK else 2 * _BLOCK
-    return read + max(read, blocks) + 3 * min(layer, _BLOCK) + 6 * 8 * _heads(models) ** 2
+    blocks = 2 * read if 2 * read <= MEMORY else 2 * MEMORY
+    return read + max(read, blocks) + 3 * min(layer, MEMORY) + 6 * 8 * _heads(models) ** 2
 
 
 def distances(models):
@@ -360,7 +360,7 @@ def induction(model, sequences, passes, size=None):
     A member with the table of its readout, forward passes of 256 MB at most, and a block of logits.
     """
     size = min(size or model.context, model.context)
-    forward = 3 * max(_window(model), min(_BLOCK, sequences * _FLOAT * size * model.token * model.layers))
+    forward = 3 * max(_window(model), min(MEMORY, sequences * _FLOAT * size * model.token * model.layers))
     held = model.loaded + _FLOAT * model.vocabulary * model.d_model + forward + _FLOAT * _LOGITS
     readout = 2 * model.vocabulary * model.d_model * sequences * passes * size / 1e10
     return _need(TORCH, held, model.members * (_passes(model, sequences * passes, size) + readout) + 20)

@@ -20,6 +20,7 @@ TARGETS = {"all", "phrenology", "attentionviz", "circuits", "induction"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
     {
+        "batches",
         "configuration",
         "descriptions",
         "errors",
@@ -45,7 +46,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "live",
         "interventions",
     },
-    {"batches", "patterns", "queries_keys"},
+    {"patterns", "queries_keys"},
     {
         "asking",
         "attention_only",
