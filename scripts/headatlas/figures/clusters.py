@@ -298,7 +298,7 @@ def clusters_on_plane(places, clusters, names, resolution):
     for value in values[:24]:
         own = points[clusters == value]
         middle = own[np.square(own - np.median(own, axis=0)).sum(1).argmin()]
-        label = axes.text(*middle, label_of(value, names, 22), fontsize=6.5, color="black")
+        label = axes.text(*middle, str(value), fontsize=8, fontweight="bold", color="black")  # the legend has its name
         label.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
         texts.append(label)
     arrows = {"arrowstyle": "-", "color": "0.4", "linewidth": 0.4}
