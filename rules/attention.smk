@@ -6,7 +6,7 @@ rule extract_patterns:
     input:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
-        windows="<results>/windows/{model}/analysis.parquet",
+        windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
         patterns="<results>/attention/{model}/patterns.parquet",
     log:
@@ -30,7 +30,7 @@ rule extract_queries_keys:
     input:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
-        windows="<results>/windows/{model}/analysis.parquet",
+        windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
     log:

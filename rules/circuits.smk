@@ -38,8 +38,8 @@ rule gather_sweep:
 
 rule compare_losses:
     input:
-        train=lambda wildcards: training_windows(SHOWN["losses"]["corrected"], "train"),
-        evaluation=lambda wildcards: training_windows(SHOWN["losses"]["corrected"], "evaluation"),
+        train=lambda wildcards: windows_of(SHOWN["losses"]["corrected"], "train"),
+        evaluation=lambda wildcards: windows_of(SHOWN["losses"]["corrected"], "evaluation"),
         snapshots=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.safetensors",
         described=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.json",
     output:
@@ -97,8 +97,8 @@ rule read_circuits:
     input:
         model=of_models("circuits", "<results>/models/{model}/model.safetensors"),
         config=of_models("circuits", "<results>/models/{model}/config.json"),
-        windows=of_models("circuits", "<results>/windows/{model}/analysis.parquet"),
-        train=[training_windows(model, "train") for model in models_of("circuits")],
+        windows=[windows_of(model, "analysis") for model in models_of("circuits")],
+        train=[windows_of(model, "train") for model in models_of("circuits")],
         patterns=of_models("circuits", "<results>/attention/{model}/patterns.parquet"),
         scores=of_models("circuits", "<results>/scores/{model}.parquet"),
         tokenizer=[tokenizer_files(model)[0] for model in models_of("circuits")],

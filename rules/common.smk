@@ -53,8 +53,8 @@ def training_corpus(tokenizer):
     return f"<results>/corpora/{settings['corpus']}/documents.parquet" if "corpus" in settings else []
 
 
-def training_windows(model, use):
-    """Windows that a model is trained or judged on; runs of a sweep that read the same texts share theirs."""
+def windows_of(model, use):
+    """Windows that a model is trained, judged or looked at on; runs of a sweep that read the same texts share theirs."""
     shared = config["studies"].get("circuits", {}).get("windows", {})
     return f"<results>/windows/{shared.get(model, model)}/{use}.parquet"
 
@@ -104,9 +104,9 @@ def of_models(study, path):
     return expand(path, model=models_of(study))
 
 
-def of_first_model(study, path):
-    """The first model's file where all of the study's models share its content, as they do their prompts."""
-    return of_models(study, path)[0]
+def prompts_of(study):
+    """Windows on which a study compares its models: the first model's, since all share their content."""
+    return windows_of(models_of(study)[0], "analysis")
 
 
 def tokenizer_files(model):

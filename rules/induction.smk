@@ -87,7 +87,7 @@ rule ablate_induction:
     input:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
-        windows="<results>/windows/{model}/analysis.parquet",
+        windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
         tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
         tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
@@ -118,7 +118,7 @@ rule trace_training:
     input:
         snapshots="<results>/models/{model}/snapshots.safetensors",
         described="<results>/models/{model}/snapshots.json",
-        evaluation="<results>/windows/{model}/evaluation.parquet",
+        evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
         tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
         tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:

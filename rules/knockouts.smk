@@ -10,7 +10,7 @@ rule measure_knockouts:
     input:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
-        windows="<results>/windows/{model}/analysis.parquet",
+        windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
         tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
         tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
@@ -44,7 +44,7 @@ rule compare_knockouts:
     input:
         models=of_models("phrenology", "<results>/models/{model}/model.safetensors"),
         configs=of_models("phrenology", "<results>/models/{model}/config.json"),
-        windows=of_first_model("phrenology", "<results>/windows/{model}/analysis.parquet"),
+        windows=prompts_of("phrenology"),
         tokenizer=tokenizer_files(models_of("phrenology")[0])[0],
         tokenizer_config=tokenizer_files(models_of("phrenology")[0])[1],
     output:
@@ -104,7 +104,7 @@ rule predict_knockouts:
 
 rule draw_one_head:
     input:
-        prompt=of_first_model("phrenology", "<results>/knockouts/{model}/prompt.parquet"),
+        prompt=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet")[0],
     output:
         published_png=reported("<results>/figures/phrenology/published/fig12_one_head.png"),
         published_pdf="<results>/figures/phrenology/published/fig12_one_head.pdf",

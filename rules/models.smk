@@ -4,8 +4,8 @@
 
 rule train_model:
     input:
-        train=lambda wildcards: training_windows(wildcards.model, "train"),
-        evaluation=lambda wildcards: training_windows(wildcards.model, "evaluation"),
+        train=lambda wildcards: windows_of(wildcards.model, "train"),
+        evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
     output:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
@@ -36,8 +36,8 @@ rule train_model:
 
 rule measure_floors:
     input:
-        train=lambda wildcards: training_windows(wildcards.model, "train"),
-        evaluation=lambda wildcards: training_windows(wildcards.model, "evaluation"),
+        train=lambda wildcards: windows_of(wildcards.model, "train"),
+        evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
     output:
         floors="<results>/models/{model}/floors.parquet",
     log:

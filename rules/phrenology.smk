@@ -15,7 +15,7 @@ include: "knockouts.smk"
 rule measure_distances:
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
-        windows=of_first_model("phrenology", "<results>/windows/{model}/analysis.parquet"),
+        windows=prompts_of("phrenology"),
     output:
         distances="<results>/phrenology/distances.parquet",
     log:
@@ -37,7 +37,7 @@ rule measure_distances:
 rule project_heads:
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
-        windows=of_first_model("phrenology", "<results>/windows/{model}/analysis.parquet"),
+        windows=prompts_of("phrenology"),
     output:
         projections="<results>/phrenology/projections.parquet",
     log:
@@ -83,7 +83,7 @@ rule project_first_token:
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
         queries_keys=of_models("phrenology", "<results>/attention/{model}/queries_keys.parquet"),
-        windows=of_first_model("phrenology", "<results>/windows/{model}/analysis.parquet"),
+        windows=prompts_of("phrenology"),
         tokenizer=tokenizer_files(models_of("phrenology")[0])[0],
         tokenizer_config=tokenizer_files(models_of("phrenology")[0])[1],
     output:
@@ -176,7 +176,7 @@ rule draw_components:
 rule draw_third_component:
     input:
         components="<results>/phrenology/components.parquet",
-        windows=of_first_model("phrenology", "<results>/windows/{model}/analysis.parquet"),
+        windows=prompts_of("phrenology"),
         tokenizer=tokenizer_files(models_of("phrenology")[0])[0],
         tokenizer_config=tokenizer_files(models_of("phrenology")[0])[1],
     output:

@@ -6,7 +6,7 @@ rule score_heads:
     input:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
-        windows="<results>/windows/{model}/analysis.parquet",
+        windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
         patterns="<results>/attention/{model}/patterns.parquet",
         tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
         tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],

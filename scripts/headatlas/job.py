@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import errno
 import functools
+import gc
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from headatlas.errors import InputError
 from headatlas.store import Store, beside, file_digest, sweep
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
+_NEW_OBJECTS = 100_000  # between looks for garbage: imports make as many, all to stay; looking costs a tenth more
 
 
 def _digest(path):
@@ -197,6 +199,7 @@ def job(body):
     @functools.wraps(body)
     def main(snakemake):
         terminal = None
+        gc.set_threshold(_NEW_OBJECTS)
         if snakemake.log:
             _die_with_parent()
             terminal = _log_to(snakemake.log[0])
