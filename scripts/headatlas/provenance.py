@@ -13,20 +13,20 @@ from importlib import metadata
 from pathlib import Path
 
 
-@cache
 def _tree(path):
     return ast.parse(Path(path).read_bytes(), str(path))
 
 
+@cache
 def _imported(path):
     """What a file imports, as (level, dotted name); level 0 is absolute."""
+    found = []
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield 0, alias.name
+            found += [(0, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield node.level, ".".join(filter(None, (node.module, alias.name)))
+            found += [(node.level, ".".join(filter(None, (node.module, alias.name)))) for alias in node.names]
+    return found
 
 
 @cache
@@ -69,8 +69,7 @@ def local_sources(script, root):
 
 
 def _undocumented(tree):
-    """The syntax tree as text, without docstrings and positions."""
-    tree = ast.parse(ast.unparse(tree))
+    """The syntax tree as text, without docstrings and positions; the tree loses them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None

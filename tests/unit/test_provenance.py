@@ -25,7 +25,7 @@ def fresh():
 
 
 def forget():
-    for name in ("_tree", "_reach", "_file_digest", "code_digest", "packages"):
+    for name in ("_imported", "_reach", "_file_digest", "code_digest", "packages"):
         getattr(provenance, name).cache_clear()
 
 
