@@ -9,7 +9,7 @@ def main(snakemake, run):
     from headatlas.windows import read_windows
 
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     count, seed = run.settings["sequences"], run.settings["seed"]
     asked = asking.of_family(family, tokenizer, trials=count, length=run.settings["length"], seed=seed)
     repeated = backup.repeated_task(asked, family.causal)

@@ -10,7 +10,7 @@ def main(snakemake, run):
     from headatlas import families, interventions, knockout_effects, tables, tokens
     from headatlas.windows import read_windows
 
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows, device = read_windows(snakemake.input.windows), run.device(run.settings["threads"])
     members, heads, named = [], [], []
     files = zip(run.settings["models"], snakemake.input.models, snakemake.input.configs, strict=True)

@@ -10,7 +10,7 @@ def main(snakemake, run):
     from headatlas.windows import read_windows
 
     table, facts = tables.read(snakemake.input.components), tables.facts(snakemake.input.components)
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = read_windows(snakemake.input.windows)[: table["prompt"].nunique()]
     names = [tokens.describe_tokens(tokenizer, window) for window in windows]
     figure = phrenology.third_component(table, facts, names)

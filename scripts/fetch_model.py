@@ -12,7 +12,7 @@ def main(snakemake, run):
         {**given, "folder": sources.model_folder(given["name"], given["revision"], run.mirror, run.downloads)}
         for given in settings["checkpoints"]
     ]
-    pad = tokens.load_tokenizer(snakemake.input.tokenizer).pad_token_id
+    pad = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config).pad_token_id
     weights, config = pretrained.fetch(checkpoints, settings["task"], pad)
     families.save_family(run.out.model, run.out.config, weights, config)
 

@@ -14,8 +14,8 @@ def main(snakemake, run):
     texts, looks = [], []
     for place, model in enumerate(run.settings["models"]):
         family = families.load_family(given.model[place], given.config[place], device)
-        tokenizer = tokens.load_tokenizer(given.tokenizer[place])
-        prompt = tokenizer.encode(settings["prompt"], add_special_tokens=False)
+        tokenizer = tokens.read_tokenizer(given.tokenizer[place], given.tokenizer_config[place])
+        prompt = tokenizer.encode(settings["prompt"])
         options = {"length": settings["tokens"], "banned": tokenizer.all_special_ids}
         greedy = generation.generate(family, [prompt], greedy=True, **options)
         drawn = generation.generate(family, [prompt] * settings["texts"], **options, **drawing)

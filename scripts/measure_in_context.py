@@ -8,7 +8,7 @@ def main(snakemake, run):
     from headatlas import asking, families, in_context, tables, tokens
 
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     documents = tables.read(snakemake.input.documents, ["document", "split", "text"])
     short, long, seed = (run.settings[name] for name in ("short", "long", "seed"))
     texts = in_context.read_texts(documents, tokenizer, long=long, count=run.settings["texts"], seed=seed)

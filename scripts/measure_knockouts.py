@@ -12,7 +12,7 @@ def main(snakemake, run):
 
     settings = run.settings
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(settings["threads"]))
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = read_windows(snakemake.input.windows)
     longest = windows.shape[1] - (not family.causal)  # a mask follows where nothing else can be predicted
     prompt = tokens.encode_prompt(tokenizer, settings["prompt"], longest, "studies.phrenology.knockouts.prompt")

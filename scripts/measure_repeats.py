@@ -8,7 +8,7 @@ def main(snakemake, run):
     from headatlas import asking, families, repeats, tables, tokens
 
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     sizes = {name: run.settings[name] for name in ("trials", "length", "seed")}
     asked = asking.of_family(family, tokenizer, **sizes)
     facts = {"causal": family.causal, "trials": asking.shown(asked, family.causal, tokenizer)}

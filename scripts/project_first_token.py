@@ -21,7 +21,7 @@ def main(snakemake, run):
     prompts = published.shape[1]
     corrected = projections.first_token_attention(packed[:, :prompts], size, packing)  # (head, prompt, position - 1)
     ids = read_windows(snakemake.input.windows)[:prompts]
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     parts = []
     for protocol, features, first in (("published", published, 0), ("corrected", corrected, 1)):
         points, _ = projections.first_token(features)

@@ -14,7 +14,7 @@ def main(snakemake, run):
     given = snakemake.input
     for place, model in enumerate(run.settings["models"]):
         family = families.load_family(given.model[place], given.config[place])
-        tokenizer = tokens.load_tokenizer(given.tokenizer[place])
+        tokenizer = tokens.read_tokenizer(given.tokenizer[place], given.tokenizer_config[place])
         train, windows = read_windows(given.train[place]), read_windows(given.windows[place])
         layers = patterns.iterate_heads(given.patterns[place])
         topic = attention_only.topic_table(layers, windows, train, len(tokenizer), tokenizer.pad_token_id)

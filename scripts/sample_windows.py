@@ -10,7 +10,7 @@ def main(snakemake, run):
 
     settings = run.settings
     documents = tables.read(snakemake.input.documents)
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = sample_windows(
         documents,
         tokenizer,

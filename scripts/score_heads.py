@@ -14,7 +14,7 @@ def main(snakemake, run):
     from headatlas.windows import read_windows
 
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     around = tokens.frame(tokenizer) if not family.causal else {}
     drawing = {"seed": run.settings["seed"], "special": tokenizer.all_special_ids, **around}
 

@@ -10,7 +10,7 @@ def main(snakemake, run):
 
     device = run.device(run.settings["threads"])
     family = families.load_family(snakemake.input.snapshots, snakemake.input.described, device)
-    tokenizer = tokens.load_tokenizer(snakemake.input.tokenizer)
+    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     count, seed = run.settings["sequences"], run.settings["seed"]
     asked = asking.of_family(family, tokenizer, trials=count, length=run.settings["length"], seed=seed)
     windows = read_windows(snakemake.input.evaluation)

@@ -19,7 +19,7 @@ def of_family(family, tokenizer, *, trials, length, seed):
     Parameters
     ----------
     family : ToyFamily or PretrainedFamily
-    tokenizer : transformers.PreTrainedTokenizerFast
+    tokenizer : tokens.Tokenizer
     trials, length, seed : int
         As in `repeats.Asking`.
 
@@ -47,7 +47,7 @@ def continuations(tokenizer):
     (byte-level encodings, SentencePiece).
     """
 
-    names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    names = tokenizer.names(range(len(tokenizer)))
     names = ["" if name is None else name for name in names]
     continued = np.array([name.startswith("##") for name in names])
     if not continued.any():

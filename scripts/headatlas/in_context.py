@@ -42,7 +42,7 @@ def read_texts(documents, tokenizer, *, long, count, seed=0):
     ----------
     documents : DataFrame of [document, split, text]
         The passages of a document are joined by line breaks.
-    tokenizer : transformers.PreTrainedTokenizerFast
+    tokenizer : tokens.Tokenizer
     long : int
         Tokens of a text; it is cut after them.
     count : int
@@ -64,9 +64,7 @@ def read_texts(documents, tokenizer, *, long, count, seed=0):
     for at in np.random.default_rng(seed).permutation(len(joined)):
         if len(rows) == count:
             break
-        ids = tokenizer(
-            joined.iloc[at], add_special_tokens=False, split_special_tokens=True, truncation=False, verbose=False
-        )["input_ids"]
+        ids = tokenizer.literal.encode(joined.iloc[at], add_special_tokens=False).ids
         if len(ids) < long:
             skipped += 1
             continue

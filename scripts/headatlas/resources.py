@@ -18,7 +18,7 @@ from headatlas.configuration import local_files
 # MiB that an interpreter holds, a quarter more than measured
 FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
 TABLES = 250  # pandas, pyarrow, a tokenizer
-TORCH = 550  # torch, transformers' tokenizers, scipy
+TORCH = 550  # torch, scipy
 ANALYSIS = 500  # scikit-learn, igraph, scipy, torch
 UMAP = 800  # and what numba has compiled
 

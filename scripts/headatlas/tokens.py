@@ -1,161 +1,92 @@
-"""Tokenizers: trained here, loaded from anywhere, saved so that others load them."""
+"""Tokenizers as steps read them: by the `tokenizers` library alone, whose import costs little, with roles of tokens."""
 
+import copy
 import json
+from functools import cached_property
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from tokenizers.implementations import BertWordPieceTokenizer, ByteLevelBPETokenizer
-from transformers import PreTrainedTokenizerFast
-from transformers.convert_slow_tokenizer import bytes_to_unicode
+import tokenizers
+from tokenizers import decoders, pre_tokenizers
 
-from headatlas import sources
 from headatlas.errors import InputError
 
-PAD, MASK, UNKNOWN = "<|pad|>", "<|mask|>", "<|unk|>"
+_UNBOUNDED = int(1e30)  # how transformers says that a text may have any length
+_ROLES = ("pad_token", "mask_token", "unk_token", "cls_token", "sep_token", "bos_token", "eos_token")
 
 
-def train_tokenizer(texts, kind, vocabulary):
-    """Train a tokenizer on texts.
-
-    Parameters
-    ----------
-    texts : sequence of str
-    kind : {"byte-level-bpe", "words"}
-        GPT-2's byte-level byte-pair encoding (Radford et al. 2019), which loses nothing; or whole words, set apart by
-        white space, rarer ones unknown.
-    vocabulary : int
-        Largest size, with the special tokens, which get the last ids: (unknown,) padding, mask. Texts with fewer
-        distinct words or pairs make a smaller vocabulary.
-
-    Returns
-    -------
-    transformers.PreTrainedTokenizerFast
-
-    Raises
-    ------
-    InputError
-        If the kind is unknown or the vocabulary too small for it.
-    """
-    if kind == "byte-level-bpe":
-        alphabet, special = pre_tokenizers.ByteLevel.alphabet(), {"pad_token": PAD, "mask_token": MASK}
-        _require_room(kind, vocabulary, len(alphabet) + len(special))
-        backend = Tokenizer(models.BPE())
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        backend.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocabulary - len(special), initial_alphabet=alphabet, show_progress=False
-        )
-        backend.train_from_iterator(texts, trainer)
-    elif kind == "words":
-        special = {"unk_token": UNKNOWN, "pad_token": PAD, "mask_token": MASK}
-        _require_room(kind, vocabulary, 1 + len(special))
-        counter = Tokenizer(models.WordLevel())
-        counter.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        counter.train_from_iterator(
-            texts, trainers.WordLevelTrainer(vocab_size=vocabulary - len(special), show_progress=False)
-        )
-        ranked = counter.get_vocab()
-        words = [word for word in sorted(ranked, key=ranked.get) if word not in special.values()]
-        ids = {word: index for index, word in enumerate([*words, UNKNOWN])}
-        backend = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
-        backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    else:
-        raise InputError(f"kind: {kind!r} is not a kind of tokenizer; allowed: byte-level-bpe, words")
-    backend.add_special_tokens(list(special.values()))
-    return PreTrainedTokenizerFast(tokenizer_object=backend, clean_up_tokenization_spaces=False, **special)
-
-
-def _require_room(kind, vocabulary, least):
-    if vocabulary < least:
-        raise InputError(f"vocabulary: {vocabulary} is too small for a {kind} tokenizer; at least {least}")
-
-
-def load_tokenizer(name, revision=None, mirror=None, downloads=None, mask=False):
-    """Load a tokenizer and see to it that padding has an id of its own.
+class Tokenizer:
+    """A tokenizer and the roles of its special tokens, under the names that `transformers` gives them.
 
     Parameters
     ----------
-    name : str or path-like
-        A `tokenizer.json`; or a folder with a `tokenizer.json`, with `vocab.json` and `merges.txt` (GPT-2's byte-level
-        byte-pair encoding), or with `vocab.txt` (BERT's word pieces); or a Hugging Face Hub name.
-    revision, mirror, downloads
-        As in `sources.tokenizer_folder`.
-    mask : bool
-        Whether to add a mask token where there is none.
+    backend : tokenizers.Tokenizer
+    special : dict from str to str
+        Token of each role that has one: "pad_token", "mask_token", ...
+    longest : int, optional
+        Tokens of the longest text it is meant for; handed on, not enforced.
 
-    Returns
-    -------
-    transformers.PreTrainedTokenizerFast
-        A padding token (and a mask token) that had to be added comes after all others.
-
-    Raises
-    ------
-    InputError
-        If the files are not there or are not a tokenizer.
+    Attributes
+    ----------
+    backend : tokenizers.Tokenizer
+        Neither pads nor truncates.
+    special : dict from str to str
+    pad_token, mask_token, unk_token, cls_token, sep_token, bos_token, eos_token : str or None
+    pad_token_id, mask_token_id, unk_token_id, cls_token_id, sep_token_id, bos_token_id, eos_token_id : int or None
+    all_special_ids : list of int
+        Ascending; those of roles without a name here among them.
     """
-    path = Path(name)
-    if path.suffix == ".json":
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        folder = path.parent
-    else:
-        folder = sources.tokenizer_folder(name, revision, mirror, downloads)
-    tokenizer = _read_tokenizer(folder)
-    for role, spellings in _SPECIAL.items():  # files often leave unsaid which token has which role
-        for token in spellings:
-            if getattr(tokenizer, role) is None and tokenizer.backend_tokenizer.token_to_id(token) is not None:
-                tokenizer.add_special_tokens({role: token})
-    others = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id}
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id in others:
-        tokenizer.add_special_tokens({"pad_token": PAD})
-    if mask and tokenizer.mask_token_id is None:
-        tokenizer.add_special_tokens({"mask_token": MASK})
-    return tokenizer
+
+    def __init__(self, backend, special, longest=None):
+        backend.no_padding()
+        backend.no_truncation()
+        self.backend, self.special, self.longest = backend, dict(special), longest
+        ids = {role: backend.token_to_id(token) for role, token in special.items()}
+        if None in ids.values():
+            raise ValueError(f"{next(role for role in ids if ids[role] is None)} is none of its tokens")
+        for role in _ROLES:
+            setattr(self, role, special.get(role))
+            setattr(self, f"{role}_id", ids.get(role))
+        self.all_special_ids = sorted(set(ids.values()))
+
+    def __len__(self):
+        return self.backend.get_vocab_size()
+
+    @cached_property
+    def literal(self):
+        """A `tokenizers.Tokenizer` to which text that spells a special token is plain text."""
+        backend = copy.deepcopy(self.backend)
+        backend.encode_special_tokens = True
+        return backend
+
+    def encode(self, text):
+        """Token ids of a text, in which special tokens may be spelled; none are put around it."""
+        return self.backend.encode(text, add_special_tokens=False).ids
+
+    def names(self, ids):
+        """Tokens of ids as the vocabulary spells them; None for an id it does not have."""
+        return [self.backend.id_to_token(int(index)) for index in ids]
 
 
-_SPECIAL = {
-    "unk_token": ("[UNK]", "<unk>"),
-    "pad_token": ("[PAD]", "<pad>"),
-    "mask_token": ("[MASK]", "<mask>"),
-    "cls_token": ("[CLS]",),
-    "sep_token": ("[SEP]",),
-    "bos_token": ("<s>", "<|endoftext|>"),
-    "eos_token": ("</s>", "<|endoftext|>"),
-}
-
-
-def _read_tokenizer(folder):
-    files = {file.name: str(file) for file in Path(folder).iterdir()}
+def read_tokenizer(tokenizer_json, tokenizer_config_json):
+    """Read a tokenizer that `save_tokenizer` wrote."""
     try:
-        if "tokenizer.json" in files:
-            return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        if {"vocab.json", "merges.txt"} <= set(files):
-            bare = ByteLevelBPETokenizer(files["vocab.json"], files["merges.txt"])
-        elif "vocab.txt" in files:
-            words = Path(files["vocab.txt"]).read_text(encoding="utf-8").split("\n")
-            cased = any(word != word.lower() for word in words if not word.startswith("["))
-            bare = BertWordPieceTokenizer(files["vocab.txt"], lowercase=not cased)
-        else:
-            raise ValueError("no tokenizer.json, no vocab.json with merges.txt, and no vocab.txt in it")
-        backend = Tokenizer.from_str(bare.to_str())
-        return PreTrainedTokenizerFast(tokenizer_object=backend, clean_up_tokenization_spaces=False)
+        backend = tokenizers.Tokenizer.from_file(str(tokenizer_json))
+        configuration = json.loads(Path(tokenizer_config_json).read_text(encoding="utf-8"))
+        special = {role: token for role, token in configuration.items() if role.endswith("_token")}
+        return Tokenizer(backend, special, configuration["model_max_length"])
     except Exception as error:  # the tokenizers library raises bare exceptions
-        raise InputError(f"{folder}: not a tokenizer ({sources.one_line(error)})") from None
+        raise InputError(f"{tokenizer_json}: not a tokenizer of this workflow ({error})") from None
 
 
 def save_tokenizer(tokenizer, tokenizer_json, tokenizer_config_json):
-    """Write the two files that `PreTrainedTokenizerFast` and `AutoTokenizer` load; equal tokenizers, equal bytes."""
-    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    backend.no_padding()
-    backend.no_truncation()
-    special = {role: str(token) for role, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
+    """Write two files that `transformers` loads too; equal tokenizers, equal bytes."""
     configuration = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
-        "model_max_length": tokenizer.model_max_length,
-        **special,
+        "model_max_length": _UNBOUNDED if tokenizer.longest is None else tokenizer.longest,
+        **tokenizer.special,
     }
-    Path(tokenizer_json).write_text(backend.to_str(pretty=True) + "\n", encoding="utf-8")
+    Path(tokenizer_json).write_text(tokenizer.backend.to_str(pretty=True) + "\n", encoding="utf-8")
     Path(tokenizer_config_json).write_text(json.dumps(configuration, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -173,7 +104,7 @@ def encode_prompt(tokenizer, text, longest, key):
     InputError
         If there is no token in it, or more than `longest`.
     """
-    ids = tokenizer.encode(text, add_special_tokens=False)
+    ids = tokenizer.encode(text)
     if not 0 < len(ids) <= longest:
         raise InputError(
             f"{key}: {text!r} is {len(ids)} tokens; allowed: 1 to {longest}, which the models read at once"
@@ -186,12 +117,13 @@ _VISIBLE = str.maketrans({" ": "␣", "▁": "␣", "\n": "↵", "\t": "⇥", "\
 
 def describe_tokens(tokenizer, ids):
     """Legible names of token ids, for labels: `␣the`, `↵`, `##ing`; what is no text or cannot be shown as `\\xe2`."""
-    bytewise = isinstance(tokenizer.backend_tokenizer.decoder, decoders.ByteLevel)
-    names = tokenizer.convert_ids_to_tokens([int(index) for index in ids])
-    return [_legible(name, index, bytewise) for name, index in zip(names, ids, strict=True)]
+    bytewise = isinstance(tokenizer.backend.decoder, decoders.ByteLevel)
+    return [_legible(name, index, bytewise) for name, index in zip(tokenizer.names(ids), ids, strict=True)]
 
 
-_BYTE = {character: byte for byte, character in bytes_to_unicode().items()}  # of the byte-level alphabet
+_ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())  # of 256 characters, one for each byte
+_PRINTED = [ord(character) for character in _ALPHABET if ord(character) < 256]  # bytes that spell themselves
+_BYTE = dict(zip(_ALPHABET, [*_PRINTED, *sorted({*range(256)} - {*_PRINTED})], strict=True))  # the others go in order
 
 
 def _legible(name, index, bytewise):

@@ -4,7 +4,6 @@ import random
 from typing import NamedTuple
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from headatlas import progress, tables
 from headatlas.errors import InputError
@@ -39,7 +38,7 @@ def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split,
     ----------
     documents : Mapping or DataFrame
         Columns `split`, `text`, and with tags `words`, `tags`.
-    tokenizer : transformers.PreTrainedTokenizerFast
+    tokenizer : tokens.Tokenizer
     seeds : sequence of int
     count, size : int
         Windows per seed; tokens per window.
@@ -112,10 +111,7 @@ class _Passages:
         self.texts = [texts[row] for row in rows]
         self.between = "\n" if words is None else " "
         self._tags = [_character_tags(texts[row], words[row], tags[row]) for row in rows] if with_tags else None
-        self._encoder = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # a copy: the settings below are ours
-        self._encoder.encode_special_tokens = True
-        self._encoder.no_padding()
-        self._encoder.no_truncation()
+        self._encoder = tokenizer.literal
         self._known = {}
         self.lengths = np.full(len(rows), -1)  # in tokens, -1 where not yet encoded
 

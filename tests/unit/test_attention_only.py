@@ -13,7 +13,7 @@ from headatlas import (
     corpora,
     families,
     induction,
-    tokens,
+    tokenizer_building,
     training,
     transformer,
     weights_scores,
@@ -32,7 +32,7 @@ PLANTED |= {"shortest_period": 8, "longest_period": 23, "split": [0.99, 0.005, 0
 def repeated():
     """Training and held-out windows of random tokens said again and again."""
     documents = pd.DataFrame({name: list(column) for name, column in corpora.load_corpus(PLANTED).items()})
-    tokenizer = tokens.train_tokenizer(documents["text"], "words", 259)
+    tokenizer = tokenizer_building.train_tokenizer(documents["text"], "words", 259)
     drawn = {"size": 49, "sampling": "documents", "seeds": [0]}
     learnt = windows.sample_windows(documents, tokenizer, count=18000, split="train", **drawn).tokens
     return tokenizer, learnt, windows.sample_windows(documents, tokenizer, count=64, split="test", **drawn).tokens[0]

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from headatlas import asking, families, pretrained, repeats
 from headatlas.errors import InputError
 from headatlas.repeats import NOWHERE, Asking
-from headatlas.tokens import load_tokenizer
+from headatlas.tokenizer_building import load_tokenizer
 from test_induction import Planted, after_earlier, before_later, previous, uniform
 
 ASKING = Asking(vocabulary=200, context=42, mask=199, special=(0,), before=(197,), after=(198,), trials=40, length=12)

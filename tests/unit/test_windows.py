@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headatlas import corpora, tables, tokens, windows
+from headatlas import corpora, tables, tokenizer_building, windows
 from headatlas.errors import InputError
 from samples import TEXTS
 
@@ -25,7 +25,7 @@ def brute_force(texts, tokenizer, seed, count, size, sampling, between):
     """The three ways to draw windows, word for word as their descriptions, one window at a time."""
 
     def encode(text):
-        return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return tokenizer.literal.encode(text, add_special_tokens=False).ids
 
     drawn = []
     for start in random.Random(seed).sample(range(len(texts)), count):
@@ -79,7 +79,7 @@ def test_windows_of_brown(brown, gpt2, sampling):
     shown = windows.sample_windows(
         brown, gpt2, seeds=[9992], count=1024, size=16, sampling=sampling, split="held-out", with_tags=True
     )
-    assert gpt2.decode(shown.tokens[0, 0]).startswith("They sit alone in their rooms")
+    assert gpt2.backend.decode(shown.tokens[0, 0]).startswith("They sit alone in their rooms")
     assert shown.tags[0, 0, :6].tolist() == ["PPSS", "VB", "RB", "IN", "PP$", "NNS"]
     assert ((shown.tags == "") == (shown.tokens == gpt2.pad_token_id)).mean() > 0.999  # but for stray white space
 
@@ -102,7 +102,7 @@ TAGGED = {
 @pytest.mark.parametrize("sampling", windows.SAMPLINGS)
 def test_tags_of_tokens_that_are_single_bytes(sampling):
     """Every character has the tag of its word, and spaces have none."""
-    byte = tokens.train_tokenizer(TEXTS, "byte-level-bpe", 258)
+    byte = tokenizer_building.train_tokenizer(TEXTS, "byte-level-bpe", 258)
     drawn = windows.sample_windows(
         TAGGED, byte, seeds=[0], count=2, size=40, sampling=sampling, split="train", with_tags=True
     )
@@ -110,13 +110,15 @@ def test_tags_of_tokens_that_are_single_bytes(sampling):
     second = ["VB"] * 3 + ["."]
     between = {"published": [], "corrected": [""], "documents": [""] * 40}[sampling]
     endless = {"T": (first + between + second + between) * 9, "s": (second + between + first + between) * 9}
-    assert {byte.decode(ids[:1]) for ids in drawn.tokens[0]} == set(endless)
+    assert {byte.backend.decode(ids[:1]) for ids in drawn.tokens[0]} == set(endless)
     for ids, tags in zip(drawn.tokens[0], drawn.tags[0], strict=True):
-        assert tags.tolist() == endless[byte.decode(ids[:1])][:40]
+        assert tags.tolist() == endless[byte.backend.decode(ids[:1])][:40]
 
 
 def test_a_token_has_the_tag_of_the_word_it_begins_in():
-    words = tokens.train_tokenizer(TAGGED["text"], "words", 20)  # a comma belongs to the token of the word before it
+    words = tokenizer_building.train_tokenizer(
+        TAGGED["text"], "words", 20
+    )  # a comma belongs to the token of the word before it
     drawn = windows.sample_windows(
         TAGGED, words, seeds=[0], count=1, size=3, sampling="corrected", split="held-out", with_tags=True
     )
@@ -130,7 +132,7 @@ def test_a_token_has_the_tag_of_the_word_it_begins_in():
 @pytest.fixture(scope="module")
 def bytewise(bpe):
     """Two tokenizers that cut a text into bytes or runs of them."""
-    return [bpe, tokens.train_tokenizer(TEXTS, "byte-level-bpe", 258)]
+    return [bpe, tokenizer_building.train_tokenizer(TEXTS, "byte-level-bpe", 258)]
 
 
 @settings(max_examples=50, deadline=None)
@@ -154,7 +156,7 @@ def test_tags_stay_with_their_words_however_a_text_is_cut(bytewise, words):
             split="train",
             with_tags=True,
         )
-        start, names = 0, tokenizer.convert_ids_to_tokens(drawn.tokens[0, 0])
+        start, names = 0, tokenizer.names(drawn.tokens[0, 0])
         for name, tag in zip(names, drawn.tags[0, 0], strict=True):
             if name == tokenizer.pad_token:
                 assert tag == ""

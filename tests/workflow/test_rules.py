@@ -34,7 +34,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "sweep",
         "tables",
     },
-    {"sources", "corpora", "tokens", "examples", "ngrams", "windows"},
+    {"sources", "corpora", "tokens", "tokenizer_building", "examples", "ngrams", "windows"},
     {
         "transformer",
         "training",
@@ -231,10 +231,10 @@ def modules():
 
 
 @cache
-def imports(path, package):
-    """Every absolute dotted name that a file imports, lazily or not."""
-    found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(path, package, late=True):
+    """Every absolute dotted name that a file imports; without `late`, only what it imports when it is imported."""
+    found, tree = [], ast.parse(path.read_text())
+    for node in ast.walk(tree) if late else tree.body:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -456,3 +456,20 @@ def third_party(script):
 def test_conda_environments_hold_what_their_scripts_import(jobs):
     lacking = {rule.name: third_party(rule.name) - set(environment(place(rule.conda_env))) for rule in jobs}
     assert {name: packages for name, packages in lacking.items() if packages} == {}
+
+
+SLOW = {  # takes a second or more to import, and the modules that do so as soon as they are imported themselves
+    "transformers": {"headatlas.pretrained"},
+    "headatlas.pretrained": set(),
+    "umap": set(),
+}
+
+
+def test_steps_do_not_pay_for_imports_that_they_do_not_use():
+    """Most jobs take seconds, and an import at the head of a module is paid by all who import that module."""
+    for name, path in modules():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        found = set(imports(path, package, late=False))
+        for slow, allowed in SLOW.items():
+            paid = any(target == slow or target.startswith(f"{slow}.") for target in found)
+            assert not paid or name in allowed, f"{path.name}: import {slow} in the function that needs it"
