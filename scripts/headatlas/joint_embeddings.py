@@ -6,6 +6,7 @@ sqrt(M^2 - |k|^2) for a key and 0 for a query, after which |q - k|^2 = |q|^2 + M
 are those it attends to most, for every query.
 """
 
+import functools
 import warnings
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from scipy.stats import rankdata
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
+from headatlas.compiled import load_umap
 from headatlas.errors import InputError
 from headatlas.scaling import centroids
 from headatlas.statistics import mean_and_error
@@ -90,7 +92,7 @@ def embed(points, method, seed, *, metric="euclidean", components=2, init="pca",
         raise InputError(f"method: {method!r} is not known; allowed: {', '.join(METHODS)}")
     if len(points) < 4:
         raise InputError(f"{len(points)} queries and keys make no map; there must be at least 4")
-    with threadpool_limits(1):
+    with _one_thread():
         if method == "pca":
             return _signed(PCA(2, svd_solver="full").fit_transform(points)).astype(np.float32)
         if method == "tsne":
@@ -100,13 +102,20 @@ def embed(points, method, seed, *, metric="euclidean", components=2, init="pca",
         return _umap(points, seed, metric, components, init, epochs)[:, :2].astype(np.float32)
 
 
+@functools.cache
+def _libraries():
+    return ThreadpoolController()  # looks through all that is loaded, for as long as a small map takes
+
+
+def _one_thread():
+    return _libraries().limit(limits=1)
+
+
 def _signed(points):
     return points * np.where(points.max(0) >= -points.min(0), 1, -1)
 
 
 def _umap(points, seed, metric, components, init, epochs):
-    import umap  # here, for it takes seconds to load
-
     neighbours = min(NEIGHBOURS, len(points) - 1)
     settings = {"n_neighbors": neighbours, "metric": metric, "n_components": components, "init": init}
     if len(points) <= ALL_PAIRS:
@@ -118,9 +127,8 @@ def _umap(points, seed, metric, components, init, epochs):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="precomputed_knn", module="umap")
         warnings.filterwarnings("ignore", category=UserWarning, message="n_jobs value")
-        return umap.UMAP(n_epochs=epochs, random_state=seed, n_jobs=1, **settings).fit_transform(
-            np.asarray(points, dtype=np.float32)
-        )
+        fitted = load_umap().UMAP(n_epochs=epochs, random_state=seed, n_jobs=1, **settings)
+        return fitted.fit_transform(np.asarray(points, dtype=np.float32))
 
 
 def closeness_correlation(queries, keys, scores, seen):
@@ -217,5 +225,5 @@ def _trust(space, points, metric, seed):
     neighbours = min(NEIGHBOURS, (len(points) - 1) // 2)
     if neighbours < 1:
         return np.nan
-    with threadpool_limits(1):
+    with _one_thread():
         return float(trustworthiness(space, points, n_neighbors=neighbours, metric=metric))

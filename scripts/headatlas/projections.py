@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA, KernelPCA
 from sklearn.manifold import TSNE, trustworthiness
 from threadpoolctl import threadpool_limits
 
+from headatlas.compiled import load_umap
 from headatlas.distances import gram
 from headatlas.errors import InputError
 from headatlas.packing import rows_of
@@ -106,11 +107,9 @@ def project(heads, size, packing, *, seed=0, neighbours=5, min_dist=0.1, perplex
     landmarks = artificial_heads(heads.shape[1], size, packing, real)
     with threadpool_limits(1):
         rotated, ratios = _rotated(heads, landmarks)  # with the landmarks there are at least two components
-        coordinates = {
-            "pca": rotated[:, :2],
-            "umap": _umap(rotated, neighbours, min_dist, seed),
-            "tsne": TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(rotated),
-        }
+        # before UMAP, whose numba gives OpenMP its threads back: they would wait for one another at every step
+        tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(rotated)
+        coordinates = {"pca": rotated[:, :2], "umap": _umap(rotated, neighbours, min_dist, seed), "tsne": tsne}
         quality = {method: _quality(rotated, points, neighbours) for method, points in coordinates.items()}
     coordinates = {method: points.astype(np.float32) for method, points in coordinates.items()}
     return Projection(coordinates, quality, ratios[:2])
@@ -129,8 +128,6 @@ def umap_plane(heads, *, neighbours=5, min_dist=0.1, seed=0):
 
 
 def _umap(rotated, neighbours, min_dist, seed):
-    import umap  # here, for it takes seconds to load
-
     distances = squareform(pdist(rotated))
     np.fill_diagonal(distances, -1)  # a head comes first among its own neighbours, before its equals
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :neighbours]
@@ -139,7 +136,7 @@ def _umap(rotated, neighbours, min_dist, seed):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="precomputed_knn", module="umap")
         # the exact neighbours, so that UMAP does not spend a third of its time compiling a search for them
-        return umap.UMAP(**settings, precomputed_knn=(nearest, near)).fit_transform(rotated)
+        return load_umap().UMAP(**settings, precomputed_knn=(nearest, near)).fit_transform(rotated)
 
 
 def _rotated(*groups):

@@ -143,3 +143,13 @@ def test_heads_alone_on_a_plane():
     flat = few - few.mean(0)
     np.testing.assert_allclose(flat.T @ flat - np.diag((flat**2).sum(0)), 0, atol=1e-4)
     assert projections.umap_plane(heads[:2]).shape == (2, 2)
+
+
+def test_what_numba_compiles_for_umap_is_kept(projected):
+    from umap import layouts, umap_
+
+    epoch = layouts._nb_optimize_layout_euclidean_single_epoch
+    for function in (umap_.smooth_knn_dist, umap_.compute_membership_strengths, epoch):
+        stats = function.stats
+        assert stats.cache_path, function
+        assert sum(stats.cache_hits.values()) + sum(stats.cache_misses.values()), function

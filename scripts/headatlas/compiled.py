@@ -1,0 +1,26 @@
+"""umap-learn, compiled once on a machine instead of in every job."""
+
+import contextlib
+import functools
+
+
+@functools.cache
+def load_umap():
+    """The package `umap`, whose slow functions numba compiles once and keeps.
+
+    umap-learn has numba compile them in every process, for ten seconds of a processor. Kept, they are loaded in a
+    tenth of one, and are the same instructions; numba keeps them where it does for pynndescent, beside the source or
+    else in the user's cache folder, and compiles them anew for another version, source or processor.
+
+    Returns
+    -------
+    module
+    """
+    import umap  # here, for it takes seconds to load
+    from umap import layouts, umap_
+
+    epoch = layouts._get_optimize_layout_euclidean_single_epoch_fn(parallel=False)
+    for function in (umap_.smooth_knn_dist, umap_.compute_membership_strengths, epoch):
+        with contextlib.suppress(RuntimeError):  # no folder can be written to: compiled in every process, then
+            function.enable_caching()
+    return umap
