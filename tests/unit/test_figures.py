@@ -1,14 +1,19 @@
 """Figures draw the tables they are given, legibly, and the same input gives the same file."""
 
+import io
 import os
+import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from fontTools.subset import Options
+from fontTools.ttLib import TTFont
 from matplotlib.text import Text
 
 from headatlas.errors import InputError
@@ -313,6 +318,33 @@ def test_the_caller_keeps_their_own_style(tmp_path):
         style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
         assert dict(matplotlib.rcParams) == before
     assert b"/TrueType" in (tmp_path / "a.pdf").read_bytes() or b"/CIDFontType2" in (tmp_path / "a.pdf").read_bytes()
+
+
+def test_fonts_of_a_pdf_hold_glyphs_and_no_rules_for_composing_text(tmp_path):
+    figure = phrenology.head_distances(heads_of(), distances_of(heads_of()))
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    streams = re.findall(rb"stream\n(.*?)\nendstream", (tmp_path / "a.pdf").read_bytes(), re.DOTALL)
+    files = [zlib.decompress(stream) for stream in streams if stream.startswith(b"x")]  # a zlib header
+    fonts = [TTFont(io.BytesIO(file)) for file in files if file.startswith(b"\0\1\0\0")]
+    assert fonts
+    for font in fonts:
+        assert "glyf" in font
+        assert not {"GSUB", "GPOS"} & set(font.keys())
+    assert "GSUB" not in Options()._drop_tables_default  # other users of the library get theirs whole
+
+
+@pytest.mark.parametrize("layout", ["constrained", "none"])
+def test_a_saved_figure_is_what_matplotlib_saves(tmp_path, layout):
+    @style.paper
+    def drawn():
+        figure = style.blank(height=1.5, layout=layout)
+        figure.subplots().set(xlabel="a long label below", title="and a title above")
+        return figure
+
+    style.save(drawn(), tmp_path / "a.png", tmp_path / "a.pdf")
+    with matplotlib.rc_context(style.RC):
+        drawn().savefig(tmp_path / "b.png", dpi=style.DPI, metadata={"Software": None})
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 SAVED = ("groups", "corrected first token", "training")
