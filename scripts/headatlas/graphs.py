@@ -146,12 +146,18 @@ def leiden(graph, resolutions, iterations=2, seed=0):
         Clusters numbered in the order in which their first node comes.
     """
     weights = _weights(graph)
-    labels = np.empty((len(resolutions), graph.vcount()), dtype=np.int32)
-    with _igraph_seed(seed):
-        for row, resolution in zip(labels, resolutions, strict=True):
-            found = graph.community_leiden("modularity", weights, float(resolution), n_iterations=iterations)
-            row[:] = pd.factorize(np.asarray(found.membership))[0]
-    return labels
+    options = {"edge_weights": weights, "normalize_resolution": True, "n_iterations": iterations}
+    with _igraph_seed(seed):  # the method of the base class: the derived one wraps each draw in an object of its own
+        found = [igraph.GraphBase.community_leiden(graph, resolution=float(g), **options)[0] for g in resolutions]
+    return _by_first_node(np.array(found, dtype=np.int32).reshape(-1, graph.vcount()))
+
+
+def _by_first_node(labels):
+    """Clusters of each row (draw, node) numbered in the order in which their first node comes."""
+    rows = np.arange(len(labels))[:, None]
+    first = np.full((len(labels), labels.max(initial=0) + 1), labels.shape[1])  # node of each cluster
+    np.minimum.at(first, (rows, labels), np.arange(labels.shape[1]))
+    return first.argsort(1, kind="stable").argsort(1)[rows, labels].astype(np.int32)
 
 
 def _distinct(labels):

@@ -8,6 +8,8 @@ from scipy.optimize import linear_sum_assignment
 
 from headatlas.statistics import permutation_p_value
 
+CELLS = 1_000_000  # (draw, ours, theirs) held at a time
+
 
 def match_members(distances, members, labels=None, draws=1000, seed=0):
     """Match the heads of every two members one to one.
@@ -57,18 +59,22 @@ def match_members(distances, members, labels=None, draws=1000, seed=0):
 def _noise_gaps(block, draws, rng):
     """Gaps of the best assignments of a block (ours, theirs) whose interactions are dealt anew, their variance kept."""
     rest = _interactions(block)
-    size, gaps = np.linalg.norm(rest), np.zeros(draws)
-    for i in range(draws):
-        noise = _interactions(rng.permutation(rest.ravel()).reshape(block.shape))
-        noise *= size / max(np.linalg.norm(noise), np.finfo(float).tiny)
-        noise += block.mean(0) + block.mean(1, keepdims=True)
-        gaps[i] = noise.mean() - noise[linear_sum_assignment(noise)].mean()
+    size, main, gaps = np.linalg.norm(rest), block.mean(0) + block.mean(1, keepdims=True), np.zeros(draws)
+    step = max(1, CELLS // block.size)
+    for start in range(0, draws, step):
+        dealt = np.tile(rest.ravel(), (min(step, draws - start), 1))
+        noise = _interactions(rng.permuted(dealt, axis=1).reshape(-1, *block.shape))  # (draw, ours, theirs)
+        noise *= (size / np.maximum(np.linalg.norm(noise, axis=(1, 2)), np.finfo(float).tiny))[:, None, None]
+        noise += main
+        best = [one[linear_sum_assignment(one)].mean() for one in noise]
+        gaps[start : start + step] = noise.mean((1, 2)) - best
     return gaps
 
 
 def _interactions(block):
-    """What is left of a block once its row and column means are taken out."""
-    return block - block.mean(0) - block.mean(1, keepdims=True) + block.mean()
+    """What is left of blocks (..., ours, theirs) once their row and column means are taken out."""
+    columns, rows = block.mean(-2, keepdims=True), block.mean(-1, keepdims=True)
+    return block - columns - rows + block.mean((-2, -1), keepdims=True)
 
 
 def cycle_consistency(pairs):
