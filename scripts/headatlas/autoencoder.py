@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 
+from headatlas.adam import Adam
 from headatlas.errors import InputError
 from headatlas.progress import bar, track
 
@@ -234,7 +235,7 @@ def fit(rows, settings=None, device="cpu"):
         rows = rows[kept]
     rows = rows.to(device)
     networks = Autoencoders(rows.shape[1], settings, device)
-    optimiser = torch.optim.Adam(networks.parameters(), lr=settings.learning_rate, fused=True)
+    optimiser = Adam(networks.parameters(), settings.learning_rate)
     generators = [torch.Generator().manual_seed(seed) for seed in settings.seeds]
     with bar(
         settings.epochs * len(rows), f"{len(networks.widths) * len(settings.seeds)} autoencoders", "rows"

@@ -20,11 +20,11 @@ import pandas as pd
 import torch
 
 from headatlas import checkpoints, examples, progress, transformer
+from headatlas.adam import MEANS, Adam
 from headatlas.errors import InputError
 from headatlas.unembedding import CrossEntropy
 
 _LOOK = 20  # steps between looks at the loss on a GPU, each of which stops it
-_MEANS = "exp_avg", "exp_avg_sq"  # what torch calls the running means that AdamW keeps of each weight's gradient
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,15 @@ class _Group:
         for table in {self.table, self.leaves["token_embedding"]}:  # large: written in place at each step
             table.grad = torch.zeros_like(table)
         self.read = None  # the tokens whose rows of the token embedding's gradient are not zero
-        self.optimiser = torch.optim.AdamW(
-            self.leaves.values(),
-            lr=settings.learning_rate,
-            betas=tuple(settings.betas),
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self.optimiser = Adam(self.leaves.values(), settings.learning_rate, settings.betas, settings.weight_decay)
 
     def resume(self, means, step, device):
         """Take up the optimiser's running means (member, ...) as they were after `step` steps."""
         for name, leaf in self.leaves.items():
-            state = {"step": torch.tensor(float(step), device=device)}
-            for mean in _MEANS:
+            state = self.optimiser.state[leaf]
+            state["step"].fill_(step)
+            for mean in MEANS:
                 state[mean] = _leaf(name, means[f"{mean}/{name}"][self.members], device).detach()
-            self.optimiser.state[leaf] = state
 
 
 def train(
@@ -377,7 +371,7 @@ def _under(prefix, tensors):
 def _state(groups, snapshots):
     """All tensors that a checkpoint holds."""
     tensors = {f"weights/{name}": value for name, value in _stacked(groups, lambda leaf, state: leaf).items()}
-    for mean in _MEANS:
+    for mean in MEANS:
         stacked = _stacked(groups, lambda leaf, state, mean=mean: state[mean])
         tensors |= {f"{mean}/{name}": value for name, value in stacked.items()}
     for step, recorded in snapshots.items():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm, sem
+from scipy.stats import bootstrap, norm, sem
 
 from headatlas import statistics
 from headatlas.errors import InputError
@@ -31,6 +31,15 @@ def test_bootstrap_interval_is_that_of_a_normal_mean():
     again = statistics.bootstrap_interval(values, seed=3)
     assert np.array_equal(low, again[0])
     assert np.array_equal(high, again[1])
+
+
+@pytest.mark.parametrize(("shape", "draws"), [((30,), 250), ((9, 3, 2), 100)])
+def test_bootstrap_interval_is_that_of_scipy(shape, draws):
+    values = np.random.default_rng(4).normal(size=shape)
+    given = {"confidence_level": 0.9, "n_resamples": draws, "batch": 100, "method": "percentile", "rng": 7}
+    expected = bootstrap((values,), np.mean, axis=0, **given).confidence_interval
+    found = statistics.bootstrap_interval(values, level=0.9, draws=draws, seed=7)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_paired_bootstrap_sees_a_difference_that_the_spread_hides():

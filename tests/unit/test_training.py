@@ -155,6 +155,11 @@ def test_a_checkpoint_that_does_not_fit_is_left_alone(tmp_path, trouble, capsys)
     assert {"another": "of another training", "damaged": "is damaged"}[trouble] in capsys.readouterr().err
 
 
+def test_no_optimiser_of_pytorch_is_made(monkeypatch):
+    monkeypatch.delattr(torch.optim.Optimizer, "__init__")  # it would import a compiler, which takes seconds
+    training.train(SMALL, SEEDS, some_windows(), EVALUATION, replace(BRIEF, epochs=1, evaluations=1))
+
+
 def test_snapshots_are_the_weights_on_the_way(tmp_path):
     given = (SMALL, SEEDS, some_windows(), EVALUATION)
     settings = replace(BRIEF, snapshots=5, checkpoint_seconds=0.0)
