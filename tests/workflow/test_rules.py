@@ -42,6 +42,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "pretrained",
         "families",
         "head_weights",
+        "adam",
         "unembedding",
         "live",
         "interventions",
