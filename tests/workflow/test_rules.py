@@ -20,6 +20,7 @@ TARGETS = {"all", "phrenology", "attentionviz", "circuits", "induction"}
 
 LAYERS = [  # a module may import those of its own layer and of the layers above its line, never of those below
     {
+        "adam",
         "batches",
         "configuration",
         "descriptions",
@@ -42,7 +43,6 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
         "pretrained",
         "families",
         "head_weights",
-        "adam",
         "unembedding",
         "live",
         "interventions",
