@@ -6,13 +6,12 @@ between the effects of knocking them out; all that is asked here follows from th
 
 from dataclasses import dataclass, field
 
-import dcor
 import numpy as np
 import pandas as pd
 
 from headatlas.errors import InputError
 from headatlas.progress import bar
-from headatlas.statistics import permutation_p_value
+from headatlas.statistics import distance_correlation, permutation_p_value
 
 KINDS = {"zero": "set to zero", "mean": "set to its mean", "resample": "taken from another prompt"}
 _PAIRS = 20_000  # cross-member pairs that the distance correlation is taken over, at most
@@ -83,7 +82,7 @@ def predict(distances, products, members, layers, permutations=1000, seed=0):
         effects = unit[np.ix_(order, order)]
         cosine, r2 = _scores(effects, nearest, others)
         far = np.sqrt(np.clip(2 - 2 * effects[rows, columns], 0, None))
-        return {"cosine": cosine.mean(), "r2": r2, "distance_correlation": _correlation(apart, far)}, cosine
+        return {"cosine": cosine.mean(), "r2": r2, "distance_correlation": distance_correlation(apart, far)}, cosine
 
     observed, cosine = measured(np.arange(len(members)))
     draws, by_head = [], np.zeros(len(members))
@@ -153,12 +152,6 @@ def _cross_pairs(members, rng):
         chosen = np.sort(rng.choice(len(rows), _PAIRS, replace=False))
         rows, columns = rows[chosen], columns[chosen]
     return rows, columns
-
-
-def _correlation(first, second):
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
-    return float(dcor.distance_correlation(first, second, method="mergesort"))
 
 
 def _within(group, rng):
