@@ -6,7 +6,6 @@ attend to pronoun keys?"). A token's attention to itself is left out, for its ow
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, norm
 
 from headatlas import progress
 
@@ -74,6 +73,8 @@ def measure(patterns, tags, real, causal, total=None):
         `share`: of the attention to other tokens, the mean over queries; `excess`: share less chance, with its 95%
         interval. Categories that occur on fewer than 10 sentences are left out.
     """
+    from scipy.stats import false_discovery_control  # here, for a figure that wants the categories need not load it
+
     tags, real = np.asarray(tags), np.asarray(real) & (np.asarray(tags) != "")
     names = [name for name in CATEGORIES if ((tags == name) & real).any(1).sum() >= _FEWEST]
     indicator = np.stack([(tags == name) & real for name in names], axis=-1).astype(np.float64)  # (prompt, token, tag)
@@ -126,6 +127,8 @@ def _of_head(pattern, indicator, expected):
 
 
 def _named(found, names):
+    from scipy.stats import norm
+
     counts, share, chance = found
     total = counts.sum(0)  # (query's tag,)
     sentences = (counts > 0).sum(0)

@@ -6,7 +6,6 @@ as large as a given number of bytes allows. No logits are computed on the way.
 
 import numpy as np
 import pandas as pd
-import torch
 
 from headatlas import progress, tables
 from headatlas.batches import MEMORY, batches
@@ -189,6 +188,8 @@ def _store(packed, pattern, causal):
     if causal and pattern.device.type == "cpu":
         pack_into(packed, pattern.numpy())  # NumPy's copies wait for no other thread
         return
+    import torch  # here, for jobs that only read tables need not load it
+
     if causal:  # packed before it travels
         whole = torch.empty(packed.shape, device=pattern.device)
         pack_into(whole, pattern)

@@ -301,6 +301,23 @@ def correlation_at(covariance, c):
     return np.where((spread > 0) & (covariance[..., 3, 3] > 0), np.clip(found, -1, 1), np.nan)
 
 
+def _roots(coefficients):
+    """Roots of polynomials of fourth degree, of shape (..., 4), all at once; NaN where there are fewer.
+
+    As `numpy.roots`, which is left those whose first or last coefficient is zero.
+    """
+    roots = np.full((*coefficients.shape[:-1], 4), np.nan, dtype=complex)
+    finite = np.isfinite(coefficients).all(-1)
+    whole = finite & (coefficients[..., 0] != 0) & (coefficients[..., -1] != 0)
+    companions = np.tile(np.eye(4, k=-1), (whole.sum(), 1, 1))
+    companions[:, 0] = -coefficients[whole][:, 1:] / coefficients[whole][:, :1]
+    roots[whole] = np.linalg.eigvals(companions)
+    for place in map(tuple, np.argwhere(finite & ~whole)):
+        own = np.roots(coefficients[place])
+        roots[(*place, slice(len(own)))] = own
+    return roots
+
+
 def closed_form(covariance):
     """The c > 0 at which squared distance and dot product are opposed most, in closed form.
 
@@ -332,22 +349,17 @@ def closed_form(covariance):
         ],
         axis=-1,
     )
-    shape = coefficients.shape[:-1]
-    c, least = np.full(shape, np.nan), np.full(shape, np.nan)
-    for place in np.ndindex(shape):
-        if not np.isfinite(coefficients[place]).all():
-            continue
-        roots = np.roots(coefficients[place])
-        u = roots.real[(np.abs(roots.imag) < 1e-6 * np.abs(roots)) & (roots.real > 0)]
-        found = correlation_at(covariance[place], np.sqrt(u))
-        if not np.isfinite(found).any():
-            continue
-        best = np.nanargmin(found)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ends = covariance[place][:2, 3] / np.sqrt(np.diagonal(covariance[place])[:2] * covariance[place][3, 3])
-        if found[best] < np.nanmin(ends, initial=1):  # else it falls towards 0 or infinity
-            c[place], least[place] = np.sqrt(u[best]), found[best]
-    return c, least
+    roots = _roots(coefficients)
+    u = np.where((np.abs(roots.imag) < 1e-6 * np.abs(roots)) & (roots.real > 0), roots.real, np.nan)
+    found = correlation_at(covariance[..., None, :, :], np.sqrt(u))
+    found = np.where(np.isnan(found), np.inf, found)
+    best = found.argmin(-1)[..., None]
+    least, u = (np.take_along_axis(each, best, -1)[..., 0] for each in (found, u))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.diagonal(covariance, axis1=-2, axis2=-1)
+        ends = covariance[..., :2, 3] / np.sqrt(spread[..., :2] * spread[..., 3:])
+    chosen = least < np.fmin.reduce(ends, axis=-1, initial=1)  # else it falls towards 0 or infinity
+    return np.where(chosen, np.sqrt(u), np.nan), np.where(chosen, least, np.nan)
 
 
 def norm_ratio(pairs):

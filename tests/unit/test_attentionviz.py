@@ -112,7 +112,15 @@ def test_the_chosen_constant_is_framed(mapped):
 
 def test_global_view_has_a_map_for_every_head_and_draws_the_most_trusted_kind():
     figure = attentionviz.global_view(TABLES["maps"], TABLES["constructions"])
-    assert sum(bool(axes.collections) for axes in figure.axes) == 3
+    queries, keys, frames = figure.axes[0].collections
+    points = np.concatenate([queries.get_offsets(), keys.get_offsets()])
+    boxes = [path.get_extents() for path in frames.get_paths()]
+    inside = [((points > box.min) & (points < box.max)).all(1).sum() for box in boxes]
+    assert inside == [len(points) // 3] * 3
+    for box in boxes:  # margins of a twenty-seventh are left on every side
+        own = points[((points > box.min) & (points < box.max)).all(1)]
+        np.testing.assert_allclose((own.min(0) - box.min) / box.size, 0.04 / 1.08, rtol=1e-6)
+        np.testing.assert_allclose((box.max - own.max(0)) / box.size, 0.04 / 1.08, rtol=1e-6)
     worse = TABLES["constructions"].query("method == 'pca'").assign(method="umap", trustworthiness=0.5)
     both = pd.concat([TABLES["constructions"], worse], ignore_index=True)
     assert attentionviz.best_method(both, "closed form") == "pca"

@@ -22,6 +22,7 @@ LAYERS = [  # a module may import those of its own layer and of the layers above
     {
         "adam",
         "batches",
+        "compiled",
         "configuration",
         "descriptions",
         "errors",

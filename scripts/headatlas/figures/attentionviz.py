@@ -4,8 +4,10 @@ After Yeh et al. 2023 (AttentionViz): queries are green, keys are pink.
 """
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
@@ -267,23 +269,30 @@ def global_view(maps, table, colour="type"):
     tall = min(side, 1.1)
     width, height = style.WIDTH, top + tall * len(every) + bottom
     figure = style.blank(width, height, layout="none")
+    # one axes in inches for all heads: an axes of its own each costs more than the points, and a page of pixels
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    axes.set(xlim=(0, width), ylim=(0, height), autoscale_on=False)
     grouped = dict(list(maps[maps["method"] == method].groupby(_IDENTITY, sort=False)))
     several, deep = (len({row[place] for row in every}) > 1 for place in (0, 1))
+    shape, placed, frames = np.array([0.94 * side, 0.94 * tall]), [], []
     for row, (member, layer) in enumerate(every):
         for head in range(columns):
-            corner = ((left + side * head) / width, 1 - (top + tall * (row + 1)) / height)
-            axes = figure.add_axes((*corner, 0.94 * side / width, 0.94 * tall / height))
-            axes.set(xticks=[], yticks=[])
-            _frame(axes, "0.85", 0.4)
+            corner = np.array([left + side * head, height - top - tall * (row + 1)])
+            frames.append(corner + shape * [(0, 0), (1, 0), (1, 1), (0, 1)])
             if (member, layer, head) in grouped:
-                _points(axes, grouped[member, layer, head], max(0.4, 3 * side), colour, rasterized=True)
+                placed.append(_within(grouped[member, layer, head], corner, shape))
             else:
-                axes.text(0.5, 0.5, "x", transform=axes.transAxes, ha="center", va="center", color="0.35")
+                axes.text(*corner + shape / 2, "x", ha="center", va="center", color="0.35")
             if row == 0:
-                axes.set_title(f"{head}", fontsize=6.5, pad=2)
+                above = ((corner[0] + shape[0] / 2) / width, (corner[1] + shape[1] + 2 / 72) / height)
+                figure.text(*above, f"{head}", ha="center", fontsize=6.5)
         label = f"{member}.{layer}" if several and deep else f"{member}" if several else f"{layer}"
-        middle = corner[1] + 0.47 * tall / height
-        figure.text((left - 0.06) / width, middle, label, ha="right", va="center", fontsize=6.5)
+        beside = ((left - 0.06) / width, (corner[1] + shape[1] / 2) / height)
+        figure.text(*beside, label, ha="right", va="center", fontsize=6.5)
+    if placed:
+        _points(axes, pd.concat(placed), max(0.4, 3 * side), colour, rasterized=True)
+    axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors="0.85", linewidths=0.4, zorder=2.5))
     medians = trust[["trustworthiness", "spearman"]].median()
     said = f"{METHODS[method]} of every head, scaled by the closed form: median trustworthiness "
     said += f"{medians['trustworthiness']:.2f}, median Spearman with attention {medians['spearman']:.2f}"
@@ -294,6 +303,15 @@ def global_view(maps, table, colour="type"):
     figure.text(0.06 / width, middle, name, rotation=90, ha="left", va="center", fontsize=7)
     figure.legend(handles=_keys(maps, colour), loc="lower center", ncols=7, handletextpad=0.1, columnspacing=1.0)
     return figure
+
+
+def _within(points, corner, shape):
+    """Points of a map, moved into a panel, with the margins that axes leave."""
+    of_map = points[["component_1", "component_2"]].to_numpy(dtype=np.float64)
+    low, spread = of_map.min(0), np.ptp(of_map, axis=0)
+    share = np.divide(of_map - low, spread, out=np.full_like(of_map, 0.5), where=spread > 0)
+    x, y = (corner + shape * (0.04 + share) / 1.08).T
+    return points.assign(component_1=x, component_2=y)
 
 
 def _keys(maps, colour):
