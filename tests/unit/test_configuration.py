@@ -215,7 +215,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
     "more evaluations than steps": (
         {"models.toy.training.windows": 64, "models.toy.training.batch": 64, "models.toy.training.epochs": 4},
         "models.toy.training.evaluations",
-        "20",
+        "10",
         "(4)",
     ),
     "more queries than prompts": (
@@ -482,6 +482,7 @@ CHOSEN = {
     "models.toy.architecture.activation",
     "models.toy.training.windows",
     "models.toy.training.epochs",
+    "models.toy.training.evaluations",
     "models.toy.training.learning_rate",
     "models.toy.training.weight_decay",
     "studies.circuits.training.windows",
