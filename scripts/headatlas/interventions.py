@@ -197,17 +197,17 @@ class ToyInterventions:
         """The stream after a layer's heads, their outputs, and the layer's weights; the last layer's at `at` only."""
         block = transformer._block(self._weights, self._a, layer)
         normed = transformer._norm(x, block, "norm_attention")
-        allowed = transformer._allowed(self._a, tokens[None], self._family.pad)
+        barrier = transformer._barrier(self._a, tokens[None], self._family.pad)
         asking = normed
         if at is not None and layer + 1 == self.layers:
             rows = torch.arange(len(at), device=at.device)
             asking, x = normed[:, rows, at][:, :, None], x[:, rows, at][:, :, None]
-            if allowed is not None:
-                seen = allowed[at] if allowed.ndim == 2 else allowed[0, rows, 0, at]  # (prompt, key)
-                allowed = seen[None, :, None, None]
+            if barrier is not None:
+                of_asking = barrier[at] if barrier.ndim == 2 else barrier[0, rows, 0, at]  # (prompt, key)
+                barrier = of_asking[None, :, None, None]
         queries = transformer._heads(asking, block, "query")
         keys, values = transformer._heads(normed, block, "key"), transformer._heads(normed, block, "value")
-        mixed = transformer._pattern(queries, keys, allowed) @ values  # (1, prompt, head, position, d_head)
+        mixed = transformer._pattern(queries, keys, barrier) @ values  # (1, prompt, head, position, d_head)
         return transformer._after_attention(x, mixed, block, self._a), mixed, block
 
 

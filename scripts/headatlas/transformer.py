@@ -163,13 +163,13 @@ def attention_layers(weights, architecture, tokens, pad=None):
     LayerAttention
         One for each layer; rows of `pattern` (over keys) sum to one.
     """
-    allowed = _allowed(architecture, tokens, pad)
+    barrier = _barrier(architecture, tokens, pad)
     x = _embedded(weights, architecture, tokens)
     for layer in range(architecture.layers):
         block = _block(weights, architecture, layer)
         normed = _norm(x, block, "norm_attention")
         queries, keys = _heads(normed, block, "query"), _heads(normed, block, "key")
-        pattern = _pattern(queries, keys, allowed)
+        pattern = _pattern(queries, keys, barrier)
         yield LayerAttention(layer, queries, keys, pattern)
         if layer + 1 < architecture.layers:
             mixed = pattern @ _heads(normed, block, "value")  # (member, batch, head, position, d_head)
@@ -188,13 +188,13 @@ def hidden(weights, architecture, tokens, pad=None, rows=None, visit=None):
     -------
     Tensor of shape (member, batch, position, d_model)
     """
-    allowed = _allowed(architecture, tokens, pad)
+    barrier = _barrier(architecture, tokens, pad)
     x = _embedded(weights, architecture, tokens, rows)
     for layer in range(architecture.layers):
         block = _block(weights, architecture, layer)
         normed = _norm(x, block, "norm_attention")
         queries, keys, values = (_heads(normed, block, part) for part in ("query", "key", "value"))
-        pattern = _pattern(queries, keys, allowed)
+        pattern = _pattern(queries, keys, barrier)
         mixed = pattern @ values  # (member, batch, head, position, d_head)
         mixed = mixed if visit is None else visit(layer, pattern, mixed)
         x = _after_block(x, mixed, block, architecture)
@@ -256,15 +256,19 @@ def _embedded(weights, architecture, tokens, rows=None):
     return rows + weights["position_embedding"][:, None, :size]  # (member, batch, position, d_model)
 
 
-def _allowed(architecture, tokens, pad):
-    """Which keys a query may see, broadcastable to (member, batch, head, query, key); None for all."""
+def _barrier(architecture, tokens, pad):
+    """Added to a query's scores, broadcastable to (member, batch, head, query, key): 0, or minus infinity where it may
+    not see a key; None where it sees all."""
     size, device = tokens.shape[-1], tokens.device
     past = torch.ones(size, size, dtype=torch.bool, device=device).tril()
-    if pad is None:
-        return past if architecture.causal else None
-    real = (tokens != pad)[:, :, None, None, :]  # (member, batch, 1, 1, key)
-    itself = torch.eye(size, dtype=torch.bool, device=device)
-    return (real & past if architecture.causal else real) | itself
+    if pad is None and not architecture.causal:
+        return None
+    allowed = past
+    if pad is not None:
+        real = (tokens != pad)[:, :, None, None, :]  # (member, batch, 1, 1, key)
+        itself = torch.eye(size, dtype=torch.bool, device=device)
+        allowed = (real & past if architecture.causal else real) | itself
+    return torch.zeros(allowed.shape, device=device).masked_fill_(~allowed, -math.inf)
 
 
 def _block(weights, architecture, layer):
@@ -296,10 +300,10 @@ def _heads(x, block, part):
     return mapped.unflatten(-1, weight.shape[2:]).transpose(2, 3)
 
 
-def _pattern(queries, keys, allowed):
-    scores = queries @ keys.transpose(-1, -2) / math.sqrt(queries.shape[-1])  # (member, batch, head, query, key)
-    if allowed is not None:
-        scores = scores.masked_fill(~allowed, -math.inf)
+def _pattern(queries, keys, barrier):
+    scores = queries / math.sqrt(queries.shape[-1]) @ keys.transpose(-1, -2)  # (member, batch, head, query, key)
+    if barrier is not None:
+        scores += barrier
     return scores.softmax(-1)
 
 
