@@ -67,8 +67,9 @@ def training_settings(model):
 
 
 def training_threads(model):
-    """A thread for each member: two that share one small member's products mostly wait for each other."""
-    return min(config["threads"], len(config["models"][model]["seeds"]))
+    """A thread for two members: two that share one small member's products mostly wait for each other, and with a
+    member each the quicker waits at every step."""
+    return min(config["threads"], -(-len(config["models"][model]["seeds"]) // 2))
 
 
 def forward_threads(*models):

@@ -363,10 +363,11 @@ def _repeated_tokens(settings, mirror, downloads):
         )
     rng = np.random.default_rng(settings.get("seed", 0))
     width = max(3, len(str(vocabulary - 1)))
+    words = np.array([f"t{token:0{width}d}" for token in range(vocabulary)], dtype=object)
     texts = []
     for _ in range(settings.get("documents", 0)):
-        block = rng.integers(vocabulary, size=rng.integers(shortest, longest + 1))
-        texts.append(" ".join(f"t{token:0{width}d}" for token in np.resize(block, length)))
+        block = words[rng.integers(vocabulary, size=int(rng.integers(shortest, longest + 1)))].tolist()
+        texts.append(" ".join((block * -(-length // len(block)))[:length]))
     return {"document": list(range(len(texts))), "text": texts}
 
 
