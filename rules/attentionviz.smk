@@ -81,6 +81,7 @@ rule map_chosen_heads:
             method=config["studies"]["attentionviz"]["method"],
             pairs=config["studies"]["attentionviz"]["pairs"],
             sentences=config["studies"]["attentionviz"]["sentences"],
+            epochs=config["studies"]["attentionviz"]["epochs"],
             seed=config["studies"]["attentionviz"]["seed"],
         ),
     script:

@@ -14,12 +14,13 @@ def main(snakemake, run):
     prompts = min(scaling.prompts_within(facts["prompts"], facts["size"], settings["pairs"]), settings["sentences"])
     tokens, tags = (None if part is None else part[:prompts] for part in queries_keys.read_windows(path))
     real = tokens != facts["pad"]
+    how = {name: settings[name] for name in ("method", "epochs", "seed")}
     parts = []
     for identity in constructions.chosen_heads(settings["heads"], facts):
         member, layer, head = identity
         _, _, queries, keys = next(queries_keys.iterate_layers(path, range(prompts), member=member, layer=layer))
         given = (queries[head], keys[head], real, facts["causal"], scales, identity)
-        maps, quality = constructions.scaled_maps(*given, method=settings["method"], seed=settings["seed"])
+        maps, quality = constructions.scaled_maps(*given, **how)
         parts.append((maps, quality, constructions.relation(*given, seed=settings["seed"])))
     maps, quality, relation = (pd.concat(part, ignore_index=True) for part in zip(*parts, strict=True))
     maps = constructions.annotate(maps, tokens, real, None if tags is None else parts_of_speech.coarse_tags(tags))

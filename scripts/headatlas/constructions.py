@@ -198,7 +198,7 @@ def six_constants(chosen, protocol):
     return sorted([0.2, 0.4, 1.25, 2.5, 5.0, 1.0 if np.isnan(chosen) else chosen]), chosen
 
 
-def scaled_maps(queries, keys, real, causal, scales, identity, *, method, seed):
+def scaled_maps(queries, keys, real, causal, scales, identity, *, method, seed, epochs=None):
     """Joint maps of one head at six constants (Figures 3 and 4), published and corrected.
 
     Published the constant is that of the scaled weighted correlation and UMAP has three components, of which the first
@@ -216,6 +216,8 @@ def scaled_maps(queries, keys, real, causal, scales, identity, *, method, seed):
     method : {"pca", "umap", "tsne"}
         Of the corrected maps.
     seed : int
+    epochs : int, optional
+        Of UMAP; its own choice when not given.
 
     Returns
     -------
@@ -233,9 +235,9 @@ def scaled_maps(queries, keys, real, causal, scales, identity, *, method, seed):
         for c, exact in wanted:
             built = joint_embeddings.construct(queries, keys, real, c, exact)
             space = joint_embeddings.points_of(*built, real)
-            how = (method, {}) if protocol == "corrected" else ("umap", PUBLISHED_UMAP)
-            points = joint_embeddings.embed(space, how[0], seed, **how[1])
-            found = joint_embeddings.judge(points, scores, seen, space, how[1].get("metric", "euclidean"), seed)
+            by, settings = (method, {}) if protocol == "corrected" else ("umap", PUBLISHED_UMAP)
+            points = joint_embeddings.embed(space, by, seed, **{"epochs": epochs, **settings})
+            found = joint_embeddings.judge(points, scores, seen, space, settings.get("metric", "euclidean"), seed)
             columns = _identity(identity) | {"protocol": protocol, "c": c, "exact": exact}
             maps.append(_placed(points, real, columns))
             quality.append(columns | {"chosen": c == mark and not exact} | found._asdict())

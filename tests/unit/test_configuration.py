@@ -501,6 +501,7 @@ CHOSEN = {
     "studies.phrenology.clusters.repeated_draws",
     "studies.attentionviz.percentile",
     "studies.attentionviz.sentences",
+    "studies.attentionviz.epochs",
     "studies.induction.length",
     "studies.induction.texts",
     "studies.induction.short",
