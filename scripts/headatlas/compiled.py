@@ -3,6 +3,8 @@
 import contextlib
 import functools
 
+import numpy as np
+
 
 @functools.cache
 def load_umap():
@@ -24,3 +26,17 @@ def load_umap():
         with contextlib.suppress(RuntimeError):  # no folder can be written to: compiled in every process, then
             function.enable_caching()
     return umap
+
+
+def prepare():
+    """Have all of it compiled on this machine: `make` does so after installation, and else the first job that maps."""
+    points = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    near = np.ascontiguousarray(np.argsort(((points[:, None] - points) ** 2).sum(-1))[:, :5])
+    known = near, np.linalg.norm(points[:, None] - points[near], axis=-1)
+    for densities in (False, True):  # preserved from a map's last epochs on, so that one is not enough
+        settings = {"n_neighbors": 5, "n_epochs": 10, "random_state": 0, "n_jobs": 1, "densmap": densities}
+        load_umap().UMAP(**settings, precomputed_knn=known).fit(points)
+
+
+if __name__ == "__main__":
+    prepare()

@@ -130,7 +130,7 @@ def umap_plane(heads, *, neighbours=5, min_dist=0.1, seed=0):
 def _umap(rotated, neighbours, min_dist, seed):
     distances = squareform(pdist(rotated))
     np.fill_diagonal(distances, -1)  # a head comes first among its own neighbours, before its equals
-    nearest = np.argsort(distances, axis=1, kind="stable")[:, :neighbours]
+    nearest = np.ascontiguousarray(np.argsort(distances, axis=1, kind="stable")[:, :neighbours])
     near = np.maximum(np.take_along_axis(distances, nearest, axis=1), 0).astype(np.float32)
     settings = {"n_neighbors": neighbours, "min_dist": min_dist, "densmap": True, "random_state": seed, "n_jobs": 1}
     with warnings.catch_warnings():

@@ -1,10 +1,15 @@
 """Projections of planted heads, and PCA against scikit-learn on the unpacked vectors."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from headatlas import projections
+from headatlas import compiled, projections
 from headatlas.errors import InputError
 
 SIZE, PROMPTS = 6, 10
@@ -153,3 +158,20 @@ def test_what_numba_compiles_for_umap_is_kept(projected):
         stats = function.stats
         assert stats.cache_path, function
         assert sum(stats.cache_hits.values()) + sum(stats.cache_misses.values()), function
+
+
+def test_what_is_compiled_after_installation_is_what_maps_need():
+    run = """
+import numpy as np
+from headatlas import compiled, joint_embeddings, projections
+compiled.prepare()
+umap_, layouts = compiled.load_umap().umap_, compiled.load_umap().layouts
+needed = umap_.smooth_knn_dist, umap_.compute_membership_strengths, layouts._nb_optimize_layout_euclidean_single_epoch
+known = [function.signatures for function in needed]
+points = np.random.default_rng(0).normal(size=(40, 6))
+joint_embeddings.embed(points, "umap", 0, metric="cosine", components=3, epochs=1)
+projections.umap_plane(points)
+assert all(known) and known == [function.signatures for function in needed], (known, [f.signatures for f in needed])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(compiled.__file__).parents[1])}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", run], check=True, env=environment)
