@@ -18,7 +18,7 @@ from headatlas.configuration import local_files
 # MiB that an interpreter holds, a quarter more than measured
 FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
 TABLES = 250  # pandas, pyarrow, a tokenizer
-TORCH = 550  # torch, scipy
+TORCH = 475  # torch
 ANALYSIS = 500  # scikit-learn, igraph, scipy, torch
 UMAP = 800  # and what numba has compiled
 
@@ -289,7 +289,7 @@ def autoencoders(models, settings):
     passed = 2 * 2048 * networks * _FLOAT * (2 * one.context**2 + 512)
     held = 6 * packed + 2 * whole + 2 * _FLOAT * fitted * one.context**2 + passed
     learnt = 2 * 6 * fitted * settings["epochs"] * networks * 2 * one.context**2 * 128
-    return _need(TORCH, held, learnt / 2e10 + 30)
+    return _need(ANALYSIS, held, learnt / 2e10 + 30)
 
 
 def _embedded(models, settings):
@@ -324,7 +324,7 @@ def predicting(models, settings):
     """`predict_knockouts`: a dozen matrices of heads by heads, and 20,000 pairs of them."""
     heads = _heads(models)
     seconds = 3 * settings["knockouts"]["permutations"] * (0.01 + 8 * heads**3 / 1e10)
-    return _need(ANALYSIS, 12 * 8 * heads**2, seconds)
+    return _need(TABLES, 12 * 8 * heads**2, seconds)
 
 
 def _layer(model, prompts):
@@ -339,7 +339,7 @@ def pairs(model, most):
     head, of which there are at most as many as the configuration says.
     """
     count = min(most, model.queries_keys * model.context**2)
-    return _need(ANALYSIS, _layer(model, model.queries_keys) + 30 * 8 * count, model.all_heads * count * 2e-5)
+    return _need(TABLES, _layer(model, model.queries_keys) + 30 * 8 * count, model.all_heads * count * 2e-5)
 
 
 def mapping(model, sentences, maps):
