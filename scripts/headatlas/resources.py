@@ -342,7 +342,7 @@ def pairs(model, most):
     return _need(TABLES, _layer(model, model.queries_keys) + 30 * 8 * count, model.all_heads * count * 2e-5)
 
 
-def mapping(model, sentences, maps):
+def mapping(model, sentences, maps, methods):
     """`map_chosen_heads`, `compare_constructions`.
 
     Queries and keys of one layer; of the points in a map (a query and a key for every token) all distances up to 4,096
@@ -351,7 +351,7 @@ def mapping(model, sentences, maps):
     sentences = min(sentences, model.queries_keys)
     points = 2 * sentences * model.context
     held = _layer(model, sentences) + 3 * 8 * min(points, 4096) ** 2 + 8 * points * (300 + model.d_head)
-    return _need(UMAP, held, 30 + maps * points * 1e-3)
+    return _need(UMAP if "umap" in methods else ANALYSIS, held, 30 + maps * points * 1e-3)
 
 
 def induction(model, sequences, passes, size=None):
@@ -435,11 +435,14 @@ OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text
     "choose_scales": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
     "measure_invariance": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
     "measure_parts_of_speech": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
-    "map_chosen_heads": lambda one, studies, text, threads: mapping(one, studies["attentionviz"]["sentences"], 28),
+    "map_chosen_heads": lambda one, studies, text, threads: mapping(  # by UMAP as published
+        one, studies["attentionviz"]["sentences"], 28, ["umap"]
+    ),
     "compare_constructions": lambda one, studies, text, threads: mapping(
         one,
         studies["attentionviz"]["all_heads"]["sentences"],
         5 * one.all_heads * len(studies["attentionviz"]["all_heads"]["methods"]),
+        studies["attentionviz"]["all_heads"]["methods"],
     ),
     "draw_global_view": lambda one, studies, text, threads: panels(one),
     "measure_repeats": lambda one, studies, text, threads: induction(one, studies["induction"]["trials"], 60),
