@@ -343,11 +343,8 @@ def pairs(model, most):
 
 
 def mapping(model, sentences, maps, methods):
-    """`map_chosen_heads`, `compare_constructions`.
-
-    Queries and keys of one layer; of the points in a map (a query and a key for every token) all distances up to 4,096
-    points, and no more than a few hundred numbers each beyond, where neighbours are searched.
-    """
+    """`map_chosen_heads`, `compare_constructions`: queries and keys of one layer; of the points in a map (a query and a
+    key for every token) all distances up to 4,096, and a few hundred numbers each where there are more."""
     sentences = min(sentences, model.queries_keys)
     points = 2 * sentences * model.context
     held = _layer(model, sentences) + 3 * 8 * min(points, 4096) ** 2 + 8 * points * (300 + model.d_head)
