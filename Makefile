@@ -40,7 +40,7 @@ bench: .venv-bench/installed .venv/installed  ## side by side with the peers, in
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Head Atlas needs Python 3.11 or newer, this is " + sys.version)'
 	$(PYTHON) -m venv .venv
 	$(PIP) install --quiet --requirement envs/requirements.lock
-	PYTHONPATH=scripts .venv/bin/python -W ignore -m headatlas.compiled
+	PYTHONPATH=scripts .venv/bin/python -W ignore -m headatlas.base.umap_cache
 	@touch $@
 
 .venv-bench/installed: envs/bench.lock

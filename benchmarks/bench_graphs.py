@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import leidenalg
 import numpy as np
 
-from headatlas import graphs
+from headatlas.studies.phrenology import graphs
 
 
 def synthetic_heads(heads, members, seed=0):

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from headatlas import families, interventions, knockout, transformer
+from headatlas.models import families, interventions, knockout, transformer
 
 PROMPTS, SIZE, BATCH = 1024, 16, 64
 

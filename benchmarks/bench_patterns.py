@@ -22,8 +22,9 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from headatlas import families, patterns, transformer
-from headatlas.packing import unpack
+from headatlas.attention import patterns
+from headatlas.attention.packing import unpack
+from headatlas.models import families, transformer
 
 PROMPTS, SIZE = 1024, 16
 

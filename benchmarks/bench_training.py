@@ -16,7 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from headatlas import training, transformer
+from headatlas.models import training, transformer
 
 BATCH, LEARNING_RATE, BETAS, DECAY = 64, 1e-3, (0.9, 0.98), 1.0
 

@@ -8,8 +8,9 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = f"{workflow.basedir}/scripts"
 sys.path.insert(0, SCRIPTS)
 
-from headatlas import configuration, descriptions, provenance, resources, sweep
-from headatlas.errors import InputError
+from headatlas.base.errors import InputError
+from headatlas.studies.circuits import sweep
+from headatlas.workflow import captions, code_digest, configuration, resources
 
 try:
     validate(config, "../schemas/config.schema.yaml")
@@ -22,7 +23,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 REQUIRED = Path(workflow.basedir, "envs/requirements.in").read_text().split()
-config["described"] = descriptions.of_run(config, completed, [re.split("[=<>]", name)[0] for name in REQUIRED])
+config["described"] = captions.of_run(config, completed, [re.split("[=<>]", name)[0] for name in REQUIRED])
 config.update(completed)
 
 TOY_MODELS = [name for name, model in config["models"].items() if "checkpoints" not in model]
@@ -38,8 +39,8 @@ def spec(script, **settings):
     """All that a step's outputs depend on besides inputs and wildcards, in one canonical order."""
     path = f"{SCRIPTS}/{script}.py"
     return {
-        "code": provenance.code_digest(path, SCRIPTS),
-        "packages": dict(provenance.packages(path, SCRIPTS)),
+        "code": code_digest.code_digest(path, SCRIPTS),
+        "packages": dict(code_digest.packages(path, SCRIPTS)),
         "settings": configuration.ordered(settings),
     }
 
@@ -84,7 +85,7 @@ def checkpoint_settings(model):
 
 
 def need(rule, name=None):
-    """Memory and minutes of one attempt of a job: the formulas stand in scripts/headatlas/resources.py."""
+    """Memory and minutes of one attempt of a job: the formulas stand in scripts/headatlas/workflow/resources.py."""
     return resources.of_rule(config, rule, name)
 
 
@@ -143,7 +144,7 @@ def reported(path, caption=None):
     stem, kind = name.split(".")
 
     def labels(wildcards):
-        title = descriptions.title(stem.format(**dict(wildcards.items())))
+        title = captions.title(stem.format(**dict(wildcards.items())))
         model = {"model": wildcards.model} if "{model}/" in path else {}
         return {"result": title if kind == "png" else f"{title} ({kind})", **model}
 

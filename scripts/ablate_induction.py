@@ -1,24 +1,27 @@
 """Ablate every member's strongest induction heads, one by one and together, and see which heads take over."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import asking, backup, families, tables, tokens
-    from headatlas.windows import read_windows
+    from headatlas.base import tables
+    from headatlas.data import tokenizer_reading
+    from headatlas.data.windows import read_windows
+    from headatlas.models import families
+    from headatlas.studies.induction import repeated_token_setup, self_repair
 
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
-    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
+    tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     count, seed = run.settings["sequences"], run.settings["seed"]
-    asked = asking.of_family(family, tokenizer, trials=count, length=run.settings["length"], seed=seed)
-    repeated = backup.repeated_task(asked, family.causal)
+    asked = repeated_token_setup.of_family(family, tokenizer, trials=count, length=run.settings["length"], seed=seed)
+    repeated = self_repair.repeated_task(asked, family.causal)
     windows = read_windows(snakemake.input.windows)[:count]
-    ordinary = backup.ordinary_task(
+    ordinary = self_repair.ordinary_task(
         windows, family.causal, pad=tokenizer.pad_token_id, mask=tokenizer.mask_token_id, seed=seed
     )
     options = {"count": run.settings["ablated"], "controls": run.settings["controls"], "seed": seed}
-    effects, backups = backup.effect_tables(family, repeated, ordinary, **options)
+    effects, backups = self_repair.effect_tables(family, repeated, ordinary, **options)
     facts = {"causal": family.causal}
     tables.write(run.out.effects, effects, facts=facts, provenance=run.provenance)
     tables.write(run.out.backups, backups, facts=facts, provenance=run.provenance)

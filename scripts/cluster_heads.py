@@ -1,20 +1,21 @@
 """Choose the clustering of each protocol: a cluster for every head, the largest first."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import classification, tables
+    from headatlas.base import tables
+    from headatlas.studies.phrenology import clustering
 
     parts, facts = [], {}
-    for protocol in classification.PROTOCOLS:
-        heads = tables.read(snakemake.input[protocol], classification.IDENTITY)
-        settings = classification.search_settings(classification.member_labels(heads), protocol)
-        search = classification.read_search(snakemake.input.resolutions, protocol)
-        clusters, facts[protocol] = classification.chosen_clusters(search, settings.criterion)
+    for protocol in clustering.PROTOCOLS:
+        heads = tables.read(snakemake.input[protocol], clustering.IDENTITY)
+        settings = clustering.search_settings(clustering.member_labels(heads), protocol)
+        search = clustering.read_search(snakemake.input.resolutions, protocol)
+        clusters, facts[protocol] = clustering.chosen_clusters(search, settings.criterion)
         parts.append(heads.assign(protocol=protocol, cluster=clusters))
     tables.write(run.out.clusters, pd.concat(parts, ignore_index=True), facts=facts, provenance=run.provenance)
 

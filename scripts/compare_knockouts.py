@@ -1,16 +1,19 @@
 """Compare what knocking out does across all heads of a study; name the tokens that each promotes and suppresses."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import families, interventions, knockout_effects, tables, tokens
-    from headatlas.windows import read_windows
+    from headatlas.base import tables
+    from headatlas.data import tokenizer_reading
+    from headatlas.data.windows import read_windows
+    from headatlas.models import families, interventions
+    from headatlas.studies.phrenology import knockout_effects
 
-    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
+    tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows, device = read_windows(snakemake.input.windows), run.device(run.settings["threads"])
     members, heads, named = [], [], []
     files = zip(run.settings["models"], snakemake.input.models, snakemake.input.configs, strict=True)
@@ -29,7 +32,9 @@ def main(snakemake, run):
     facts["prompts"] = len(members[0].clean)
     tables.write(run.out.knockouts, table, facts=facts, provenance=run.provenance)
     named = pd.concat(named, ignore_index=True)
-    named.insert(named.columns.get_loc("token") + 1, "name", tokens.describe_tokens(tokenizer, named["token"]))
+    named.insert(
+        named.columns.get_loc("token") + 1, "name", tokenizer_reading.describe_tokens(tokenizer, named["token"])
+    )
     tables.write(run.out.tokens, named, provenance=run.provenance, schema={"token": "int32", "rank": "int32"})
     named.to_csv(run.out.csv, index=False, float_format="%.6g")
 

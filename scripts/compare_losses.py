@@ -1,14 +1,16 @@
 """Measure, at the snapshots of one run's training, its cross-entropy and the published loss over positions."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import families, position_loss, tables
-    from headatlas.windows import read_member_windows, read_windows
+    from headatlas.base import tables
+    from headatlas.data.windows import read_member_windows, read_windows
+    from headatlas.models import families
+    from headatlas.studies.circuits import position_loss
 
     device = run.device(run.settings["threads"])
     facts = tables.facts(snakemake.input.train)

@@ -1,13 +1,15 @@
 """Decompose the heads of a study into principal components, as maps of the first prompts."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import numpy as np
 
-    from headatlas import patterns, projections, tables
+    from headatlas.attention import patterns
+    from headatlas.base import tables
+    from headatlas.studies.phrenology import projections
 
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
     _, packed, size, packing = patterns.read_models(paths)

@@ -1,11 +1,12 @@
 """Write what the study of joint embeddings found, in sentences with numbers."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import attentionviz_findings, tables
+    from headatlas.base import tables
+    from headatlas.studies.attentionviz import findings
 
     names = ("scales", "constructions", "invariance")
     found, tagged = {}, dict(zip(run.settings["tagged"], snakemake.input.parts_of_speech, strict=True))
@@ -13,7 +14,7 @@ def main(snakemake, run):
         found[model] = {name: tables.read(getattr(snakemake.input, name)[place]) for name in names}
         found[model]["parts_of_speech"] = tables.read(tagged[model]) if model in tagged else None
     with open(run.out.findings, "w", encoding="utf-8") as file:
-        file.write(attentionviz_findings.text(found))
+        file.write(findings.text(found))
 
 
 if "snakemake" in globals():

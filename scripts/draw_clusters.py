@@ -1,12 +1,13 @@
 """Fig 5: the chosen clusters on a plane, with their names."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import clusters, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import clusters
 
     for protocol, chosen in tables.facts(snakemake.input.clusters).items():
         places = tables.read(snakemake.input.places, protocol=protocol)

@@ -1,14 +1,15 @@
 """Which construction, and which map of it, shows attention best."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import attentionviz, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.attentionviz.figures import joint_embeddings
 
-    style.save(attentionviz.constructions(tables.read(snakemake.input.constructions)), run.out.png, run.out.pdf)
+    style.save(joint_embeddings.constructions(tables.read(snakemake.input.constructions)), run.out.png, run.out.pdf)
 
 
 if "snakemake" in globals():

@@ -1,12 +1,13 @@
 """Induction, previous-token and in-context-learning scores against the tokens seen in training."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import induction, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.induction.figures import induction
 
     paths = zip(run.settings["models"], snakemake.input.dynamics, strict=True)
     figure = induction.dynamics({model: tables.read(path) for model, path in paths})

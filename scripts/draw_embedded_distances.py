@@ -1,14 +1,15 @@
 """Fig 2: distances between embedded heads; corrected, the Jensen-Shannon distance of their patterns beside them."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     from sklearn.metrics.pairwise import euclidean_distances
 
-    from headatlas import tables
-    from headatlas.figures import clusters, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import clusters
 
     jensen_shannon = tables.read_lists(snakemake.input.distances, "jensen_shannon")
     for protocol, beside in (("published", None), ("corrected", jensen_shannon)):

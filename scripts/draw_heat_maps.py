@@ -1,12 +1,13 @@
 """Figs 3 to 9: what heads look at in a sampled text; published, the chosen heads; corrected, all, with their scores."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import heat_maps, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.circuits.figures import heat_maps
 
     settings, given = run.settings["figure"], snakemake.input
 

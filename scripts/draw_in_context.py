@@ -1,13 +1,14 @@
 """Fig 5: what a long context gains over a short one; corrected, with intervals and the whole curve."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import induction, style
-    from headatlas.induction_findings import gain
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.induction.figures import induction
+    from headatlas.studies.induction.findings import gain
 
     models = run.settings["models"]
     pairs = {model: tables.read(path) for model, path in zip(models, snakemake.input.pairs, strict=True)}

@@ -1,14 +1,15 @@
 """What leaves attention alone and what does not."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import attentionviz, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.attentionviz.figures import joint_embeddings
 
-    style.save(attentionviz.invariance(tables.read(snakemake.input.invariance)), run.out.png, run.out.pdf)
+    style.save(joint_embeddings.invariance(tables.read(snakemake.input.invariance)), run.out.png, run.out.pdf)
 
 
 if "snakemake" in globals():

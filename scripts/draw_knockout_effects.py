@@ -1,12 +1,13 @@
 """Fig 14: heads placed by what knocking them out does, coloured by their cluster."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import knockouts, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import knockouts
 
     columns = ["model", "member", "layer", "head", *knockouts.COMPONENTS]
     table, facts = tables.read(snakemake.input.knockouts, columns), tables.facts(snakemake.input.knockouts)

@@ -1,14 +1,15 @@
 """Draw what every head is worth in loss, beside random heads of its layer."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import tables
-    from headatlas.figures import knockouts, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import knockouts
 
     files = dict(zip(run.settings["models"], snakemake.input.losses, strict=True))
     losses = pd.concat([tables.read(path).assign(model=name) for name, path in files.items()], ignore_index=True)

@@ -1,14 +1,15 @@
 """Draw the published loss over positions beside the cross-entropy of the same run."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import circuits, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.circuits.figures import sweep
 
-    figure = circuits.losses_compared(tables.read(snakemake.input.losses), tables.facts(snakemake.input.losses))
+    figure = sweep.losses_compared(tables.read(snakemake.input.losses), tables.facts(snakemake.input.losses))
     style.save(figure, run.out.png, run.out.pdf)
 
 

@@ -1,12 +1,13 @@
 """Fig 3: the graph of nearest neighbours that is clustered."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import clusters, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import clusters
 
     for protocol in ("published", "corrected"):
         places = tables.read(snakemake.input.places, protocol=protocol)

@@ -1,14 +1,15 @@
 """Fig 13: the logits after one prompt with each head of one cluster knocked out."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import tables
-    from headatlas.figures import knockouts, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import knockouts
 
     files = dict(zip(run.settings["models"], snakemake.input.prompts, strict=True))
     logits = pd.concat([tables.read(path).assign(model=name) for name, path in files.items()], ignore_index=True)

@@ -1,12 +1,13 @@
 """Fig 12: the logits after one prompt with a head knocked out, by zero and, corrected, by its mean and by others."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import knockouts, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import knockouts
 
     member, layer, head = run.settings["head"]
     table = tables.read(snakemake.input.prompt, member=member, layer=layer, head=head)

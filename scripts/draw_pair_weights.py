@@ -1,14 +1,16 @@
 """Fig 6: the weight of every token pair in single patterns, split by cluster."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import numpy as np
 
-    from headatlas import packing, tables
-    from headatlas.figures import clusters, style
+    from headatlas.attention import packing
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import clusters
 
     paths = snakemake.input.patterns
     packed = np.concatenate([packing.first_prompts(path, clusters.SHOWN_PROMPTS) for path in paths])

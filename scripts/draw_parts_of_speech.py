@@ -1,14 +1,15 @@
 """Which part of speech attends to which beyond chance."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import attentionviz, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.attentionviz.figures import joint_embeddings
 
-    style.save(attentionviz.parts_of_speech(tables.read(snakemake.input.parts_of_speech)), run.out.png, run.out.pdf)
+    style.save(joint_embeddings.parts_of_speech(tables.read(snakemake.input.parts_of_speech)), run.out.png, run.out.pdf)
 
 
 if "snakemake" in globals():

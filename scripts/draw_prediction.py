@@ -1,12 +1,13 @@
 """Draw how well the effect of knocking a head out is predicted by the heads that attend like it."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import knockouts, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import knockouts
 
     parts = {name: tables.read(snakemake.input[name]) for name in ("prediction", "heads", "draws")}
     clusters = tables.read(snakemake.input.clusters, protocol="corrected")

@@ -1,12 +1,13 @@
 """Fig 4: what the resolution changes, and which one is chosen."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import clusters, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.phrenology.figures import clusters
 
     names = clusters.names_of(tables.read(snakemake.input.names, protocol="corrected"))
     standing, nulls = tables.read(snakemake.input.standing), tables.read(snakemake.input.nulls)

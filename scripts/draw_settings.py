@@ -1,16 +1,17 @@
 """Table I: settings of the reference work, of the paper and of what was run."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import sweep_report
-    from headatlas.figures import circuits, style
+    from headatlas.plotting import style
+    from headatlas.studies.circuits import findings
+    from headatlas.studies.circuits.figures import sweep
 
-    table = sweep_report.settings_table(run.settings["models"])
+    table = findings.settings_table(run.settings["models"])
     table.to_csv(run.out.csv, index=False)
-    style.save(circuits.settings(table), run.out.png, run.out.pdf)
+    style.save(sweep.settings(table), run.out.png, run.out.pdf)
 
 
 if "snakemake" in globals():

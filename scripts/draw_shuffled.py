@@ -1,12 +1,13 @@
 """Fig 8: induction maps of the shuffled and the bidirectional setup."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import induction, style
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.induction.figures import induction
 
     paths = zip(run.settings["models"], snakemake.input.maps, strict=True)
     found = {model: tables.read(path) for model, path in paths}

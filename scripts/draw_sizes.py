@@ -1,13 +1,14 @@
 """Fig 9: induction maps of models of all sizes as one mosaic; corrected, how deep induction lies in each."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables
-    from headatlas.figures import induction, style
-    from headatlas.repeats import induction_rows
+    from headatlas.base import tables
+    from headatlas.plotting import style
+    from headatlas.studies.induction.figures import induction
+    from headatlas.studies.induction.repeated_tokens import induction_rows
 
     depths, found = tables.read(snakemake.input.depth), {}
     for model, path in zip(run.settings["models"], snakemake.input.maps, strict=True):

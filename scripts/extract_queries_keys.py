@@ -1,12 +1,13 @@
 """Extract queries and keys of every head over the first analysis windows."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import families, queries_keys
-    from headatlas.windows import read_tags, read_windows
+    from headatlas.attention import queries_keys
+    from headatlas.data.windows import read_tags, read_windows
+    from headatlas.models import families
 
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
     prompts = slice(run.settings["prompts"])

@@ -1,13 +1,14 @@
 """Read a corpus from wherever it comes and write its passages."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import sys
 
-    from headatlas import corpora, tables
+    from headatlas.base import tables
+    from headatlas.data import corpora
 
     columns = corpora.load_corpus(run.settings["corpus"], run.mirror, run.downloads)
     print("corpus:", corpora.describe_corpus(columns), file=sys.stderr)

@@ -1,18 +1,19 @@
 """Fetch the checkpoints of a pretrained family and stack their weights."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import families, pretrained, sources, tokens
+    from headatlas.data import downloading, tokenizer_reading
+    from headatlas.models import families, pretrained
 
     settings = run.settings
     checkpoints = [
-        {**given, "folder": sources.model_folder(given["name"], given["revision"], run.mirror, run.downloads)}
+        {**given, "folder": downloading.model_folder(given["name"], given["revision"], run.mirror, run.downloads)}
         for given in settings["checkpoints"]
     ]
-    pad = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config).pad_token_id
+    pad = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config).pad_token_id
     weights, config = pretrained.fetch(checkpoints, settings["task"], pad)
     families.save_family(run.out.model, run.out.config, weights, config)
 

@@ -1,11 +1,12 @@
 """Say in sentences what the study of induction heads found."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import induction_findings, tables
+    from headatlas.base import tables
+    from headatlas.studies.induction import findings
 
     given, models = snakemake.input, {}
     for place, model in enumerate(run.settings["models"]):
@@ -17,7 +18,7 @@ def main(snakemake, run):
             "causal": tables.facts(paths["maps"])["causal"],
         }
     traced = {model: tables.read(path) for model, path in zip(run.settings["traced"], given.dynamics, strict=True)}
-    text = induction_findings.text(models, tables.read(given.depth), tables.read(given.look_alikes), traced)
+    text = findings.text(models, tables.read(given.depth), tables.read(given.look_alikes), traced)
     with open(run.out.findings, "w", encoding="utf-8") as file:
         file.write(text)
 

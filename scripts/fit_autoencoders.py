@@ -1,22 +1,24 @@
 """Train autoencoders of every width and seed under both protocols; embed the heads with the one chosen."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import classification, compression, patterns, tables
-    from headatlas.autoencoder import AutoencoderSettings
+    from headatlas.attention import patterns
+    from headatlas.base import tables
+    from headatlas.studies.phrenology import autoencoder_protocols, clustering
+    from headatlas.studies.phrenology.autoencoder import AutoencoderSettings
 
     given = dict(run.settings["autoencoders"])
     held_out = given.pop("held_out")
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
     heads, packed, size, packing = patterns.read_models(paths)
-    found = compression.both_protocols(
+    found = autoencoder_protocols.both_protocols(
         packed,
-        classification.member_labels(heads),
+        clustering.member_labels(heads),
         size,
         packing,
         AutoencoderSettings(**given | {name: tuple(given[name]) for name in ("widths", "seeds")}),

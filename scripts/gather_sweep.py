@@ -1,16 +1,17 @@
 """Gather the training of every run of a sweep in one table."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import sweep_report, tables
+    from headatlas.base import tables
+    from headatlas.studies.circuits import findings
 
     runs = {model: run.settings["runs"][model] for model in run.settings["models"]}  # in the order of the files
     histories = [tables.read(path) for path in snakemake.input.training]
     floors = [tables.read(path) for path in snakemake.input.floors]
-    tables.write(run.out.sweep, sweep_report.gather(runs, histories, floors), provenance=run.provenance)
+    tables.write(run.out.sweep, findings.gather(runs, histories, floors), provenance=run.provenance)
 
 
 if "snakemake" in globals():

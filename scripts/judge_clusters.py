@@ -1,36 +1,37 @@
 """Say how many clusters stand: nulls, resampled prompts, other seeds, matched heads; in tables and in words."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import classification, judgement, tables
+    from headatlas.base import tables
+    from headatlas.studies.phrenology import cluster_report, clustering
 
     given, seed, path = run.settings["clusters"], run.settings["seed"], snakemake.input.resolutions
-    heads, embedding = classification.read_embedding(snakemake.input.embeddings)
-    members = classification.member_labels(heads)
-    found = judgement.judge(
+    heads, embedding = clustering.read_embedding(snakemake.input.embeddings)
+    members = clustering.member_labels(heads)
+    found = cluster_report.judge(
         embedding,
         members,
         tables.read(snakemake.input.clusters, ["cluster"], protocol="corrected")["cluster"].to_numpy(),
-        classification.read_search(path, "corrected"),
-        classification.graph_builder(members, "corrected", given["neighbours"], given["weight"]),
-        classification.search_settings(members, "corrected", seed, draws=given["repeated_draws"]),
+        clustering.read_search(path, "corrected"),
+        clustering.graph_builder(members, "corrected", given["neighbours"], given["weight"]),
+        clustering.search_settings(members, "corrected", seed, draws=given["repeated_draws"]),
         tables.read_lists(snakemake.input.distances, "jensen_shannon"),
         permutations={"labels": given["label_permutations"], "heads": given["head_permutations"]},
         resamples=given["resamples"],
         seed=seed,
         jobs=run.settings["threads"],
     )
-    search = classification.read_search(path, "published")
-    published = judgement.as_published(search, members, given["label_permutations"], seed)
+    search = clustering.read_search(path, "published")
+    published = cluster_report.as_published(search, members, given["label_permutations"], seed)
     for name, table in found.tables(heads, published).items():
         facts = {"sentence": found.sentences[0]} if name == "standing" else None
         tables.write(vars(run.out)[name], table, facts=facts, provenance=run.provenance)
-    best = search.best(classification.search_settings(members, "published").criterion)
+    best = search.best(clustering.search_settings(members, "published").criterion)
     with open(run.out.findings, "w", encoding="utf-8") as file:
-        file.write(judgement.words(found, published, best))
+        file.write(cluster_report.words(found, published, best))
 
 
 if "snakemake" in globals():

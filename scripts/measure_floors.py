@@ -1,15 +1,16 @@
 """Measure the loss of unigram and bigram models on the windows a toy family was trained and judged on."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import ngrams, tables
-    from headatlas.windows import read_member_windows, read_windows
+    from headatlas.base import tables
+    from headatlas.data import ngram_baselines
+    from headatlas.data.windows import read_member_windows, read_windows
 
     facts = tables.facts(snakemake.input.train)
-    floors = ngrams.floors(
+    floors = ngram_baselines.floors(
         read_member_windows(snakemake.input.train),
         read_windows(snakemake.input.evaluation),
         facts["vocabulary"],

@@ -1,21 +1,26 @@
 """Knock out every head of a model: what it is worth in loss, and what it does to the end of one prompt."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import families, interventions, knockout_effects, tables, tokens
-    from headatlas.windows import read_windows
+    from headatlas.base import tables
+    from headatlas.data import tokenizer_reading
+    from headatlas.data.windows import read_windows
+    from headatlas.models import families, interventions
+    from headatlas.studies.phrenology import knockout_effects
 
     settings = run.settings
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(settings["threads"]))
-    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
+    tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = read_windows(snakemake.input.windows)
     longest = windows.shape[1] - (not family.causal)  # a mask follows where nothing else can be predicted
-    prompt = tokens.encode_prompt(tokenizer, settings["prompt"], longest, "studies.phrenology.knockouts.prompt")
+    prompt = tokenizer_reading.encode_prompt(
+        tokenizer, settings["prompt"], longest, "studies.phrenology.knockouts.prompt"
+    )
     reading = {"causal": family.causal, "pad": tokenizer.pad_token_id, "seed": settings["seed"]}
     reading["mask"] = None if family.causal else tokenizer.mask_token_id
     losses, logits = [], []
@@ -25,12 +30,12 @@ def main(snakemake, run):
         losses.append(own.assign(member=index))
         logits.append(knockout_effects.prompt_table(member, prompt, windows, **reading).assign(member=index))
     shown = pd.concat(logits, ignore_index=True)
-    shown["name"] = tokens.describe_tokens(tokenizer, shown["token"])
+    shown["name"] = tokenizer_reading.describe_tokens(tokenizer, shown["token"])
     types = dict.fromkeys(("member", "layer", "head"), "int32")
     facts = {"windows": min(settings["windows"], len(windows))}
     table = pd.concat(losses, ignore_index=True)
     tables.write(run.out.losses, table, facts=facts, provenance=run.provenance, schema=types)
-    facts = {"prompt": tokens.describe_tokens(tokenizer, prompt), "text": settings["prompt"]}
+    facts = {"prompt": tokenizer_reading.describe_tokens(tokenizer, prompt), "text": settings["prompt"]}
     tables.write(run.out.prompt, shown, facts=facts, provenance=run.provenance, schema=types | {"token": "int32"})
 
 

@@ -1,20 +1,22 @@
 """Measure which part of speech attends to which, for every head."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import parts_of_speech, queries_keys, scaling, tables
+    from headatlas.attention import queries_keys
+    from headatlas.base import tables
+    from headatlas.studies.attentionviz import key_scaling, parts_of_speech
 
     path = snakemake.input.queries_keys
     facts = tables.facts(path)
-    prompts = scaling.prompts_within(facts["prompts"], facts["size"], run.settings["pairs"])
+    prompts = key_scaling.prompts_within(facts["prompts"], facts["size"], run.settings["pairs"])
     tokens, tags = (part[:prompts] for part in queries_keys.read_windows(path))
     real = tokens != facts["pad"]
-    seen = scaling.visible(real, facts["causal"])
+    seen = key_scaling.visible(real, facts["causal"])
     patterns = (
-        (layer.member, layer.layer, head, scaling.attention(queries, keys, seen, facts["scaling"]))
+        (layer.member, layer.layer, head, key_scaling.attention(queries, keys, seen, facts["scaling"]))
         for layer in queries_keys.iterate_layers(path, range(prompts))
         for head, (queries, keys) in enumerate(zip(layer.queries, layer.keys, strict=True))
     )

@@ -1,17 +1,18 @@
 """Lay the heads out on a plane: their embeddings by UMAP, their graph by its edges."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import classification, graphs, projections, tables
+    from headatlas.base import tables
+    from headatlas.studies.phrenology import clustering, graphs, projections
 
     parts, seed = [], run.settings["seed"]
-    for protocol in classification.PROTOCOLS:
-        heads, embedding = classification.read_embedding(snakemake.input[protocol])
+    for protocol in clustering.PROTOCOLS:
+        heads, embedding = clustering.read_embedding(snakemake.input[protocol])
         edges = tables.read(snakemake.input.edges, ["source", "target", "weight"], protocol=protocol)
         umap, graph = projections.umap_plane(embedding, seed=seed), graphs.layout(edges, len(heads), seed)
         places = {"umap_1": umap[:, 0], "umap_2": umap[:, 1], "graph_1": graph[:, 0], "graph_2": graph[:, 1]}

@@ -1,6 +1,6 @@
 """Project tokens onto a plane by how the heads of a study look from them to the first token."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
@@ -8,8 +8,11 @@ def main(snakemake, run):
     import numpy as np
     import pandas as pd
 
-    from headatlas import patterns, projections, queries_keys, tables, tokens
-    from headatlas.windows import read_windows
+    from headatlas.attention import patterns, queries_keys
+    from headatlas.base import tables
+    from headatlas.data import tokenizer_reading
+    from headatlas.data.windows import read_windows
+    from headatlas.studies.phrenology import projections
 
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
     _, packed, size, packing = patterns.read_models(paths)
@@ -21,13 +24,13 @@ def main(snakemake, run):
     prompts = published.shape[1]
     corrected = projections.first_token_attention(packed[:, :prompts], size, packing)  # (head, prompt, position - 1)
     ids = read_windows(snakemake.input.windows)[:prompts]
-    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
+    tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     parts = []
     for protocol, features, first in (("published", published, 0), ("corrected", corrected, 1)):
         points, _ = projections.first_token(features)
         prompt, position = np.indices(points.shape[:2], dtype=np.int32).reshape(2, -1)
         columns = {"protocol": protocol, "prompt": prompt, "position": position + np.int32(first)}
-        columns["token"] = tokens.describe_tokens(tokenizer, ids[:, first:].reshape(-1))
+        columns["token"] = tokenizer_reading.describe_tokens(tokenizer, ids[:, first:].reshape(-1))
         columns |= {"component_1": points[..., 0].reshape(-1), "component_2": points[..., 1].reshape(-1)}
         parts.append(pd.DataFrame(columns))
     tables.write(run.out.first_token, pd.concat(parts, ignore_index=True), provenance=run.provenance)

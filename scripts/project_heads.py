@@ -1,13 +1,15 @@
 """Project all heads of a study, beside three artificial ones, onto planes."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas import patterns, projections, tables
+    from headatlas.attention import patterns
+    from headatlas.base import tables
+    from headatlas.studies.phrenology import projections
 
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
     heads, packed, size, packing = patterns.read_models(paths)

@@ -1,16 +1,17 @@
 """Sample the windows that a model is trained, judged or looked at on."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import tables, tokens
-    from headatlas.windows import sample_windows, write_windows
+    from headatlas.base import tables
+    from headatlas.data import tokenizer_reading
+    from headatlas.data.windows import sample_windows, write_windows
 
     settings = run.settings
     documents = tables.read(snakemake.input.documents)
-    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
+    tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = sample_windows(
         documents,
         tokenizer,

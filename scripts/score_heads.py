@@ -1,6 +1,6 @@
 """Measure what every head does: from its patterns, on random repeated tokens, and from its weights."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
@@ -9,26 +9,30 @@ def main(snakemake, run):
 
     import pandas as pd
 
-    from headatlas import families, induction, patterns, scores, tables, tokens, weights_scores
-    from headatlas.errors import InputError
-    from headatlas.windows import read_windows
+    from headatlas.attention import patterns
+    from headatlas.base import tables
+    from headatlas.base.errors import InputError
+    from headatlas.data import tokenizer_reading
+    from headatlas.data.windows import read_windows
+    from headatlas.models import families
+    from headatlas.scores import induction_scores, pattern_scores, weight_scores
 
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
-    tokenizer = tokens.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
-    around = tokens.frame(tokenizer) if not family.causal else {}
+    tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
+    around = tokenizer_reading.frame(tokenizer) if not family.causal else {}
     drawing = {"seed": run.settings["seed"], "special": tokenizer.all_special_ids, **around}
 
     windows = read_windows(snakemake.input.windows)
     blocks = ((member, layer, 0, taken) for member, layer, taken in patterns.iterate_heads(snakemake.input.patterns))
     parts = [
-        scores.score_table(blocks, windows, causal=family.causal, pad=tokenizer.pad_token_id),
-        induction.score_table(family, sequences=run.settings["sequences"], **drawing),
+        pattern_scores.score_table(blocks, windows, causal=family.causal, pad=tokenizer.pad_token_id),
+        induction_scores.score_table(family, sequences=run.settings["sequences"], **drawing),
     ]
     try:
-        parts.append(induction.copying_table(family, **drawing))
+        parts.append(induction_scores.copying_table(family, **drawing))
         for member in range(family.members):
             layers = [family.head_weights(member, layer) for layer in range(family.layers)]
-            parts.append(weights_scores.score_table(member, layers, seed=run.settings["seed"]))
+            parts.append(weight_scores.score_table(member, layers, seed=run.settings["seed"]))
     except InputError as error:
         print(f"no scores from weights: {error}", file=sys.stderr)
     tables.write(run.out.scores, pd.concat(parts, ignore_index=True), provenance=run.provenance)

@@ -1,14 +1,15 @@
 """Train the members of a toy family as one stacked ensemble."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
     from dataclasses import asdict
 
-    from headatlas import families, live, tables, training, transformer
-    from headatlas.windows import read_member_windows, read_windows
+    from headatlas.base import tables
+    from headatlas.data.windows import read_member_windows, read_windows
+    from headatlas.models import families, tensorboard, training, transformer
 
     device = run.device(run.settings["threads"])
     facts = tables.facts(snakemake.input.train)
@@ -19,7 +20,7 @@ def main(snakemake, run):
     options = {"pad": facts["pad"], "mask": facts["mask"], "scratch": run.scratch}
     taken = {}
     options |= {"on_snapshot": taken.__setitem__}
-    with live.curves(run.watched and run.watched / snakemake.wildcards.model) as write:
+    with tensorboard.curves(run.watched and run.watched / snakemake.wildcards.model) as write:
         weights, history = training.train(
             architecture, seeds, windows, evaluation, settings, device, on_record=write, **options
         )

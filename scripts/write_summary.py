@@ -1,11 +1,12 @@
 """Write the summary of the run that a person reads at the end."""
 
-from headatlas.job import job
+from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
-    from headatlas import summary, tables
+    from headatlas.base import tables
+    from headatlas.workflow import summary
 
     trained = [
         summary.losses(name, tables.read(history), tables.read(floors))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from checkout import Checkout, copy_of_tree
-from headatlas import tables
+from headatlas.base import tables
 
 CONFIG = "tests/study.yaml"
 PROFILE = ["--workflow-profile", "profiles/slurm"]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from checkout import Checkout, copy_of_tree
-from headatlas.store import file_digest
+from headatlas.jobs.store import file_digest
 
 CONFIG = "tests/study.yaml"
 FIRST_HALF = "results/study/phrenology/distances.parquet"  # of the study, where that shows the fault as well

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from headatlas import tables
+from headatlas.base import tables
 
 TINY = ("tiny.yaml", "tiny-induction.yaml")
 FIGURES = 5 * 2 + 4  # both protocols of figures 5 to 9, and those beyond

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import yaml
 
-from headatlas import patterns, queries_keys, scaling, tables
-from headatlas.packing import unpack
+from headatlas.attention import patterns, queries_keys
+from headatlas.attention.packing import unpack
+from headatlas.base import tables
+from headatlas.studies.attentionviz import key_scaling
 
 EXPECTED = {  # task, layers, heads
     "stories260K": ("causal", 5, 8),
@@ -61,12 +63,12 @@ def check_joint_maps(results, rotary, heads):
     path = results / "attention" / "pretrained" / "queries_keys.parquet"
     facts = tables.facts(path)
     assert facts["rotary"] is rotary
-    seen = scaling.visible(queries_keys.read_windows(path)[0] != facts["pad"], facts["causal"])
+    seen = key_scaling.visible(queries_keys.read_windows(path)[0] != facts["pad"], facts["causal"])
     _, packed, described = patterns.read_heads(path.with_name("patterns.parquet"))
     unpacked = unpack(packed, described["size"], described["packing"])
     for place, layer in enumerate(queries_keys.iterate_layers(path)):
         for head, (of_queries, of_keys) in enumerate(zip(layer.queries, layer.keys, strict=True)):
-            found = scaling.attention(of_queries, of_keys, seen, facts["scaling"])
+            found = key_scaling.attention(of_queries, of_keys, seen, facts["scaling"])
             expected = unpacked[place * len(layer.queries) + head]
             np.testing.assert_allclose(found, expected, atol=1e-5)
     invariance = tables.read(results / "attentionviz" / "pretrained" / "invariance.parquet")

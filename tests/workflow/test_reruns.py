@@ -49,14 +49,14 @@ def test_nothing_to_do_after_a_run_a_touch_and_a_move(checkout):
 
 
 def test_comments_and_docstrings_rerun_nothing(checkout):
-    insert(checkout.folder / "scripts" / "headatlas" / "tables.py", "# a comment")
+    insert(checkout.folder / "scripts" / "headatlas" / "base" / "tables.py", "# a comment")
     script = checkout.folder / "scripts" / "train_model.py"
     script.write_text(script.read_text().replace('"""', '"""Otherwise worded: ', 1))
     assert checkout.snakemake("-n").jobs == {}
 
 
 def test_edited_module_reruns_the_steps_that_import_it_alone(checkout):
-    insert(checkout.folder / "scripts" / "headatlas" / "distances.py", "EDITED = True")
+    insert(checkout.folder / "scripts" / "headatlas" / "studies" / "phrenology" / "head_distances.py", "EDITED = True")
     done = checkout.snakemake().done
     projected = {"project_heads", "decompose_patterns", "project_first_token", "place_heads"}  # they import projections
     assert rules(done.computed) == {"measure_distances", *projected}

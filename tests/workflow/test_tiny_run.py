@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load_file
 
-from headatlas import patterns, tables
-from headatlas.packing import unpack
+from headatlas.attention import patterns
+from headatlas.attention.packing import unpack
+from headatlas.base import tables
 
 
 def test_patterns_are_attention(finished):

@@ -1,0 +1,160 @@
+"""Errors, intervals and permutation tests: what turns numbers into statements."""
+
+import numpy as np
+
+from headatlas.base.errors import InputError
+
+_DRAWS = 100  # of a bootstrap that are in memory at once
+
+
+def mean_and_error(values, axis=-1):
+    """Mean and standard error of the mean, leaving out what is not a number.
+
+    Parameters
+    ----------
+    values : array
+    axis : int
+        The axis of the independent samples (prompts, sequences).
+
+    Returns
+    -------
+    mean, standard_error : ndarray, float64
+        NaN where there is no sample, and for the error where there is only one.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(values)
+    count = known.sum(axis)
+    total = np.where(known, values, 0).sum(axis)
+    mean = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    spread = np.where(known, values - np.expand_dims(mean, axis), 0)
+    squares = (spread**2).sum(axis)
+    variance = np.divide(squares, count - 1, out=np.full(count.shape, np.nan), where=count > 1)
+    return mean, np.sqrt(variance / np.maximum(count, 1))
+
+
+def bootstrap_interval(values, other=None, *, level=0.95, draws=2000, seed=0):
+    """Percentile interval of a mean over samples drawn with replacement.
+
+    The draws are those of `scipy.stats.bootstrap`, whose import costs more than most intervals.
+
+    Parameters
+    ----------
+    values : array of shape (sample, ...)
+        The samples, for instance prompts, along the first axis.
+    other : array of the same shape, optional
+        A second measurement of the same samples: the interval is that of the mean of `values - other`, each
+        sample drawn with both of its measurements.
+    level : float
+        Coverage, between 0 and 1.
+    draws, seed : int
+
+    Returns
+    -------
+    low, high : ndarray of shape (...)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if other is not None:
+        if np.shape(other) != values.shape:
+            raise InputError(f"paired samples have shapes {values.shape} and {np.shape(other)}; they must be equal")
+        values = values - np.asarray(other, dtype=np.float64)
+    if len(values) < 2:
+        raise InputError(f"a bootstrap of {len(values)} sample(s) says nothing; it needs at least 2")
+    rows, generator = np.moveaxis(values, 0, -1), np.random.default_rng(seed)  # (..., sample)
+    count, means = len(values), []
+    for first in range(0, draws, _DRAWS):
+        drawn = generator.integers(0, count, (min(_DRAWS, draws - first), count))
+        means.append(rows[..., drawn].mean(-1))  # (..., draw)
+    tail = (1 - level) / 2
+    return tuple(np.quantile(np.concatenate(means, -1), (tail, 1 - tail), axis=-1))
+
+
+def permutation_p_value(observed, null, alternative="greater"):
+    """Share of a null distribution at least as extreme as what was observed, itself counted in.
+
+    The observed value is one of the equally likely arrangements, so the smallest p-value of n permutations is
+    1 / (n + 1), never zero (Phipson & Smyth 2010).
+
+    Parameters
+    ----------
+    observed : float
+    null : array of shape (permutation,)
+    alternative : {"greater", "less", "two-sided"}
+        "two-sided" compares distances from the null's mean.
+    """
+    null = np.asarray(null, dtype=np.float64)
+    if alternative == "two-sided":
+        centre = null.mean()
+        observed, null = abs(observed - centre), np.abs(null - centre)
+    elif alternative == "less":
+        observed, null = -observed, -null
+    elif alternative != "greater":
+        raise InputError(f"alternative is {alternative!r}; it is greater, less or two-sided")
+    return (1 + np.count_nonzero(null >= observed)) / (len(null) + 1)
+
+
+_BLOCK = 16  # neighbours in order that are compared with one another directly
+
+
+def distance_correlation(first, second):
+    """Distance correlation of two variables (Székely, Rizzo & Bakirov 2007), 0 where one of them is constant.
+
+    The sum over all pairs of |x_i - x_j| |y_i - y_j| is that of (x_i - x_j) (y_i - y_j) less twice its negative part:
+    in the order of x, pairs whose y falls. Merging ever longer runs adds them up without visiting each
+    (Chaudhuri & Hu 2019).
+
+    Parameters
+    ----------
+    first, second : arrays of shape (sample,)
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+    """
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    order = np.argsort(first, kind="stable")
+    x, y = (np.asarray(values, dtype=np.float64)[order] for values in (first, second))
+    x, y, count = x - x.mean(), y - y.mean(), len(order)
+    rows = _distance_sums(x), _distance_sums(y)
+
+    def covariance(products, ours, theirs):
+        return products / count**2 - 2 * (ours @ theirs) / count**3 + ours.sum() * theirs.sum() / count**4
+
+    between = covariance(2 * (count * (x @ y) - 2 * _falling(x, y)), *rows)
+    within = [covariance(2 * count * (v @ v), own, own) for v, own in zip((x, y), rows, strict=True)]
+    return float(np.sqrt(np.clip(between / np.sqrt(np.prod(within)), 0, 1)))
+
+
+def _distance_sums(values):
+    """Sum of |v_i - v_j| over j, for each i of values whose sum is 0."""
+    order = np.argsort(values, kind="stable")
+    ascending, sums = values[order], np.empty(len(values))
+    sums[order] = ascending * (2 * np.arange(len(values)) - len(values) + 2) - 2 * np.cumsum(ascending)
+    return sums
+
+
+def _falling(x, y):
+    """Sum of (x_j - x_i) (y_j - y_i) over i < j with y_j < y_i; x ascends."""
+    count = len(x)
+    whole = -(-count // _BLOCK) * _BLOCK
+    # what fills the last block falls nowhere
+    across, up = (np.pad(v, (0, whole - count), constant_values=v.max()).reshape(-1, _BLOCK) for v in (x, y))
+    steps = (across[:, None] - across[:, :, None]) * np.minimum(up[:, None] - up[:, :, None], 0)
+    total = np.triu(steps, 1).sum()
+    terms = np.stack([np.ones(count), x, y, x * y])
+    fall = np.argsort(-y, kind="stable")
+    run = _BLOCK
+    while run < count:
+        # pairs of runs one after the other, each by falling y: what stands before an element of the right run and
+        # belongs to the left one has a greater y
+        pair = fall // (2 * run)
+        places = fall[np.argsort(pair.astype(np.uint16 if count <= 2**16 else np.int64), kind="stable")]
+        is_left = places // run % 2 == 0
+        before = np.cumsum(terms[:, places] * is_left, axis=1)
+        before = np.concatenate([np.zeros((4, 1)), before], axis=1)
+        right = places[~is_left]
+        n, sx, sy, sxy = before[:, 1:][:, ~is_left] - before[:, right // (2 * run) * (2 * run)]
+        total += (n * terms[3, right] + sxy - y[right] * sx - x[right] * sy).sum()
+        run *= 2
+    return total

@@ -1,0 +1,314 @@
+"""Forward passes in which the outputs of attention heads are replaced: all heads of a layer at once.
+
+The heads folded into the batch, a pass starts again from the cached residual stream at the layer of
+the replaced heads, so L layers of H heads cost about half of L x H forward passes; in the last
+layer nothing but the positions that are read is computed. Models of `transformers` cannot be started
+in the middle in a way that holds for all of them: there, each layer costs one pass from the start.
+"""
+
+from itertools import count
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional
+
+from headatlas.base.errors import InputError
+from headatlas.models import transformer
+from headatlas.models.cross_entropy import CrossEntropy
+
+_LOGITS = 1 << 24  # logits that exist at once where they are softcapped
+
+
+class Trace(NamedTuple):
+    """An undisturbed forward pass, and what is needed to disturb it."""
+
+    tokens: torch.Tensor  # (prompt, position)
+    at: torch.Tensor | None  # (prompt,), the position read in each prompt; None for all
+    hidden: torch.Tensor  # (prompt, read position, d_model), what the unembedding reads
+    outputs: list  # by layer, (prompt, position, head, d_head); with `at`, a toy model's last layer has read ones only
+    streams: list | None = None  # by layer, (prompt, position, d_model), after the heads and before the MLP
+
+
+class Readout(NamedTuple):
+    """From what the unembedding reads to logits and losses.
+
+    Attributes
+    ----------
+    table : Tensor of shape (vocabulary, d_model)
+    bias : Tensor of shape (vocabulary,)
+    softcap : float or None
+        Logits are squeezed into (-softcap, softcap) by a tanh (Gemma 2).
+    """
+
+    table: torch.Tensor
+    bias: torch.Tensor
+    softcap: float | None = None
+
+    def memory(self, rows):
+        """Memory for the logits of that many rows, to be given to `logits` again and again."""
+        return self.table.new_empty(rows * self._stride())
+
+    def logits(self, hidden, memory=None):
+        """Logits (..., vocabulary) of hidden states (..., d_model).
+
+        With `memory`, they are written into it, at twice the speed for a large vocabulary: fresh memory costs
+        as much as the product. They are then good until its next use.
+        """
+        rows = hidden.reshape(-1, hidden.shape[-1])
+        memory = self.memory(len(rows)) if memory is None else memory
+        found = memory[: len(rows) * self._stride()].view(len(rows), -1)[:, : len(self.table)]
+        torch.addmm(self.bias, rows, self.table.T, out=found)
+        if self.softcap is not None:
+            found.div_(self.softcap).tanh_().mul_(self.softcap)
+        return found.unflatten(0, hidden.shape[:-1])
+
+    def _stride(self):
+        return -(-len(self.table) // 16) * 16  # rows that start at odd addresses make the product slower
+
+    def losses(self, hidden, targets):
+        """Cross-entropy in nats of targets (row,) under hidden states (row, d_model), blocks of rows at a time."""
+        if self.softcap is None:
+            return CrossEntropy()(hidden[None], self.table[None], self.bias[None], targets[None]).losses[0]
+        height = max(1, _LOGITS // len(self.table))
+        pairs, memory = zip(hidden.split(height), targets.split(height), strict=True), self.memory(height)
+        return torch.cat([functional.cross_entropy(self.logits(x, memory), t, reduction="none") for x, t in pairs])
+
+
+def open_member(family, member):
+    """One member of a family, ready for its heads to be replaced.
+
+    Parameters
+    ----------
+    family : ToyFamily or PretrainedFamily
+        What `families.load_family` opens. A pretrained family holds one member's weights at a time, so
+        another member must not be run before this one is done with (its readout stays).
+    member : int
+
+    Returns
+    -------
+    ToyInterventions or PretrainedInterventions
+        With the attributes `layers`, `heads` and `readout`, and the methods `run`, `replaced` and
+        `prompt_bytes` of `ToyInterventions`.
+    """
+    if hasattr(family, "architecture"):
+        return ToyInterventions(family, member)
+    return PretrainedInterventions(family, member)
+
+
+class ToyInterventions:
+    """One member of a toy family; parameters as in `open_member`."""
+
+    def __init__(self, family, member):
+        self._family, self._weights, self._a = family, family.weights(member), family.architecture
+        self.layers, self.heads = family.layers, family.heads
+        table = transformer.unembedding_matrix(self._weights, self._a)[0].T.contiguous()
+        self.readout = Readout(table, self._weights["unembedding.bias"][0])
+
+    def prompt_bytes(self, size, count):
+        """About how much memory a prompt of `size` tokens takes while `count` of its heads are replaced."""
+        a = self._a
+        last = 4 * a.d_model + (0 if a.activation == "none" else 3 * a.d_mlp)
+        inner = last + a.heads * (4 * a.d_head + 2 * size)
+        return 4 * size * (count * (last if a.layers == 1 else inner) + a.layers * inner)
+
+    @torch.no_grad()
+    def run(self, tokens, at=None):
+        """A forward pass in which nothing is replaced.
+
+        Parameters
+        ----------
+        tokens : integer array of shape (prompt, position)
+        at : integer array of shape (prompt,), optional
+            The one position of each prompt whose hidden state is wanted.
+
+        Returns
+        -------
+        Trace
+        """
+        tokens = self._family.inputs(tokens)
+        at = None if at is None else torch.as_tensor(at, device=tokens.device)
+        x = transformer._embedded(self._weights, self._a, tokens[None])  # (1, prompt, position, d_model)
+        outputs, streams = [], []
+        for layer in range(self.layers):
+            x, mixed, block = self._attended(x, layer, tokens, at)
+            outputs.append(mixed[0].transpose(1, 2))  # (prompt, position, head, d_head)
+            streams.append(x[0])
+            x = transformer._after_mlp(x, block, self._a)
+        return Trace(tokens, at, transformer._norm(x, self._weights, "norm_final")[0], outputs, streams)
+
+    @torch.no_grad()
+    def replaced(self, trace, layer, change, directions=None):
+        """Hidden states of passes in which something was added to the heads' outputs of a layer.
+
+        Parameters
+        ----------
+        trace : Trace
+        layer : int
+        change : Tensor of shape (pass, prompt, position, part)
+            Positions are those of `trace.outputs[layer]`.
+        directions : Tensor of shape (pass, part, head * d_head), optional
+            Where the change goes among the outputs of all heads; without it, pass i changes head i.
+
+        Returns
+        -------
+        Tensor of shape (pass, prompt, read position, d_model)
+        """
+        block = transformer._block(self._weights, self._a, layer)
+        matrix = block["attention.output.weight"][0]  # (head, d_head, d_model)
+        if directions is not None:
+            matrix = directions @ matrix.flatten(0, 1)  # (pass, part, d_model)
+        passes, prompts, positions, _ = change.shape
+        written = torch.bmm(change.reshape(passes, prompts * positions, -1), matrix)
+        x = written.view(passes, prompts, positions, -1).add_(trace.streams[layer]).flatten(0, 1)[None]
+        x = transformer._after_mlp(x, block, self._a)
+        tokens = trace.tokens.repeat(passes, 1) if layer + 1 < self.layers else None
+        at = None if trace.at is None else trace.at.repeat(passes)
+        for later in range(layer + 1, self.layers):
+            x, _, block = self._attended(x, later, tokens, at)
+            x = transformer._after_mlp(x, block, self._a)
+        return transformer._norm(x, self._weights, "norm_final")[0].unflatten(0, (passes, prompts))
+
+    @torch.no_grad()
+    def visited(self, tokens, visit, at=None):
+        """A forward pass in which the outputs of any heads, in all layers, may be replaced on the way.
+
+        Parameters
+        ----------
+        tokens, at
+            As for `run`.
+        visit : callable
+            Given every layer's number, pattern (prompt, head, query, key) and head outputs (prompt, position, head,
+            d_head) in turn; it returns the outputs that the layer goes on with.
+
+        Returns
+        -------
+        Tensor of shape (prompt, read position, d_model)
+            What the readout reads.
+        """
+
+        def turned(layer, pattern, mixed):
+            return visit(layer, pattern[0], mixed[0].transpose(1, 2)).transpose(1, 2)[None]
+
+        tokens = self._family.inputs(tokens)
+        x = transformer.hidden(self._weights, self._a, tokens[None], self._family.pad, visit=turned)[0]
+        return _read(x, None if at is None else torch.as_tensor(at, device=x.device))
+
+    def _attended(self, x, layer, tokens, at):
+        """The stream after a layer's heads, their outputs, and the layer's weights; the last layer's at `at` only."""
+        block = transformer._block(self._weights, self._a, layer)
+        normed = transformer._norm(x, block, "norm_attention")
+        barrier = transformer._barrier(self._a, tokens[None], self._family.pad)
+        asking = normed
+        if at is not None and layer + 1 == self.layers:
+            rows = torch.arange(len(at), device=at.device)
+            asking, x = normed[:, rows, at][:, :, None], x[:, rows, at][:, :, None]
+            if barrier is not None:
+                of_asking = barrier[at] if barrier.ndim == 2 else barrier[0, rows, 0, at]  # (prompt, key)
+                barrier = of_asking[None, :, None, None]
+        queries = transformer._heads(asking, block, "query")
+        keys, values = transformer._heads(normed, block, "key"), transformer._heads(normed, block, "value")
+        mixed = transformer._pattern(queries, keys, barrier) @ values  # (1, prompt, head, position, d_head)
+        return transformer._after_attention(x, mixed, block, self._a), mixed, block
+
+
+class _Read(Exception):
+    """Ends a forward pass before its logits, which the caller computes where it needs them."""
+
+
+class PretrainedInterventions:
+    """One member of a pretrained family; parameters as in `open_member`, methods as in `ToyInterventions`."""
+
+    def __init__(self, family, member):
+        self._family, self._member = family, member
+        self.layers, self.heads = family.layers, family.heads
+        model = family.model(member)
+        unembedding = model.get_output_embeddings()
+        table = unembedding.weight.detach().clone()
+        bias = getattr(unembedding, "bias", None)
+        bias = torch.zeros(len(table), device=table.device) if bias is None else bias.detach().clone()
+        softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+        self.readout = Readout(table, bias, softcap)
+        self._require_readout(model)
+
+    def _require_readout(self, model):
+        tokens = torch.zeros(1, 2, dtype=torch.long, device=self._family.device)
+        with torch.no_grad():
+            logits = model(tokens, attention_mask=torch.ones_like(tokens)).logits
+        found = self.readout.logits(self._hidden(tokens, torch.ones_like(tokens), lambda mixed: mixed))
+        if found.shape != logits.shape or not torch.allclose(found, logits, atol=1e-3, rtol=1e-3):
+            raise InputError(
+                f"model type {self._family.model_type!r}: its logits are not those of its output embeddings alone, "
+                "so its heads cannot be knocked out"
+            )
+
+    def prompt_bytes(self, size, count):
+        """About how much memory a prompt of `size` tokens takes while `count` of its heads are replaced."""
+        return (count + 1) * self._family.window_bytes(size)
+
+    @torch.no_grad()
+    def run(self, tokens, at=None):
+        """A forward pass in which nothing is replaced, as `ToyInterventions.run`."""
+        tokens = torch.as_tensor(tokens, device=self._family.device)
+        ids, real = self._family.inputs(tokens.cpu())
+        at = None if at is None else torch.as_tensor(at, device=self._family.device)
+        outputs = []
+
+        def keep(mixed):
+            outputs.append(mixed)
+            return mixed
+
+        hidden = self._hidden(ids, real, keep)
+        return Trace(tokens, at, _read(hidden, at), outputs)
+
+    @torch.no_grad()
+    def replaced(self, trace, layer, change, directions=None):
+        """Hidden states of passes in which a layer's head outputs were changed, as `ToyInterventions.replaced`."""
+        passes, prompts = change.shape[:2]
+        outputs = trace.outputs[layer]  # (prompt, position, head, d_head)
+        edited = outputs.expand(passes, *outputs.shape).clone()  # (pass, prompt, position, head, d_head)
+        if directions is None:
+            each = torch.arange(passes, device=edited.device)
+            edited[each, :, :, each] += change
+        else:
+            edited += (change.flatten(1, 2) @ directions).view(edited.shape)
+        edited, seen = edited.flatten(0, 1), 0
+
+        def replace(mixed):
+            nonlocal seen
+            seen += 1
+            return edited if seen == layer + 1 else mixed
+
+        ids, real = self._family.inputs(trace.tokens.cpu())
+        hidden = self._hidden(ids.repeat(passes, 1), real.repeat(passes, 1), replace)
+        at = None if trace.at is None else trace.at.repeat(passes)
+        return _read(hidden, at).unflatten(0, (passes, prompts))
+
+    @torch.no_grad()
+    def visited(self, tokens, visit, at=None):
+        """A pass in which the outputs of any heads may be replaced on the way, as `ToyInterventions.visited`."""
+        layers = count()
+        ids, real = self._family.inputs(tokens)
+        with self._family.visiting(lambda pattern, mixed: visit(next(layers), pattern, mixed)):
+            hidden = self._hidden(ids, real, lambda mixed: mixed)
+        return _read(hidden, None if at is None else torch.as_tensor(at, device=hidden.device))
+
+    def _hidden(self, ids, real, edit):
+        model, caught = self._family.model(self._member), []
+
+        def catch(_, inputs):
+            caught.append(inputs[0])
+            raise _Read
+
+        hook = model.get_output_embeddings().register_forward_pre_hook(catch)
+        try:
+            with torch.no_grad(), self._family.editing(edit):
+                model(ids, attention_mask=real)
+        except _Read:
+            pass
+        finally:
+            hook.remove()
+        return caught[0]  # (batch, position, d_model)
+
+
+def _read(hidden, at):
+    return hidden if at is None else hidden[torch.arange(len(at), device=at.device), at][:, None]

@@ -1,0 +1,203 @@
+"""Knocking out attention heads: each head of a member in turn, by zero, by its mean, or by another prompt's output.
+
+A head's output is its mix of values before the output matrix W_O. Knocked out at every position, it becomes
+
+zero      nothing (Edkins & Wiechecki 2023), which the network has never met in training;
+mean      its mean over a set of prompts at the same position, which keeps what it says whatever the prompt;
+resample  its output on another prompt at the same position: what it might as well have said.
+
+The control is a random head: a random subspace of what the heads of the layer write together, with as
+many dimensions as a head has, is knocked out in the same way. On average it carries as much as a head.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headatlas.base.errors import InputError
+
+KINDS = ("zero", "mean", "resample")
+MEMORY = 512 << 20  # bytes; a constant, not the machine's, so that the same input gives the same bytes
+
+
+@dataclass(frozen=True)
+class Replacements:
+    """What the outputs of a member's heads are replaced by.
+
+    Attributes
+    ----------
+    means : list of Tensor of shape (position, head, d_head), one for each layer
+        What `mean_outputs` gives; needed for "mean".
+    donors : integer array of shape (prompt, position)
+        For each prompt, the one whose outputs take the place of its own; needed for "resample".
+    """
+
+    means: Sequence | None = None
+    donors: np.ndarray | None = None
+
+
+def random_heads(layers, heads, d_head, count, seed):
+    """Random heads of every layer: orthonormal directions among the outputs of all heads.
+
+    Returns
+    -------
+    list of float32 Tensor of shape (count, d_head, heads * d_head), one for each layer
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn = []
+    for _ in range(layers):
+        normal = torch.randn(count, heads * d_head, d_head, generator=generator)
+        drawn.append(torch.linalg.qr(normal).Q.mT.contiguous())
+    return drawn
+
+
+def mean_outputs(member, tokens, pad=None, memory=MEMORY):
+    """Mean output of every head at every position, over prompts whose token there is real.
+
+    Parameters
+    ----------
+    member : what `interventions.open_member` gives
+    tokens : integer array of shape (prompt, position)
+    pad : int, optional
+    memory : int
+        Bytes, about.
+
+    Returns
+    -------
+    list of Tensor of shape (position, head, d_head), one for each layer
+    """
+    tokens = np.asarray(tokens)
+    totals = [0.0] * member.layers
+    real = np.ones(tokens.shape, dtype=bool) if pad is None else tokens != pad
+    for part in _blocks(member, tokens, 0, memory):
+        trace = member.run(tokens[part])
+        weights = torch.from_numpy(real[part]).to(trace.hidden.device)[..., None, None]
+        for layer, outputs in enumerate(trace.outputs):
+            totals[layer] = totals[layer] + torch.where(weights, outputs, 0).sum(0, dtype=torch.float64)
+    counts = torch.from_numpy(real.sum(0).clip(1))[:, None, None]
+    return [(total / counts.to(total.device)).to(trace.hidden.dtype) for total in totals]
+
+
+def reading(tokens, causal, pad=None, mask=None):
+    """What a member is shown so that its last prediction can be read, and where that is.
+
+    A causal model predicts what follows the last token. A bidirectional one is shown a mask in the last
+    token's place where there is a mask token, so that it too has something to predict.
+
+    Parameters
+    ----------
+    tokens : integer array of shape (prompt, position)
+    causal : bool
+    pad, mask : int, optional
+
+    Returns
+    -------
+    tokens : integer array of shape (prompt, position)
+    at : integer array of shape (prompt,)
+        The last position that is not padding.
+    """
+    tokens = np.array(tokens)
+    real = np.ones(tokens.shape, dtype=bool) if pad is None else tokens != pad
+    at = np.where(real.any(1), tokens.shape[1] - 1 - real[:, ::-1].argmax(1), 0)
+    if not causal and mask is not None:
+        tokens[np.arange(len(tokens)), at] = mask
+    return tokens, at
+
+
+def deranged(count, seed):
+    """A permutation of 0..count-1 that leaves nothing in its place, so that every prompt has another as donor."""
+    if count < 2:
+        raise InputError(f"resampling: {count} prompt(s) given; it needs another prompt, so at least 2")
+    order = np.random.default_rng(seed).permutation(count)
+    found = np.empty(count, dtype=np.int64)
+    found[order] = np.roll(order, 1)
+    return found
+
+
+def knock_out(member, tokens, kinds=KINDS, replacements=None, at=None, directions=None, memory=MEMORY):
+    """Run prompts through a member with each of its heads knocked out in turn.
+
+    Parameters
+    ----------
+    member : what `interventions.open_member` gives
+    tokens : integer array of shape (prompt, position)
+    kinds : sequence of {"zero", "mean", "resample"}
+    replacements : Replacements, optional
+        Needed for "mean" and "resample".
+    at : integer array of shape (prompt,), optional
+        The one position read in each prompt; all when not given.
+    directions : list of Tensor of shape (count, part, head * d_head), optional
+        For each layer, what is knocked out in place of the heads themselves: what `random_heads` gives.
+    memory : int
+        Bytes that the passes of one block of prompts may take, about; at least one prompt is taken.
+
+    Yields
+    ------
+    prompts : slice
+        Which prompts; block after block.
+    kind : str or None
+        None for the undisturbed pass, which comes first.
+    layer : int
+        -1 for the undisturbed pass.
+    hidden : Tensor of shape (head, prompt, read position, d_model)
+        What the member's `readout` reads; head is 0 alone for the undisturbed pass.
+    """
+    tokens, replacements = np.asarray(tokens), replacements or Replacements()
+    _require(kinds, replacements, tokens)
+    at = None if at is None else np.asarray(at)
+    passes = member.heads if directions is None else len(directions[0])
+    for part in _blocks(member, tokens, passes, memory):
+        places = None if at is None else at[part]
+        trace = member.run(tokens[part], places)
+        yield part, None, -1, trace.hidden[None]
+        donors = member.run(replacements.donors[part], places).outputs if "resample" in kinds else None
+        for layer, outputs in enumerate(trace.outputs):
+            for kind in kinds:
+                if kind == "zero":
+                    change = -outputs
+                elif kind == "mean":
+                    change = _at(replacements.means[layer], outputs, trace.at) - outputs
+                else:
+                    change = donors[layer] - outputs  # (prompt, position, head, d_head)
+                if directions is None:
+                    parts, way = change.permute(2, 0, 1, 3), None
+                else:
+                    way = directions[layer].to(change.device)
+                    parts = _along(change, way)
+                yield part, kind, layer, member.replaced(trace, layer, parts, way)
+
+
+def _along(change, way):
+    """Coefficients (count, prompt, position, part) of a change (prompt, position, head, d_head) along directions."""
+    flat = change.flatten(-2)  # (prompt, position, head * d_head)
+    return (flat @ way.flatten(0, 1).T).unflatten(-1, way.shape[:2]).permute(2, 0, 1, 3)
+
+
+def _at(means, outputs, at):
+    """Means (position, head, d_head) at the positions of outputs (prompt, position, head, d_head)."""
+    size = outputs.shape[1]
+    if at is not None and size == 1:  # a last layer of which one position was computed
+        return means[at][:, None]
+    return means[:size]
+
+
+def _blocks(member, tokens, passes, memory):
+    """Slices of prompts whose passes fit the memory."""
+    prompts, size = tokens.shape
+    block = max(1, memory // max(1, member.prompt_bytes(size, passes)))
+    return [slice(first, min(first + block, prompts)) for first in range(0, prompts, block)]
+
+
+def _require(kinds, replacements, tokens):
+    if unknown := set(kinds) - set(KINDS):
+        raise InputError(f"knock-out: {sorted(unknown)[0]!r} is not a kind; allowed: {', '.join(KINDS)}")
+    if "mean" in kinds and replacements.means is None:
+        raise InputError("knock-out by the mean: no means given; `mean_outputs` computes them")
+    if "mean" in kinds and len(replacements.means[0]) < tokens.shape[1]:
+        longest = len(replacements.means[0])
+        raise InputError(f"knock-out by the mean: prompts of {tokens.shape[1]} tokens, means of {longest} positions")
+    if "resample" in kinds and np.shape(replacements.donors) != tokens.shape:
+        shape = "none" if replacements.donors is None else f"of shape {np.shape(replacements.donors)}"
+        raise InputError(f"knock-out by another prompt: donors {shape} given for prompts of shape {tokens.shape}")

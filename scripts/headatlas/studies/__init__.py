@@ -1,0 +1,1 @@
+"""The four studies, a package each; none imports another."""

@@ -1,0 +1,1 @@
+"""Figures of the study: tables in, a matplotlib `Figure` out."""

@@ -1,0 +1,365 @@
+"""What knocking out heads does: Figures 12 to 14 of "Attention phrenology", and what that paper did not measure."""
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from headatlas.base.errors import InputError
+from headatlas.plotting import style
+
+KINDS = {"zero": "set to zero", "mean": "set to its mean", "resample": "taken from other prompts"}
+COMPONENTS = [f"{effect}_{component}" for effect in ("published", *KINDS) for component in (1, 2)]
+LIKELY = 300  # tokens drawn where panels are small
+PANELS = 24  # heads of a cluster shown at most
+_IDENTITY = ["model", "member", "layer", "head"]
+_UP, _DOWN, _REST = "#D55E00", "#0072B2", "0.72"  # suppressed by the head, promoted by it, neither
+
+
+def _name(row, models, layers):
+    own = ([f"layer {row['layer']}"] if layers > 1 else []) + [f"head {row['head']}"]
+    member = f"member {row['member']}"
+    return f"{row['model']}, {member}\n{', '.join(own)}" if models > 1 else ", ".join([member, *own])
+
+
+def _quoted(prompt):
+    return "“" + "".join(style.printable(token, 40) for token in prompt).replace("␣", " ").strip() + "”"
+
+
+def _logits(axes, table, kind, labels, size=6.0):
+    """Logits before and after, one point per token, the likeliest named; those the head moves most are coloured."""
+    x, y = table["clean"].to_numpy(float), table[kind].to_numpy(float)
+    shift = y - x
+    clear = np.abs(shift - np.median(shift)) > 2 * np.std(shift) + 1e-9
+    # a knock-out that moves every logit by the same amount changes no probability
+    colours = np.where(~clear, _REST, np.where(shift > np.median(shift), _UP, _DOWN))
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    edge = 0.04 * (high - low) or 1.0
+    axes.plot([low - edge, high + edge], [low - edge, high + edge], color="0.4", linewidth=0.6, zorder=0)
+    order = np.argsort(clear, kind="stable")
+    axes.scatter(x[order], y[order], c=colours[order], s=5 if labels else 3, linewidths=0, alpha=0.85, rasterized=True)
+    axes.set(xlim=(low - edge, high + edge), ylim=(low - edge, high + edge), aspect="equal")
+    axes.locator_params(nbins=5)
+    return [
+        axes.text(x[row], y[row], style.printable(table["name"].iloc[row]), fontsize=size, color="0.1")
+        for row in np.argsort(-x, kind="stable")[:labels]
+    ]
+
+
+def _spread(axes, texts, table, kind, steps=60):
+    """Move names off the points and one another; what stays in another's way, the less likely token, goes unnamed."""
+    from adjustText import adjust_text  # slow to import, and of two figures alone
+
+    places = [text.get_position() for text in texts]
+    adjust_text(texts, x=table["clean"], y=table[kind], ax=axes, iter_lim=steps, expand=(1.1, 1.2))
+    kept = []
+    for text, place in zip(texts, places, strict=True):
+        box = text.get_window_extent().padded(-1)
+        if any(box.overlaps(other) for other in kept):
+            text.remove()
+            continue
+        kept.append(box)
+        corners = axes.transData.inverted().transform([(box.x0, box.y0), (box.x1, box.y1)])
+        near = np.clip(place, corners[0], corners[1])
+        axes.plot(*zip(place, near, strict=True), color="0.6", linewidth=0.35, zorder=1)
+
+
+def _room(figure, below):
+    """Keep `below` inches at the foot of a figure free of panels."""
+    share = below / figure.get_figheight()
+    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+
+
+def _key_of_sides(figure, **where):
+    handles = [
+        Line2D([], [], linestyle="", marker="o", markersize=4, color=_UP, label="suppressed by the head"),
+        Line2D([], [], linestyle="", marker="o", markersize=4, color=_DOWN, label="promoted by the head"),
+        Line2D([], [], linestyle="", marker="o", markersize=4, color=_REST, label="within 2 sd of the median shift"),
+    ]
+    figure.legend(handles=handles, ncols=3, handletextpad=0.1, columnspacing=1.5, **where)
+
+
+@style.paper
+def one_head(table, prompt, protocol, *, labels=30):
+    """Fig 12: the logits of the next token after one prompt, with and without one head.
+
+    Parameters
+    ----------
+    table : DataFrame of [member, layer, head, name, clean, zero, mean, resample]
+        One head's; a row for each token.
+    prompt : sequence of str
+        Tokens of the prompt.
+    protocol : {"published", "corrected"}
+        The published figure knocks the head out by zero alone.
+    labels : int
+        How many tokens are named: those of highest undisturbed logit.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    if table.empty:
+        raise InputError("logits after one prompt: the head to knock out is not in the table")
+    kinds = ["zero"] if protocol == "published" else list(KINDS)
+    width = 0.72 * style.WIDTH if protocol == "published" else style.WIDTH
+    figure = style.blank(width, 5.2 if protocol == "published" else 3.1, layout="constrained")
+    _room(figure, 0.28)
+    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
+    if protocol == "corrected":  # panels a third as large: fewer names, and only the tokens that may come
+        labels, table = labels // 2, table.sort_values("clean", ascending=False, kind="stable").head(LIKELY)
+    texts = [
+        _logits(axes, table, kind, labels, 6.5 if len(kinds) == 1 else 5.0)
+        for axes, kind in zip(panels, kinds, strict=True)
+    ]
+    row = table.iloc[0]
+    head = _name(row, 1, 2 if row["layer"] else 1)
+    for axes, kind in zip(panels, kinds, strict=True):
+        axes.set(
+            title=f"{head}, {KINDS[kind]}" if len(kinds) == 1 else KINDS[kind],
+            xlabel=f"logit ({len(table):,} likeliest tokens)",
+        )
+    panels[0].set_ylabel("logit without the head")
+    figure.suptitle(f"Next token after {_quoted(prompt)}" + ("" if len(kinds) == 1 else f", {head}"))
+    _key_of_sides(figure, loc="lower center")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes, kind, drawn in zip(panels, kinds, texts, strict=True):
+        _spread(axes, drawn, table, kind)
+    return figure
+
+
+@style.paper
+def one_cluster(logits, clusters, cluster, prompt, protocol, *, labels=6):
+    """Fig 13: the same for every head of one cluster.
+
+    Parameters
+    ----------
+    logits : DataFrame of [model, member, layer, head, name, clean, zero, mean]
+    clusters : DataFrame of [model, member, layer, head, cluster]
+        Cluster 0 is the largest.
+    cluster : int
+        Where there are fewer clusters, the last.
+    prompt : sequence of str
+    protocol : {"published", "corrected"}
+        Heads are knocked out by zero, or replaced by their mean.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    cluster = min(cluster, int(clusters["cluster"].max()))
+    heads = clusters[clusters["cluster"] == cluster].sort_values(_IDENTITY, kind="stable")
+    kind = "zero" if protocol == "published" else "mean"
+    models, layers = clusters["model"].nunique(), clusters["layer"].nunique()
+    shown = heads.head(PANELS)
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    side = style.WIDTH / 4
+    figure = style.blank(max(2.2, columns) * side, rows * (side + 0.1) + 0.75)
+    _room(figure, 0.28)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    by_head = dict(list(logits.groupby(_IDENTITY, sort=False)))
+    drawn = []
+    for axes, (_, head) in zip(panels, shown.iterrows(), strict=False):
+        own = by_head[tuple(head[name] for name in _IDENTITY)]
+        own = own.sort_values("clean", ascending=False, kind="stable").head(LIKELY)
+        drawn.append((axes, own, _logits(axes, own, kind, labels, 5.0)))
+        axes.set_title(_name(head, models, layers), fontsize=7, pad=3)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    several = f"first {len(shown)} of {len(heads)}" if len(heads) > len(shown) else f"{len(heads)}"
+    colour = style.cluster_colour(cluster)
+    figure.suptitle(f"Cluster {cluster} ({several} heads): next token after {_quoted(prompt)}", color="black")
+    for place, (axes, *_) in enumerate(drawn):
+        if place + columns >= len(shown):
+            axes.set_xlabel(f"logit ({LIKELY} likeliest)" if logits["token"].nunique() > LIKELY else "logit")
+    figure.supylabel(f"logit, the head {KINDS[kind]}", fontsize=7.5)
+    for axes, *_ in drawn:
+        axes.spines[["left", "bottom"]].set_color(colour)
+        axes.spines[["left", "bottom"]].set_linewidth(1.4)
+    _key_of_sides(figure, loc="lower center")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes, own, texts in drawn:
+        _spread(axes, texts, own, kind, 20)
+    return figure
+
+
+def _cluster_keys(clusters, size=5):
+    return [
+        Line2D([], [], linestyle="", marker="o", markersize=size, color=style.cluster_colour(i), label=str(i))
+        for i in sorted(set(clusters))
+    ]
+
+
+@style.paper
+def effects(table, facts, protocol):
+    """Fig 14: heads on a plane by what knocking them out changes, coloured by cluster.
+
+    Parameters
+    ----------
+    table : DataFrame of [model, member, layer, head, cluster] and `{effect}_1`, `{effect}_2`
+        For the effects published, zero, mean and resample.
+    facts : Mapping
+        `explained_variance`: effect -> two shares; `prompts`: how many.
+    protocol : {"published", "corrected"}
+        The published probabilities are normalised over the positions of a prompt in place of the vocabulary.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    shown = {"published": "set to zero"} if protocol == "published" else KINDS
+    figure = style.blank(
+        0.62 * style.WIDTH if protocol == "published" else style.WIDTH, 4.4 if len(shown) == 1 else 3.1
+    )
+    _room(figure, 0.42)
+    for axes, (effect, title) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
+        colours = [style.cluster_colour(cluster) for cluster in table["cluster"]]
+        x, y = table[f"{effect}_1"], table[f"{effect}_2"]
+        size = 22 * min(1.0, (400 / len(table)) ** 0.5)
+        axes.scatter(x, y, c=colours, s=size, edgecolors="white", linewidths=0.3)
+        first, second = facts["explained_variance"][effect]
+        axes.set(title=title, xlabel=f"component 1 ({first:.0%} of variance)", ylabel=f"component 2 ({second:.0%})")
+        axes.margins(0.08)
+        axes.locator_params(nbins=5)
+    over = "positions" if protocol == "published" else "the vocabulary"
+    figure.suptitle(
+        f"Change of the last token's probabilities without a head\n({facts['prompts']} prompts, softmax over {over})"
+    )
+    keys = _cluster_keys(table["cluster"])
+    figure.legend(
+        handles=keys, title="cluster", loc="lower center", ncols=min(12, len(keys)), handletextpad=0.1, columnspacing=1
+    )
+    return figure
+
+
+@style.paper
+def losses(table, clusters, windows):
+    """What every head is worth: the held-out loss without it less the loss with it, beside random heads.
+
+    Parameters
+    ----------
+    table : DataFrame of [model, member, layer, head, control, kind, effect, standard_error]
+    clusters : DataFrame of [model, member, layer, head, cluster]
+    windows : int
+        How many the losses are means over.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    heads = table[~table["control"]].merge(clusters[[*_IDENTITY, "cluster"]], on=_IDENTITY, validate="many_to_one")
+    places = heads.drop_duplicates(_IDENTITY)[_IDENTITY].reset_index(drop=True)
+    places["place"] = places.index
+    group = ["model", "member", "layer"]
+    heads = heads.merge(places, on=_IDENTITY)
+    spans = places.groupby(group, sort=False)["place"].agg(["min", "max"]).reset_index()
+    kinds = [kind for kind in KINDS if (table["kind"] == kind).any()]
+    figure = style.blank(style.WIDTH, 1.55 * len(kinds) + 1.0)
+    _room(figure, 0.3)
+    panels = figure.subplots(len(kinds), 1, sharex=True, squeeze=False)[:, 0]
+    size = min(3.2, 260 / len(places))
+    for axes, kind in zip(panels, kinds, strict=True):
+        control = table[table["control"] & (table["kind"] == kind)].groupby(group, sort=False)["effect"]
+        bands = spans.merge(control.agg(["mean", "std"]).reset_index(), on=group)
+        for row in bands.itertuples():
+            spread = 0.0 if np.isnan(row.std) else 2 * row.std
+            axes.fill_between([row.min - 0.5, row.max + 0.5], row.mean - spread, row.mean + spread, color="0.87", lw=0)
+            axes.plot([row.min - 0.5, row.max + 0.5], [row.mean, row.mean], color="0.6", linewidth=0.7)
+        own = heads[heads["kind"] == kind]
+        axes.axhline(0, color="0.3", linewidth=0.6)
+        for cluster, part in own.groupby("cluster"):
+            axes.errorbar(
+                part["place"], part["effect"], yerr=1.96 * part["standard_error"], fmt="o", markersize=size,
+                color=style.cluster_colour(cluster), elinewidth=0.8, capsize=0, markeredgewidth=0,
+            )  # fmt: skip
+        axes.set_title(f"head {KINDS[kind]}", loc="left", pad=3)
+        axes.set_ylabel("loss, nats per token")
+        axes.set_xlim(-0.8, len(places) - 0.2)
+        axes.margins(y=0.08)
+    for start in spans["min"][1:]:
+        for axes in panels:
+            axes.axvline(start - 0.5, color="0.8", linewidth=0.5, zorder=0)
+    level = "member" if places["member"].nunique() > 1 else "layer"
+    blocks = places.groupby(["model", level], sort=False)["place"].mean().reset_index()
+    names = blocks[level].astype(str)
+    if blocks["model"].nunique() > 1:  # a model's name stands below its first block
+        names = names + blocks["model"].where(~blocks["model"].duplicated(), "").map("\n{}".format)
+    panels[-1].set_xticks(*style.thinned(blocks["place"].tolist(), names.tolist(), len(places), 40))
+    panels[-1].tick_params(axis="x", length=0)
+    within = " and layer" if level == "member" and places["layer"].nunique() > 1 else ""
+    panels[-1].set_xlabel(f"heads, by {level}{within}")
+    figure.suptitle(f"Held-out loss without a head, less with it (mean over {windows} windows, 95% intervals)")
+    band = Patch(color="0.87", label="random heads of the same layer: mean ± 2 sd")
+    keys = _cluster_keys(heads["cluster"], 4)
+    keys[0].set_label(f"cluster {keys[0].get_label()}")
+    figure.legend(
+        handles=[*keys, band], loc="lower center", ncols=min(14, len(keys) + 1), handletextpad=0.2, columnspacing=0.9
+    )
+    return figure
+
+
+@style.paper
+def prediction(prediction, heads, draws, clusters):
+    """Do heads that attend alike do alike: each head's prediction, and the whole against permutations.
+
+    Parameters
+    ----------
+    prediction : DataFrame of [kind, statistic, observed, null_mean, null_95, p]
+    heads : DataFrame of [kind, model, member, layer, head, cosine, null]
+    draws : DataFrame of [kind, statistic, permutation, value]
+        All three are empty where there is one member only.
+    clusters : DataFrame of [model, member, layer, head, cluster]
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    if prediction.empty:
+        figure = style.blank(style.WIDTH, 1.2)
+        said = "One member: what knocking a head out does cannot be predicted from the heads of other members."
+        figure.text(0.5, 0.5, said, ha="center", va="center", fontsize=8.5)
+        return figure
+    figure = style.blank(style.WIDTH, 3.0)
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1.5, 1, 1])
+    first = prediction["kind"].iloc[0]
+    own = heads[heads["kind"] == first].merge(clusters[[*_IDENTITY, "cluster"]], on=_IDENTITY)
+    order = own.groupby("cluster")["cosine"].rank(method="first") / (
+        own.groupby("cluster")["cosine"].transform("size") + 1
+    )
+    left.axhline(0, color="0.3", linewidth=0.6)
+    colours = [style.cluster_colour(cluster) for cluster in own["cluster"]]
+    x = own["cluster"] - 0.4 + 0.8 * order
+    left.scatter(x, own["cosine"], c=colours, s=14, edgecolors="white", linewidths=0.3, zorder=3)
+    for cluster, part in own.groupby("cluster"):
+        left.plot([cluster - 0.4, cluster + 0.4], [part["null"].mean()] * 2, color="0.55", linewidth=1.2)
+    there = sorted(own["cluster"].unique())
+    ticks, names = style.thinned(there, [str(i) for i in there], len(there), 16)
+    left.set_xticks(ticks, names)
+    left.tick_params(axis="x", length=0)
+    left.set(
+        xlabel="cluster (grey: its heads permuted)",
+        ylabel="cosine of effect and prediction",
+        title=f"each head, {KINDS[first]}",
+    )
+    kinds = list(dict.fromkeys(prediction["kind"]))
+    titles = {"cosine": "mean cosine", "distance_correlation": "distance correlation,\npairs of different members"}
+    for axes, (statistic, title) in zip((middle, right), titles.items(), strict=True):
+        for place, kind in enumerate(reversed(kinds)):
+            null = draws.loc[(draws["kind"] == kind) & (draws["statistic"] == statistic), "value"]
+            row = prediction[(prediction["kind"] == kind) & (prediction["statistic"] == statistic)].iloc[0]
+            bars, edges = np.histogram(null, bins=30)
+            tall = 0.6 * bars / max(1, bars.max())
+            axes.stairs(place + tall, edges, baseline=place, fill=True, color="0.75")
+            axes.plot([row["observed"]] * 2, [place, place + 0.68], color=_UP, linewidth=1.6)
+            axes.annotate(
+                f"p = {row['p']:.2g}", (row["observed"], place + 0.72), ha="center", va="bottom", fontsize=6.5,
+                annotation_clip=False,
+            )  # fmt: skip
+        axes.set_yticks([place + 0.3 for place in range(len(kinds))], list(reversed(kinds)))
+        axes.tick_params(axis="y", length=0)
+        axes.set(title=title, xlabel="grey: heads permuted", ylim=(-0.05, len(kinds) - 0.02))
+        axes.spines["left"].set_visible(False)
+        axes.margins(x=0.12)
+        axes.locator_params(axis="x", nbins=5)
+    return figure

@@ -1,0 +1,359 @@
+"""What knocking out heads does to predictions: losses, promoted tokens, and inner products between heads' effects.
+
+The inner products of all heads' effect vectors are all that a principal component analysis, a nearest
+neighbour or a distance needs; the vectors themselves, of prompts times vocabulary numbers each, are never kept.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from headatlas.base import progress
+from headatlas.base.errors import InputError
+from headatlas.base.statistics import mean_and_error
+from headatlas.models.knockout import KINDS, Replacements, deranged, knock_out, mean_outputs, random_heads, reading
+
+EFFECTS = ("published", *KINDS)  # the published vectors are those of zero, normalised over the wrong axis
+MASKING = 0.15  # share of tokens masked where the loss of a bidirectional model is measured
+_BLOCK = 1 << 26  # probabilities that exist at once
+
+
+def scored(tokens, causal, pad=None, mask=None, seed=0):
+    """What a member is shown, and what it must predict where.
+
+    Parameters
+    ----------
+    tokens : integer array of shape (prompt, position)
+    causal : bool
+        Next tokens are predicted; otherwise tokens masked at random, at least one in each prompt.
+    pad, mask : int, optional
+    seed : int
+
+    Returns
+    -------
+    inputs : integer array of shape (prompt, position)
+    targets : integer array of shape (prompt, position)
+        -1 where nothing is predicted.
+    """
+    tokens = np.asarray(tokens, dtype=np.int64)
+    real = np.ones(tokens.shape, dtype=bool) if pad is None else tokens != pad
+    if causal:
+        return tokens[:, :-1], np.where(real[:, :-1] & real[:, 1:], tokens[:, 1:], -1)
+    if mask is None:
+        raise InputError("loss of a bidirectional model: it has no mask token, so there is nothing to predict")
+    drawn = np.where(real, np.random.default_rng(seed).random(tokens.shape), 2.0)
+    hidden = real & ((drawn < MASKING) | (drawn == drawn.min(1, keepdims=True)))
+    return np.where(hidden, mask, tokens), np.where(hidden, tokens, -1)
+
+
+def loss_table(member, tokens, *, causal, pad=None, mask=None, random=8, seed=0, kinds=KINDS):
+    """What each head, and as many random ones, are worth: the loss without them less the loss with them.
+
+    Parameters
+    ----------
+    member : what `interventions.open_member` gives
+    tokens : integer array of shape (prompt, position)
+        Held-out windows; they are also what means are taken over and donors are drawn from.
+    causal : bool
+    pad, mask : int, optional
+    random : int
+        Random heads of each layer (`knockout.random_heads`).
+    seed : int
+        Of random heads, donors and masks.
+    kinds : sequence of {"zero", "mean", "resample"}
+
+    Returns
+    -------
+    DataFrame
+        layer, head, control (True for random heads), kind, loss (nats per token without the head), effect (that
+        less the undisturbed loss; both are means over prompts of the mean over a prompt's predictions) and
+        standard_error (of the effect, over prompts).
+    """
+    inputs, targets = scored(tokens, causal, pad, mask, seed)
+    given = Replacements(mean_outputs(member, inputs, pad), inputs[deranged(len(inputs), seed)])
+    clean, rows = None, []
+    d_head = given.means[0].shape[-1]
+    controls = random_heads(member.layers, member.heads, d_head, random, seed) if random else None
+    for directions in (None, controls) if random else (None,):
+        found = {}
+        for part, kind, layer, hidden in knock_out(member, inputs, kinds, given, directions=directions):
+            found.setdefault((kind, layer), []).append(_losses(member.readout, hidden, targets[part]))
+        found = {key: np.concatenate(parts, 1) for key, parts in found.items()}  # (head, prompt)
+        clean = found.pop((None, -1))
+        for (kind, layer), losses in found.items():
+            effect, error = mean_and_error(losses - clean)
+            identity = {"layer": layer, "head": np.arange(len(losses)), "control": directions is not None}
+            numbers = {"loss": np.nanmean(losses, 1), "effect": effect, "standard_error": error}
+            rows.append(pd.DataFrame(identity | {"kind": kind} | numbers))
+    table = pd.concat(rows, ignore_index=True)
+    return table.sort_values(["control", "layer", "head"], kind="stable", ignore_index=True)
+
+
+def _losses(readout, hidden, targets):
+    """Mean loss of each prompt, (head, prompt), over its targets (prompt, position); NaN for a prompt without any."""
+    targets = torch.from_numpy(targets).to(hidden.device)
+    where = targets >= 0
+    wanted = targets[where]
+    losses = readout.losses(hidden[:, where].flatten(0, 1), wanted.repeat(len(hidden))).view(len(hidden), -1)
+    prompt = where.nonzero()[:, 0]
+    sums = losses.new_zeros(len(hidden), len(where), dtype=torch.float64).index_add_(1, prompt, losses.double())
+    return (sums / where.sum(1).double()).cpu().numpy()
+
+
+class Effects:
+    """The hidden states of one member's knock-outs over some prompts, from which its effect vectors follow.
+
+    Parameters
+    ----------
+    member : what `interventions.open_member` gives
+    tokens : integer array of shape (prompt, position)
+    others : integer array of shape (other prompt, position or more)
+        Prompts that means are taken over and donors drawn from.
+    causal : bool
+    pad, mask : int, optional
+    seed : int
+        Of the donors.
+
+    Attributes
+    ----------
+    readout : interventions.Readout
+    clean : Tensor of shape (prompt, position, d_model)
+    zero : Tensor of shape (head, prompt, position, d_model)
+        Heads layer by layer. All positions, because the published vectors are normalised over them.
+    last : dict from kind to Tensor of shape (head, prompt, d_model)
+        At the last real position alone.
+    at : Tensor of shape (prompt,)
+    """
+
+    def __init__(self, member, tokens, others, *, causal, pad=None, mask=None, seed=0):
+        shown, at = reading(tokens, causal, pad, mask)
+        others = np.asarray(others)[:, : shown.shape[1]]
+        chosen = np.random.default_rng(seed).permutation(len(others))[np.arange(len(shown)) % len(others)]
+        same = (others[chosen] == np.asarray(tokens)).all(1)  # a prompt is not its own donor
+        chosen[same] = (chosen[same] + 1) % len(others)
+        given = Replacements(mean_outputs(member, others, pad), others[chosen])
+        self.readout, self.at = member.readout, torch.from_numpy(at)
+        whole, last = {}, {}
+        for _, kind, layer, hidden in knock_out(member, shown, ("zero",), given):
+            whole.setdefault((kind, layer), []).append(hidden)
+        for _, kind, layer, hidden in knock_out(member, shown, ("mean", "resample"), given, at=at):
+            last.setdefault((kind, layer), []).append(hidden[:, :, 0])
+        self.clean = torch.cat(whole.pop((None, -1)), 1)[0]
+        self.zero = torch.cat([torch.cat(parts, 1) for parts in whole.values()])
+        rows = torch.arange(len(at))
+        self.last = {"zero": self.zero[:, rows, self.at.to(self.zero.device)]}
+        for kind in KINDS[1:]:
+            self.last[kind] = torch.cat([torch.cat(parts, 1) for (k, _), parts in last.items() if k == kind])
+
+    def __len__(self):
+        return len(self.zero)
+
+    def vectors(self, effect, prompts, vocabulary=None):
+        """Effect vectors: how the probabilities at the last position change, over the first `vocabulary` tokens.
+
+        Parameters
+        ----------
+        effect : {"published", "zero", "mean", "resample"}
+            "published" are the probabilities of Edkins & Wiechecki 2023 under zero, whose softmax runs over
+            positions in place of tokens.
+        prompts : slice
+
+        Returns
+        -------
+        Tensor of shape (head, prompt, vocabulary)
+        """
+        keep = slice(vocabulary)
+        rows, at = torch.arange(self.clean[prompts].shape[0]), self.at[prompts].to(self.clean.device)
+        if effect != "published":
+            clean = self.readout.logits(self.clean[prompts][rows, at])
+            knocked = self.readout.logits(self.last[effect][:, prompts])
+            return knocked.softmax(-1)[..., keep] - clean.softmax(-1)[..., keep]
+
+        def over_positions(hidden):  # (..., prompt, position, d_model)
+            logits = self.readout.logits(hidden)[..., keep]
+            past = torch.arange(logits.shape[-2], device=logits.device) <= at[:, None]  # padding takes no part
+            total = logits.masked_fill(~past[..., None], -torch.inf).logsumexp(-2)
+            return (logits[..., rows, at, :] - total).exp()
+
+        clean = over_positions(self.clean[prompts])
+        return torch.stack([over_positions(hidden) - clean for hidden in self.zero[:, prompts]])
+
+
+def products(members, effect):
+    """Inner products of the effect vectors of all heads of all members, over all prompts.
+
+    Parameters
+    ----------
+    members : list of Effects
+        Over the same prompts; where vocabularies differ in length, the tokens that all have.
+    effect : {"published", "zero", "mean", "resample"}
+
+    Returns
+    -------
+    float64 array of shape (head, head)
+        Heads member by member.
+    """
+    vocabulary = min(len(member.readout.table) for member in members)
+    prompts, size = members[0].clean.shape[:2]
+    heads = sum(map(len, members))
+    wide = heads + (max(map(len, members)) if effect != "published" else size)
+    block = max(1, _BLOCK // (wide * vocabulary))
+    found = np.zeros((heads, heads))
+    for first in progress.track(range(0, prompts, block), f"effects, {effect}"):
+        part = slice(first, min(first + block, prompts))
+        vectors = torch.cat([member.vectors(effect, part, vocabulary).flatten(1) for member in members])
+        found += (vectors @ vectors.T).double().cpu().numpy()
+    return (found + found.T) / 2
+
+
+def prompt_logits(member, prompt, others, *, causal, pad=None, mask=None, donors=16, seed=0):
+    """Logits of what follows one prompt, with each head of a member knocked out.
+
+    Parameters
+    ----------
+    member : what `interventions.open_member` gives
+    prompt : integer sequence of shape (position,)
+        A bidirectional model is shown a mask after it.
+    others : integer array of shape (other prompt, other position)
+        Prompts at least as long, which means are taken over and donors drawn from.
+    causal : bool
+    pad, mask : int, optional
+    donors : int
+        How many other prompts the logits of "resample" are the mean over.
+    seed : int
+
+    Returns
+    -------
+    clean : float32 array of shape (vocabulary,)
+    knocked : dict from kind to float32 array of shape (head, vocabulary)
+        Heads layer by layer.
+    """
+    prompt = np.asarray(prompt if causal or mask is None else [*prompt, mask])
+    if len(prompt) > np.shape(others)[1]:
+        raise InputError(f"prompt: {len(prompt)} tokens found; allowed: at most the {np.shape(others)[1]} of a window")
+    others = np.asarray(others)[:, : len(prompt)]
+    drawn = others[np.random.default_rng(seed).permutation(len(others))[:donors]]
+    means = mean_outputs(member, others, pad)
+    once, often = prompt[None], np.repeat(prompt[None], len(drawn), 0)
+    found = {}
+    for tokens, kinds in ((once, ("zero", "mean")), (often, ("resample",))):
+        given, at = Replacements(means, drawn), np.full(len(tokens), len(prompt) - 1)
+        parts = {}
+        for _, kind, layer, hidden in knock_out(member, tokens, kinds, given, at=at):
+            parts.setdefault((kind, layer), []).append(member.readout.logits(hidden[:, :, 0]).sum(1))
+        found |= {key: sum(sums) / len(tokens) for key, sums in parts.items()}  # (head, vocabulary)
+    clean = found.pop((None, -1))[0].cpu().numpy()
+    by_kind = {kind: [logits for (k, _), logits in found.items() if k == kind] for kind in KINDS}
+    return clean, {kind: torch.cat(logits).cpu().numpy() for kind, logits in by_kind.items()}
+
+
+def prompt_table(member, prompt, others, shown=1000, **reading):
+    """Logits of the tokens likeliest after one prompt, with each head knocked out; parameters as `prompt_logits`.
+
+    Returns
+    -------
+    DataFrame
+        layer, head, token (its id; the `shown` of highest undisturbed logit, highest first), clean, zero, mean and
+        resample (logits, float32).
+    """
+    clean, knocked = prompt_logits(member, prompt, others, **reading)
+    tokens = np.argsort(-clean, kind="stable")[:shown].astype(np.int32)
+    rows = np.repeat(np.arange(member.layers * member.heads), len(tokens))
+    columns = {"layer": rows // member.heads, "head": rows % member.heads}
+    columns |= {"token": np.tile(tokens, member.layers * member.heads)}
+    columns |= {"clean": np.tile(clean[tokens], member.layers * member.heads)}
+    return pd.DataFrame(columns | {kind: logits[:, tokens].ravel() for kind, logits in knocked.items()})
+
+
+def identity(model, member, layers, heads):
+    """Rows of [model, member, layer, head] for all heads of one member, layer by layer."""
+    layer, head = np.indices((layers, heads), dtype=np.int32).reshape(2, -1)
+    return pd.DataFrame({"model": model, "member": np.int32(member), "layer": layer, "head": head})
+
+
+def comparison(heads, members):
+    """How the effects of all heads lie to one another.
+
+    Parameters
+    ----------
+    heads : DataFrame of [model, member, layer, head]
+    members : list of Effects
+
+    Returns
+    -------
+    columns : dict
+        Those of `heads`; for each of EFFECTS its inner products with all heads (a row of the matrix), and its first
+        two principal components as `{effect}_1` and `{effect}_2`.
+    facts : dict
+        `explained_variance`: effect -> shares of the two components.
+    """
+    columns, shares = {name: heads[name].to_numpy() for name in heads.columns}, {}
+    for effect in EFFECTS:
+        found = products(members, effect)
+        points, share = principal_components(found)
+        columns |= {effect: found, f"{effect}_1": points[:, 0], f"{effect}_2": points[:, 1]}
+        shares[effect] = share.tolist()
+    return columns, {"explained_variance": shares}
+
+
+def principal_components(products, count=2):
+    """Principal components of vectors of which only the inner products are known.
+
+    Parameters
+    ----------
+    products : array of shape (head, head)
+    count : int
+
+    Returns
+    -------
+    points : array of shape (head, count)
+        Coordinates on the components, each with its largest coordinate positive.
+    shares : array of shape (count,)
+        Of the variance.
+    """
+    centred = products - products.mean(0) - products.mean(1, keepdims=True) + products.mean()
+    values, vectors = np.linalg.eigh((centred + centred.T) / 2)
+    values, vectors = values[::-1][:count].clip(0), vectors[:, ::-1][:, :count]
+    points = vectors * np.sqrt(values)
+    points = points * np.where(points[np.abs(points).argmax(0), np.arange(count)] < 0, -1, 1)
+    return points, values / max(np.trace(centred), np.finfo(float).tiny)
+
+
+def token_table(member, effect="zero", most=10):
+    """The tokens that each head promotes and suppresses most, over all prompts.
+
+    A head promotes what its knock-out makes less probable.
+
+    Parameters
+    ----------
+    member : Effects
+    effect : {"zero", "mean", "resample"}
+    most : int
+        How many of each.
+
+    Returns
+    -------
+    DataFrame
+        row (of the member's heads), direction (promoted or suppressed), rank (from 1), token (its id), effect (mean
+        change of its probability by the head's presence), standard_error (over prompts).
+    """
+    prompts = len(member.clean)
+    total, squares = 0.0, 0.0
+    block = max(1, _BLOCK // (2 * len(member) * len(member.readout.table)))
+    for first in range(0, prompts, block):
+        vectors = member.vectors(effect, slice(first, min(first + block, prompts)))
+        total, squares = total - vectors.sum(1), squares + vectors.square().sum(1)
+    mean = total / prompts  # (head, vocabulary)
+    variance = (squares - prompts * mean.square()).clamp(min=0) / max(1, prompts - 1)
+    error = (variance / prompts).sqrt() if prompts > 1 else torch.full_like(mean, torch.nan)
+    most = min(most, mean.shape[1] // 2)
+    parts = []
+    for direction, sign in (("promoted", 1), ("suppressed", -1)):
+        tokens = (sign * mean).topk(most, 1).indices.cpu()  # (head, rank)
+        row = np.repeat(np.arange(len(member)), most)
+        columns = {"row": row, "direction": direction, "rank": np.tile(np.arange(1, most + 1), len(member))}
+        columns |= {"token": tokens.flatten().numpy()}
+        for name, values in (("effect", mean), ("standard_error", error)):
+            columns[name] = values.cpu().gather(1, tokens).flatten().double().numpy()
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True).sort_values(["row", "direction", "rank"], ignore_index=True)

@@ -1,0 +1,1 @@
+"""What the rules import: configuration, resources, code digests, captions, the summary."""

@@ -1,0 +1,431 @@
+"""Configuration: one clear line for a wrong one, and the defaults that follow from other keys."""
+
+import math
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+from headatlas.base.errors import InputError
+from headatlas.studies.circuits import sweep
+
+WINDOW_SETTINGS = ("windows", "sampling", "evaluation_windows")  # of `training`: what its windows depend on
+EVALUATION_SEED = 9991  # of the windows that the loss along the way is measured on
+FEWEST_HEADS = 8  # with three artificial heads, twice the projections' neighbours and one
+FIRST_PROMPTS = 8  # what the figures of components and third component show
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+
+
+def explain(error):
+    """One line for a JSON-schema violation: the key, the value found, what is allowed.
+
+    Parameters
+    ----------
+    error : jsonschema.exceptions.ValidationError
+
+    Returns
+    -------
+    str
+    """
+    error = _deepest(error)
+    where = ".".join(str(part) for part in error.absolute_path)
+    found, allowed = error.instance, error.validator_value
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        wrong = min(map(str, set(found) - set(known)))
+        return f"{_join(where, wrong)}: unknown key; {_hint(wrong, known)}allowed: {', '.join(known)}"
+    if error.validator == "required":
+        missing = next(key for key in allowed if key not in found)
+        return f"{_join(where, missing)}: missing; it must be given"
+    if "propertyNames" in error.absolute_schema_path:
+        name, allowed = _short(found), "small letters, digits and '-', at most 64, as text"
+        return f"{_join(where, name.strip(chr(39)))}: {name} is not a name; allowed: {allowed}"
+    rule = {
+        "type": lambda: f"of type {_either(allowed)}",
+        "enum": lambda: f"one of {', '.join(map(str, allowed))}",
+        "minimum": lambda: f"at least {allowed}",
+        "maximum": lambda: f"at most {allowed}",
+        "exclusiveMinimum": lambda: f"more than {allowed}",
+        "exclusiveMaximum": lambda: f"less than {allowed}",
+        "minItems": lambda: f"a list of at least {allowed}",
+        "maxItems": lambda: f"a list of at most {allowed}",
+        "minProperties": lambda: f"at least {allowed} entry",
+        "minLength": lambda: "text that is not empty",
+        "uniqueItems": lambda: "a list without repeats",
+        "const": lambda: repr(allowed),
+        "pattern": lambda: error.schema.get("description", f"text matching {allowed}"),
+    }.get(error.validator, lambda: error.message)
+    return f"{where or 'the configuration'}: {_short(found)} found; allowed: {rule()}"
+
+
+def _deepest(error):
+    while error.context:
+        error = max(error.context, key=lambda inner: len(inner.absolute_path))
+    return error
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _hint(name, known):
+    close = get_close_matches(str(name), known, 1)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
+def _join(where, key):
+    return f"{where}.{key}" if where else key
+
+
+def _either(types):
+    return types if isinstance(types, str) else " or ".join(types)
+
+
+def complete(config):
+    """The configuration with the sizes that follow from others, after checking that all agrees.
+
+    Parameters
+    ----------
+    config : dict
+        Valid by the schema, its defaults filled in.
+
+    Returns
+    -------
+    dict
+        A copy; `d_head` and `d_mlp` are numbers, whole numbers are integers (so that 1 and 1.0 are one
+        setting), `~` in paths is the home folder.
+
+    Raises
+    ------
+    InputError
+        For unknown names, files that are not there and impossible sizes, naming the key, the value
+        and what is allowed.
+    """
+    config = _plain(config)
+    config = _with_runs(config)
+    results = os.path.expanduser(config["results"]).rstrip("/") or "/"
+    mirrored = _check_mirror(config["mirror"])
+    corpora = {}
+    for name, corpus in config["corpora"].items():
+        corpora[name] = _complete_corpus(f"corpora.{name}", corpus, mirrored)
+    for name, tokenizer in config["tokenizers"].items():
+        if "corpus" in tokenizer:
+            _known(f"tokenizers.{name}.corpus", tokenizer["corpus"], config["corpora"])
+        else:
+            _check_place(f"tokenizers.{name}", "load", tokenizer, mirrored)
+    models = {}
+    for name, model in config["models"].items():
+        _known(f"models.{name}.corpus", model["corpus"], config["corpora"])
+        _known(f"models.{name}.tokenizer", model["tokenizer"], config["tokenizers"])
+        for position, checkpoint in enumerate(model.get("checkpoints", [])):
+            _check_place(f"models.{name}.checkpoints.{position}", "name", checkpoint, mirrored)
+        models[name] = _complete_model(f"models.{name}", model)
+    studies = {name: study for name, study in config["studies"].items() if study is not None}
+    if not studies:
+        raise InputError("studies: all are null; allowed: at least one study")
+    completed = {**config, "results": results, "corpora": corpora, "models": models, "studies": studies}
+    for name, study in studies.items():
+        for position, model in enumerate(study["models"]):
+            _known(f"studies.{name}.models.{position}", model, models)
+    if "phrenology" in studies:
+        _check_phrenology(completed, studies["phrenology"])
+    if "attentionviz" in studies:
+        _check_attentionviz(completed, studies["attentionviz"])
+    if "induction" in studies:
+        _check_induction(models, studies["induction"])
+    return completed
+
+
+def _with_runs(config):
+    """The configuration with a circuits study's runs among its models, and with what the study shows of them."""
+    study = config["studies"].get("circuits")
+    if study is None or "runs" in study:  # not there, or completed before
+        return config
+    for axis, section in (("corpus", "corpora"), ("tokenizer", "tokenizers")):
+        for position, name in enumerate(study["sweep"][axis]):
+            _known(f"studies.circuits.sweep.{axis}.{position}", name, config[section])
+    for figure, given in study["figures"].items():
+        for place in [given] if isinstance(given, dict) else given or []:
+            for axis, section in (("corpus", "corpora"), ("tokenizer", "tokenizers")):
+                if axis in place:
+                    _known(f"studies.circuits.figures.{figure}.{axis}", place[axis], config[section])
+    runs, shown = sweep.expand(study)
+    windows = {name: sweep.windows_name(place) for name, place in runs.items()}
+    models = {windows[name]: sweep.model(study, place) for name, place in runs.items()}
+    models |= {name: sweep.model(study, place) for name, place in runs.items()}
+    if "losses" in shown:
+        models[shown["losses"]["corrected"]]["training"]["snapshots"] = sweep.SNAPSHOTS
+    for name in models:
+        if name in config["models"]:
+            raise InputError(f"models.{name}: the sweep of studies.circuits has a run of this name; allowed: another")
+    of_heads = {figure: names for figure, names in shown.items() if figure != "fig01"}
+    named = [name for of_figure in of_heads.values() for names in of_figure.values() for name in _listed(names)]
+    if not named:
+        raise InputError("studies.circuits.figures: none is given; allowed: at least one of fig03 to circuits")
+    study = {**study, "runs": runs, "shown": shown, "windows": windows, "models": list(dict.fromkeys(named))}
+    return {**config, "models": config["models"] | models, "studies": {**config["studies"], "circuits": study}}
+
+
+def _listed(names):
+    return names if isinstance(names, list) else [names]
+
+
+def _plain(value, key=""):
+    """A copy without the numbers that no JSON schema refuses: those that are not finite, and 64.0 for 64."""
+    if isinstance(value, dict):
+        return {name: _plain(inner, _join(key, name)) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner, _join(key, position)) for position, inner in enumerate(value)]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputError(f"{key}: {value} found; allowed: a finite number")
+        return int(value) if value.is_integer() else value
+    return value
+
+
+def _known(key, name, section):
+    if name not in section:
+        hint = _hint(name, list(section))
+        given = sorted(known for known in section if not known.startswith("circuits-"))  # runs of a sweep are too many
+        allowed = ", ".join(given or sorted(section))
+        raise InputError(f"{key}: {name!r} is not configured; {hint}allowed: {allowed}")
+
+
+def _check_mirror(setting):
+    """Whether there is a mirror; if it is named, it must be there."""
+    key = "the environment variable HEADATLAS_MIRROR" if os.environ.get("HEADATLAS_MIRROR") else "mirror"
+    mirror = os.environ.get("HEADATLAS_MIRROR") or setting
+    if mirror and not Path(mirror).expanduser().is_dir():
+        raise InputError(f"{key}: {mirror!r} is not there; allowed: an existing folder, or nothing")
+    return bool(mirror)
+
+
+def _check_place(key, part, settings, mirrored):
+    """A folder must be there; what is fetched from the Hub has a pinned revision."""
+    name = settings[part]
+    if Path(name).expanduser().exists():
+        return
+    if not _HUB_NAME.fullmatch(name):
+        raise InputError(
+            f"{key}.{part}: {name!r} is not there; allowed: an existing folder, "
+            "or a Hugging Face Hub name (NAME or ORGANISATION/NAME)"
+        )
+    if settings.get("revision") is None and not mirrored:
+        raise InputError(
+            f"{key}.revision: None found, but {name!r} is no folder here; "
+            "allowed: the commit or tag to fetch from the Hub, or a mirror that has it"
+        )
+
+
+def _complete_corpus(key, corpus, mirrored):
+    if corpus["source"] == "datasets":
+        _check_place(key, "name", corpus, mirrored)
+        used = list(corpus["splits"].values())
+        if len(set(used)) < len(used):
+            raise InputError(
+                f"{key}.splits: {corpus['splits']} found; allowed: a different split of the data set for each"
+            )
+    if corpus["source"] == "files":
+        corpus = {**corpus, "files": [os.path.expanduser(file) for file in corpus["files"]]}
+        for position, file in enumerate(corpus["files"]):
+            if not Path(file).is_file():
+                raise InputError(f"{key}.files.{position}: {file!r} is not there; allowed: files that exist")
+    shares = corpus["split"]
+    if abs(sum(shares) - 1) > 1e-6:
+        raise InputError(f"{key}.split: {shares} sums to {sum(shares):g}; allowed: three shares that sum to 1")
+    if corpus["source"] == "repeated-tokens":
+        shortest, longest, length = (corpus[part] for part in ("shortest_period", "longest_period", "length"))
+        if not shortest <= longest < length:
+            raise InputError(
+                f"{key}.longest_period: {longest} found; "
+                f"allowed: shortest_period ({shortest}) to length - 1 ({length - 1})"
+            )
+    return corpus
+
+
+def _complete_model(key, model):
+    if "checkpoints" in model:
+        return model
+    shape = dict(model["architecture"])
+    if shape["d_head"] is None:
+        if shape["d_model"] % shape["heads"]:
+            raise InputError(
+                f"{key}.architecture.d_model: {shape['d_model']} is not divisible by heads ({shape['heads']}); "
+                "allowed: a multiple of heads, or give d_head"
+            )
+        shape["d_head"] = shape["d_model"] // shape["heads"]
+    if shape["d_mlp"] is None:
+        shape["d_mlp"] = 4 * shape["d_model"]
+    training = model["training"]
+    if training["batch"] > training["windows"]:
+        raise InputError(
+            f"{key}.training.batch: {training['batch']} found; "
+            f"allowed: at most training.windows ({training['windows']})"
+        )
+    steps = -(-training["windows"] // training["batch"]) * training["epochs"]
+    if training["evaluations"] > steps:
+        raise InputError(
+            f"{key}.training.evaluations: {training['evaluations']} found; "
+            f"allowed: at most the steps there are ({steps})"
+        )
+    return {**model, "architecture": shape}
+
+
+def _head_count(model):
+    """Heads of a toy family, or None: a checkpoint's are known only once it is loaded."""
+    if "checkpoints" in model:
+        return None
+    shape = model["architecture"]
+    return len(model["seeds"]) * shape["layers"] * shape["heads"]
+
+
+def _causal(model):
+    return model["task"] == "causal" if "checkpoints" in model else model["architecture"]["causal"]
+
+
+def _check_phrenology(config, study):
+    models = {name: config["models"][name] for name in study["models"]}
+    first, reference = next(iter(models.items()))
+    for position, (name, model) in enumerate(models.items()):
+        for part, own, others in (
+            ("tokenizer", model["tokenizer"], reference["tokenizer"]),
+            ("corpus", model["corpus"], reference["corpus"]),
+            ("context", context(model), context(reference)),
+            ("causal", _causal(model), _causal(reference)),  # else their patterns differ in shape
+            ("analysis", model["analysis"], reference["analysis"]),
+        ):
+            if own != others:
+                raise InputError(
+                    f"studies.phrenology.models.{position}: {name!r} has {part} {own}, {first!r} has {others}; "
+                    "allowed: models that are shown the same prompts"
+                )
+        prompts = model["analysis"]["windows"]
+        if prompts < FIRST_PROMPTS:
+            raise InputError(
+                f"models.{name}.analysis.windows: {prompts} found; "
+                f"allowed: at least {FIRST_PROMPTS}, which the figures show"
+            )
+        _check_queries_keys(name, model)
+    if "checkpoints" not in reference:
+        shape = reference["architecture"]
+        sizes = (len(reference["seeds"]), shape["layers"], shape["heads"])
+        for position, (index, size) in enumerate(zip(study["knockouts"]["head"], sizes, strict=True)):
+            if index >= size:
+                raise InputError(
+                    f"studies.phrenology.knockouts.head.{position}: {index} found; "
+                    f"allowed: at most {size - 1}, of (member, layer, head) of {first!r}"
+                )
+    counts = [_head_count(model) for model in models.values()]
+    if None not in counts and sum(counts) < FEWEST_HEADS:
+        raise InputError(
+            f"studies.phrenology.models: {sum(counts)} heads in all; allowed: at least {FEWEST_HEADS}, "
+            "for the 5 neighbours of the projections"
+        )
+
+
+def _check_queries_keys(name, model):
+    prompts, kept = model["analysis"]["windows"], model["analysis"]["queries_keys"]
+    if kept > prompts:
+        raise InputError(
+            f"models.{name}.analysis.queries_keys: {kept} found; allowed: at most analysis.windows ({prompts})"
+        )
+
+
+def _check_attentionviz(config, study):
+    for name in study["models"]:
+        model = config["models"][name]
+        _check_queries_keys(name, model)
+        if model["analysis"]["queries_keys"] < 2:
+            raise InputError(f"models.{name}.analysis.queries_keys: 1 found; allowed: at least 2, for intervals")
+        if "checkpoints" in model:
+            continue  # its layers and heads are known only once it is loaded
+        sizes = {"member": len(model["seeds"]), **{key: model["architecture"][f"{key}s"] for key in ("layer", "head")}}
+        for position, chosen in enumerate(study["heads"] or []):
+            for (part, size), index in zip(sizes.items(), chosen, strict=True):
+                if index >= size:
+                    raise InputError(
+                        f"studies.attentionviz.heads.{position}: {part} {index} found; "
+                        f"allowed: 0 to {size - 1}, as {name!r} has {size}"
+                    )
+
+
+def _check_induction(models, study):
+    short, long = study["short"], study["long"]
+    if short >= long:
+        raise InputError(f"studies.induction.short: {short} found; allowed: less than studies.induction.long ({long})")
+    for position, name in enumerate(study["models"]):
+        room = context(models[name])
+        if long > room:
+            raise InputError(
+                f"studies.induction.long: {long} found, but studies.induction.models.{position}, {name!r}, sees {room} "
+                "tokens at once; allowed: no more than that"
+            )
+
+
+def ordered(value):
+    """A copy with every mapping sorted by key, so that equal settings are written equally."""
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [ordered(item) for item in value]
+    return value
+
+
+def local_files(settings):
+    """Files on disk that a corpus, tokenizer or checkpoint is read from.
+
+    They are inputs of the step that reads them, so that their content counts; a Hub name has none.
+
+    Parameters
+    ----------
+    settings : dict
+        A corpus, a tokenizer or one checkpoint.
+
+    Returns
+    -------
+    list of str
+    """
+    if "files" in settings:
+        return list(settings["files"])
+    name = settings.get("load") or settings.get("name")
+    if not name:
+        return []
+    place = Path(name).expanduser()
+    if place.is_file():
+        return [str(place)]
+    if place.is_dir():
+        return sorted(str(file) for file in place.iterdir() if file.is_file() and not file.name.startswith("."))
+    return []
+
+
+def window_settings(model, use):
+    """What one table of windows depends on.
+
+    Parameters
+    ----------
+    model : dict
+        One entry of `models`.
+    use : {"train", "evaluation", "analysis"}
+
+    Returns
+    -------
+    dict
+        seeds, count (windows per seed), size (tokens), sampling, split, tags.
+    """
+    analysis, size = model["analysis"], context(model)
+    if use == "analysis":
+        chosen = {"seeds": [analysis["seed"]], "count": analysis["windows"], "sampling": analysis["sampling"]}
+        return {**chosen, "size": size, "split": "held-out", "tags": True}
+    training = model["training"]
+    size += model["architecture"]["causal"]  # one more, so that the last position has a next token
+    if use == "train":
+        chosen = {"seeds": model["seeds"], "count": training["windows"], "split": "train"}
+    else:
+        chosen = {"seeds": [EVALUATION_SEED], "count": training["evaluation_windows"], "split": "validation"}
+    return {**chosen, "size": size, "sampling": training["sampling"], "tags": False}
+
+
+def context(model):
+    """Tokens that a model, one entry of `models`, sees at once."""
+    return model["context"] if "checkpoints" in model else model["architecture"]["context"]

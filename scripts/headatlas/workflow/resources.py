@@ -1,0 +1,479 @@
+"""Memory and minutes that steps need, estimated from the configuration before anything has run.
+
+Each function names the arrays that are in memory at the same time where its step needs most, and adds what the
+interpreter holds with the step's libraries imported. Arrays that are cut to a fixed size (`batches.MEMORY` and its
+like) stop growing there, and so does the estimate. What was measured stands in docs/resources.md, and a test holds the
+estimates against the benchmarks of a run. What the configuration does not tell (the size of a pretrained model, the
+length of a corpus) is taken as large as those that people use most; beyond that, a job that is killed for memory asks
+for twice as much when it is tried again.
+"""
+
+import math
+import os
+from dataclasses import dataclass, field
+
+from headatlas.models.forward_batches import MEMORY
+from headatlas.workflow.configuration import local_files
+
+# MiB that an interpreter holds, a quarter more than measured
+FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
+TABLES = 250  # pandas, pyarrow, a tokenizer
+TORCH = 475  # torch
+ANALYSIS = 500  # scikit-learn, igraph, scipy, torch
+UMAP = 800  # and what numba has compiled
+
+_FLOAT = 4
+_KNOCKED = 512 << 20  # knockout.MEMORY
+_LOGITS = 2**24  # logits that exist at once
+_EFFECTS = 2**26  # probabilities that exist at once where effects of knock-outs are compared
+_EVALUATED = 4096  # held-out tokens at once
+_LOADED_VOCABULARY = 60_000  # of a tokenizer that is loaded, not trained: a little more than GPT-2's
+_LONGEST = 24 * 60  # minutes; few partitions allow more, and a training goes on from its checkpoint
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one attempt of a job asks for: MiB of memory, in hundreds, and minutes."""
+
+    memory: int
+    minutes: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model of the configuration is in numbers; a pretrained one is taken to be GPT-2 medium."""
+
+    members: int
+    context: int
+    prompts: int
+    queries_keys: int
+    trained: bool = False
+    causal: bool = True
+    layers: int = 24
+    heads: int = 16
+    d_model: int = 1024
+    d_head: int = 64
+    d_mlp: int = 4096
+    vocabulary: int = _LOADED_VOCABULARY
+    training: dict = field(default_factory=dict)
+
+    @property
+    def weights(self):
+        """Numbers that one member is made of."""
+        attention = 4 * self.d_model * self.heads * self.d_head
+        layer = attention + 2 * self.d_model * self.d_mlp + self.d_mlp
+        return 2 * self.vocabulary * self.d_model + self.context * self.d_model + self.layers * layer
+
+    @property
+    def all_heads(self):
+        return self.members * self.layers * self.heads
+
+    @property
+    def entries(self):
+        """Numbers of one packed pattern."""
+        return self.context * (self.context + 1) // 2 if self.causal else self.context**2  # as `packing.entries`
+
+    @property
+    def token(self):
+        """Numbers that one token is in a layer's forward pass."""
+        return self.heads * (4 * self.d_head + 3 * self.context) + 6 * self.d_model + 3 * self.d_mlp
+
+    @property
+    def loaded(self):
+        """Bytes of one open member: its weights, and those pages of the file that they were read from."""
+        return (2 if self.trained else 3) * _FLOAT * self.weights
+
+
+def model(config, name):
+    """The numbers of a model.
+
+    Parameters
+    ----------
+    config : dict
+        Completed.
+    name : str
+
+    Returns
+    -------
+    Model
+    """
+    settings = config["models"][name]
+    analysis = settings["analysis"]
+    shown = {"prompts": analysis["windows"], "queries_keys": min(analysis["queries_keys"], analysis["windows"])}
+    if "checkpoints" in settings:
+        causal = settings["task"] == "causal"
+        return Model(len(settings["checkpoints"]), settings["context"], **shown, causal=causal)
+    shape = settings["architecture"]
+    sizes = {key: shape[key] for key in ("context", "causal", "layers", "heads", "d_model", "d_head")}
+    sizes["d_mlp"] = 0 if shape["activation"] == "none" else shape["d_mlp"]
+    sizes["vocabulary"] = config["tokenizers"][settings["tokenizer"]].get("vocabulary", _LOADED_VOCABULARY)
+    return Model(len(settings["seeds"]), **shown, **sizes, trained=True, training=settings["training"])
+
+
+def _need(interpreter, held, seconds=0.0):
+    """A quarter more than the arrays held, in bytes, and three times the seconds measured at such sizes."""
+    memory = interpreter + 1.25 * held / 2**20
+    minutes = 30 + 3 * seconds / 60
+    return Need(100 * math.ceil(memory / 100), min(_LONGEST, 10 * math.ceil(minutes / 10)))
+
+
+def training(model, threads=1):
+    """`train_model`.
+
+    Of every member: weights, their gradients and AdamW's two means, and while a checkpoint is written the weights and
+    means once more; each snapshot twice, since they are joined at the end. Every member keeps the memory its logits are
+    computed in. Members that train at once hold the activations of a batch, forwards and backwards.
+    """
+    given = model.training
+    members = model.members * _FLOAT * model.weights * (4 + 3 + 2 * given.get("snapshots", 0))
+    tokens = max(given["batch"] * model.context, min(_EVALUATED, given["evaluation_windows"] * model.context))
+    logits = model.members * _FLOAT * min(_LOGITS, tokens * model.vocabulary)
+    batch = 2 * _FLOAT * given["batch"] * model.context * model.layers * model.token
+    windows = 3 * _FLOAT * model.members * given["windows"] * (model.context + 1)
+    read = model.members * given["windows"] * model.context * given["epochs"]
+    seconds = 6 * model.weights * read / 5e10 + 20
+    return _need(TORCH, members + logits + min(threads, model.members) * batch + windows, seconds)
+
+
+def corpus(settings):
+    """Bytes of a corpus's text; a guess where only fetching it will tell."""
+    if settings["source"] == "repeated-tokens":
+        return 5 * settings["documents"] * settings["length"]
+    if settings["source"] == "files":
+        return sum(os.path.getsize(file) for file in local_files(settings))
+    return {"python-docs": 3e6, "nltk": 10e6}.get(settings["source"], 150e6)  # IMDb: 65 MB, WikiText-103: 540 MB
+
+
+def collecting(text):
+    """`fetch_corpus`: what was fetched, its passages as Python's strings, words and tags, and as a table."""
+    return _need(TABLES, 20 * text, 600)
+
+
+def tokenizing(text, model=None):
+    """`build_tokenizer`, `sample_windows`, `measure_floors`.
+
+    The text, and those of its characters that are encoded at once; the windows of all members, as integers of 4 and of
+    8 bytes, and the pairs of tokens in those of one.
+    """
+    windows = model.members * model.training["windows"] * (model.context + 1) if model and model.trained else 0
+    return _need(TABLES, 4 * text + 40 * min(text / 10, 4 << 20) + 20 * windows, 60 + text / 1e5)
+
+
+def fetching(model):
+    """`fetch_model`: each checkpoint as it is loaded, all of them stacked, and once more while they are written."""
+    return _need(TORCH, 3 * _FLOAT * model.members * model.weights, 600)
+
+
+def _passes(model, count, size=None):
+    """Seconds of `count` forward passes of windows of `size` tokens."""
+    inner = model.weights - 2 * model.vocabulary * model.d_model
+    return 2 * inner * count * (size or model.context) / 1e10
+
+
+def _window(model):
+    """Bytes of the smallest forward pass: one window, all layers of it kept by a pretrained model."""
+    return _FLOAT * model.context * model.token * (1 if model.trained else model.layers)
+
+
+def _patterns(model):
+    """Bytes of the packed patterns of one member that are taken before they are written, a prompt at least."""
+    prompt = _FLOAT * model.layers * model.heads * model.entries
+    return max(prompt, min(MEMORY, prompt * model.prompts))
+
+
+def extraction(model):
+    """`extract_patterns`: a member, a forward pass, and a block of patterns, which is twice copied when written."""
+    held = model.loaded + max(16 << 20, _window(model)) + 3 * _patterns(model)
+    return _need(TORCH, held, _passes(model, model.members * model.prompts))
+
+
+def vectors(model):
+    """`extract_queries_keys`: a member, a forward pass, and a block of vectors, which is twice copied when written."""
+    prompt = 2 * _FLOAT * model.layers * model.heads * model.context * (model.d_head + 4)
+    block = max(prompt, min(MEMORY, prompt * model.queries_keys))
+    held = model.loaded + max(16 << 20, _window(model)) + 4 * block
+    return _need(TORCH, held, _passes(model, model.members * model.queries_keys))
+
+
+def scoring(model):
+    """`score_heads`.
+
+    The patterns of one layer, as read and as sorted; of 8 million of their entries the entropies, and what tokens equal
+    one another. Then a member, and of each layer the embedding and the unembedding with its norm folded in.
+    """
+    layer = _FLOAT * model.heads * model.prompts * model.entries
+    entropies = 3 * min(layer, _FLOAT << 23)
+    tables = _FLOAT * model.vocabulary * model.d_model * (2 * model.layers + 5)
+    numbers = model.all_heads * model.prompts * model.entries
+    seconds = numbers / 3e6 + _passes(model, 200 * model.members)
+    return _need(TORCH, max(3 * layer + entropies, model.loaded + tables + _window(model)), seconds)
+
+
+def knocking_out(model, windows, random_heads, **_):
+    """`measure_knockouts`: passes with each head of a layer replaced, a block of logits, the table of the readout."""
+    inner = 4 * model.d_model + 3 * model.d_mlp + model.heads * (4 * model.d_head + 2 * model.context)
+    prompt = _FLOAT * model.context * inner * (model.heads + model.layers)
+    clean = _FLOAT * model.context * inner * model.layers * model.prompts
+    block = max(prompt, min(_KNOCKED, max(prompt * windows, clean)))
+    held = model.loaded + _FLOAT * model.vocabulary * model.d_model + block + _FLOAT * _LOGITS
+    passes = model.all_heads * 3 * (1 + random_heads / model.heads) * windows
+    readout = 2 * model.vocabulary * model.d_model * passes * model.context / 1e10
+    return _need(TORCH, held, _passes(model, passes) + readout)
+
+
+def comparing(models, prompts):
+    """`compare_knockouts`.
+
+    Hidden states of every head's knock-out over all prompts, and a block of effect vectors (heads, prompts,
+    vocabulary), twice while those of all members are joined, besides the logits of one head at all positions.
+    """
+    heads, vocabulary = sum(one.all_heads for one in models), max(one.vocabulary for one in models)
+    size, d_model = models[0].context, max(one.d_model for one in models)
+    prompts = min(prompts, models[0].prompts)
+    wide = heads + max(size, *(one.layers * one.heads for one in models))
+    block = max(1, min(prompts, _EFFECTS // (wide * vocabulary)))
+    hidden = _FLOAT * heads * prompts * (size + 3) * d_model
+    effects = _FLOAT * block * vocabulary * (2 * wide + 3 * size)
+    largest = max(models, key=lambda one: one.loaded)
+    passes = _FLOAT * size * largest.token * largest.layers * largest.prompts
+    held = hidden + largest.loaded + max(effects, min(_KNOCKED, passes))
+    return _need(TORCH, held, heads * prompts * (size + 3) * 2 * vocabulary * d_model / 4e9)
+
+
+def _read(models):
+    """Bytes of the patterns of all heads that a study compares."""
+    return _FLOAT * sum(one.all_heads * one.prompts * one.entries for one in models)
+
+
+def _heads(models):
+    return sum(one.all_heads for one in models)
+
+
+def _compared(models):
+    """Bytes of all patterns, what reading the last layer left behind, and blocks of patterns in double precision: two
+    of 256 MB unless one holds all; then a few matrices of heads by heads."""
+    read, layer = _read(models), max(_FLOAT * one.heads * one.prompts * one.entries for one in models)
+    blocks = 2 * read if 2 * read <= MEMORY else 2 * MEMORY
+    return read + max(read, blocks) + 3 * min(layer, MEMORY) + 6 * 8 * _heads(models) ** 2
+
+
+def distances(models):
+    """`measure_distances`, `decompose_patterns`, `draw_pair_weights`: what is compared, and no more."""
+    return _need(ANALYSIS, _compared(models), _heads(models) * _read(models) / _FLOAT / 6e7)
+
+
+def projecting(models):
+    """`project_heads`: as `distances`, with UMAP, and three artificial heads as whole patterns."""
+    artificial = 6 * 3 * _FLOAT * models[0].prompts * models[0].context ** 2
+    return _need(UMAP, _compared(models) + artificial, 40 + _heads(models) * _read(models) / _FLOAT / 5e8)
+
+
+def first_token(models):
+    """`project_first_token`: all patterns twice, and all queries and keys, as read and as arrays."""
+    kept = 2 * 2 * _FLOAT * sum(one.all_heads * one.queries_keys * one.context * one.d_head for one in models)
+    return _need(ANALYSIS, 2 * _read(models) + kept, 20)
+
+
+def autoencoders(models, settings):
+    """`fit_autoencoders`.
+
+    Both protocols at once. Published: whole patterns, as unpacked and as fitted. Corrected: packed ones, split into
+    those fitted and those held out, and for the errors of the principal components once centred and once squared in
+    double precision. Each holds the rows fitted, and what 2,048 rows are in every layer of every network.
+    """
+    packed, one = _read(models), models[0]
+    whole = packed * one.context**2 // one.entries
+    rows = sum(each.all_heads * each.prompts for each in models)
+    fitted = min(rows, settings["rows"] or rows)
+    networks = len(settings["widths"]) * len(settings["seeds"])
+    passed = 2 * 2048 * networks * _FLOAT * (2 * one.context**2 + 512)
+    held = 6 * packed + 2 * whole + 2 * _FLOAT * fitted * one.context**2 + passed
+    learnt = 2 * 6 * fitted * settings["epochs"] * networks * 2 * one.context**2 * 128
+    return _need(ANALYSIS, held, learnt / 2e10 + 30)
+
+
+def _embedded(models, settings):
+    """Bytes of the embeddings of all heads, as wide as the widest autoencoder."""
+    return _FLOAT * sum(one.all_heads * one.prompts for one in models) * max(settings["widths"])
+
+
+def searching(models, settings):
+    """`search_resolutions`: embeddings, distances between all heads, and a partition of the heads from every draw."""
+    heads, draws = _heads(models), settings["clusters"]["draws"]
+    held = 2 * _embedded(models, settings["autoencoders"]) + 6 * 8 * heads**2 + 2 * 8 * draws * heads
+    return _need(ANALYSIS, held, 2 * draws * heads * 5e-5)
+
+
+def judging(models, settings, threads):
+    """`judge_clusters`: in each of several processes an interpreter, shuffled embeddings and distances of all heads."""
+    heads, given = _heads(models), settings["clusters"]
+    own = 2 * _embedded(models, settings["autoencoders"]) + 6 * 8 * heads**2 + 8 * given["draws"] * heads
+    searches = 3 * (given["head_permutations"] + 1) + given["resamples"] + 8
+    seconds = searches * given["repeated_draws"] * heads * 5e-5
+    processes = threads if threads > 1 else 0  # besides the first, which does all if it is alone
+    return _need(ANALYSIS + 0.7 * ANALYSIS * processes, (1 + processes) * own, seconds)
+
+
+def placing(models, settings):
+    """`place_heads`: embeddings in single and double precision, distances between all heads, and UMAP."""
+    held = 4 * _embedded(models, settings["autoencoders"]) + 6 * 8 * _heads(models) ** 2
+    return _need(UMAP, held, 60)
+
+
+def predicting(models, settings):
+    """`predict_knockouts`: a dozen matrices of heads by heads, and 20,000 pairs of them."""
+    heads = _heads(models)
+    seconds = 3 * settings["knockouts"]["permutations"] * (0.01 + 8 * heads**3 / 1e10)
+    return _need(TABLES, 12 * 8 * heads**2, seconds)
+
+
+def _layer(model, prompts):
+    """Bytes of the queries and keys of one layer: those kept, and a row group of all."""
+    return 2 * _FLOAT * model.heads * (prompts + 2 * model.queries_keys) * model.context * model.d_head
+
+
+def pairs(model, most):
+    """`choose_scales`, `measure_invariance`, `measure_parts_of_speech`.
+
+    Queries and keys of one layer, and about 30 numbers in double precision for each pair of a query and a key of a
+    head, of which there are at most as many as the configuration says.
+    """
+    count = min(most, model.queries_keys * model.context**2)
+    return _need(TABLES, _layer(model, model.queries_keys) + 30 * 8 * count, model.all_heads * count * 2e-5)
+
+
+def mapping(model, sentences, maps, methods):
+    """`map_chosen_heads`, `compare_constructions`: queries and keys of one layer; of the points in a map (a query and a
+    key for every token) all distances up to 4,096, and a few hundred numbers each where there are more."""
+    sentences = min(sentences, model.queries_keys)
+    points = 2 * sentences * model.context
+    held = _layer(model, sentences) + 3 * 8 * min(points, 4096) ** 2 + 8 * points * (300 + model.d_head)
+    return _need(UMAP if "umap" in methods else ANALYSIS, held, 30 + maps * points * 1e-3)
+
+
+def induction(model, sequences, passes, size=None):
+    """`measure_repeats`, `measure_in_context`, `ablate_induction`, `trace_training`, and the study of circuits.
+
+    A member with the table of its readout, forward passes of 256 MB at most, and a block of logits.
+    """
+    size = min(size or model.context, model.context)
+    forward = 3 * max(_window(model), min(MEMORY, sequences * _FLOAT * size * model.token * model.layers))
+    held = model.loaded + _FLOAT * model.vocabulary * model.d_model + forward + _FLOAT * _LOGITS
+    readout = 2 * model.vocabulary * model.d_model * sequences * passes * size / 1e10
+    return _need(TORCH, held, model.members * (_passes(model, sequences * passes, size) + readout) + 20)
+
+
+def circuits(models):
+    """`generate_text`, `compare_losses`, `read_circuits`.
+
+    A member, a block of logits, and from its weights those between the thousand most frequent tokens in double
+    precision; the patterns of one layer as read and as sorted.
+    """
+    held = max(2 * one.loaded + 3 * _FLOAT * one.heads * one.prompts * one.entries for one in models)
+    return _need(TORCH, held + 2 * _FLOAT * _LOGITS, 20 * len(models))
+
+
+def squares(models):
+    """`draw_head_distances`, `draw_embedded_distances`: a dozen pictures of heads by heads, and scikit-learn."""
+    return _need(ANALYSIS, 12 * 8 * _heads(models) ** 2)
+
+
+def logits(models):
+    """`draw_one_cluster`: of every head a row for each of a thousand tokens, with the model's name as text."""
+    return _need(FIGURES, 2000 * min(1000, models[0].vocabulary) * _heads(models))
+
+
+def panels(model):
+    """`draw_global_view`: the whole page as pixels some ten times over, and the maps as a table."""
+    inches = 7 * (1 + model.members * model.layers * min(6.5 / model.heads, 1.1))
+    return _need(FIGURES, 10 * inches * 200**2 * _FLOAT)
+
+
+def of_rule(config, rule, name=None):
+    """What a job asks for.
+
+    Parameters
+    ----------
+    config : dict
+        Completed.
+    rule : str
+    name : str, optional
+        The job's model, corpus or tokenizer.
+
+    Returns
+    -------
+    Need
+    """
+    threads = config["threads"]
+    if rule == "fetch_corpus":
+        return collecting(corpus(config["corpora"][name]))
+    if rule == "build_tokenizer":
+        read = config["tokenizers"][name].get("corpus")  # none where it is loaded
+        return tokenizing(corpus(config["corpora"][read]) if read else 0)
+    if rule in OF_STUDIES:
+        study, need = OF_STUDIES[rule]
+        settings = config["studies"][study]
+        return need([model(config, each) for each in settings["models"]], settings, threads)
+    if rule in OF_MODELS:
+        text = corpus(config["corpora"][config["models"][name]["corpus"]])
+        return OF_MODELS[rule](model(config, name), config["studies"], text, threads)
+    return Need(FIGURES, 10)  # figures and findings: tables that are small, and a canvas
+
+
+OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text, threads
+    "sample_windows": lambda one, studies, text, threads: tokenizing(text, one),
+    "measure_floors": lambda one, studies, text, threads: tokenizing(0, one),
+    "train_model": lambda one, studies, text, threads: training(one, threads),
+    "fetch_model": lambda one, studies, text, threads: fetching(one),
+    "extract_patterns": lambda one, studies, text, threads: extraction(one),
+    "extract_queries_keys": lambda one, studies, text, threads: vectors(one),
+    "score_heads": lambda one, studies, text, threads: scoring(one),
+    "measure_knockouts": lambda one, studies, text, threads: knocking_out(one, **studies["phrenology"]["knockouts"]),
+    "choose_scales": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
+    "measure_invariance": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
+    "measure_parts_of_speech": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
+    "map_chosen_heads": lambda one, studies, text, threads: mapping(  # by UMAP as published
+        one, studies["attentionviz"]["sentences"], 28, ["umap"]
+    ),
+    "compare_constructions": lambda one, studies, text, threads: mapping(
+        one,
+        studies["attentionviz"]["all_heads"]["sentences"],
+        5 * one.all_heads * len(studies["attentionviz"]["all_heads"]["methods"]),
+        studies["attentionviz"]["all_heads"]["methods"],
+    ),
+    "draw_global_view": lambda one, studies, text, threads: panels(one),
+    "measure_repeats": lambda one, studies, text, threads: induction(one, studies["induction"]["trials"], 60),
+    "measure_in_context": lambda one, studies, text, threads: induction(one, studies["induction"]["texts"], 60),
+    "trace_training": lambda one, studies, text, threads: induction(
+        one, studies["induction"]["sequences"], 60 * one.training.get("snapshots", 0)
+    ),
+    "ablate_induction": lambda one, studies, text, threads: induction(
+        one,
+        studies["induction"]["sequences"],  # below: sets of heads, kinds of ablation, total, direct and on other text
+        (studies["induction"]["ablated"] + 1) * (studies["induction"]["controls"] + 1) * 3 * 3,
+    ),
+}
+
+OF_STUDIES = {  # rules of a study: the numbers of its models, its settings, threads
+    "measure_distances": ("phrenology", lambda models, study, threads: distances(models)),
+    "decompose_patterns": ("phrenology", lambda models, study, threads: distances(models)),
+    "draw_pair_weights": ("phrenology", lambda models, study, threads: distances(models)),
+    "draw_head_distances": ("phrenology", lambda models, study, threads: squares(models)),
+    "draw_embedded_distances": ("phrenology", lambda models, study, threads: squares(models)),
+    "draw_one_cluster": ("phrenology", lambda models, study, threads: logits(models)),
+    "project_heads": ("phrenology", lambda models, study, threads: projecting(models)),
+    "project_first_token": ("phrenology", lambda models, study, threads: first_token(models)),
+    "fit_autoencoders": ("phrenology", lambda models, study, threads: autoencoders(models, study["autoencoders"])),
+    "search_resolutions": ("phrenology", lambda models, study, threads: searching(models, study)),
+    "cluster_heads": ("phrenology", lambda models, study, threads: searching(models, study)),
+    "judge_clusters": ("phrenology", judging),
+    "place_heads": ("phrenology", lambda models, study, threads: placing(models, study)),
+    "compare_knockouts": (
+        "phrenology",
+        lambda models, study, threads: comparing(models, study["knockouts"]["prompts"]),
+    ),
+    "predict_knockouts": ("phrenology", lambda models, study, threads: predicting(models, study)),
+    "generate_text": ("circuits", lambda models, study, threads: circuits(models)),
+    "compare_losses": ("circuits", lambda models, study, threads: circuits(models)),
+    "read_circuits": ("circuits", lambda models, study, threads: circuits(models)),
+}

@@ -1,0 +1,93 @@
+"""Statistics with known answers."""
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, norm, sem
+
+from headatlas.base import statistics
+from headatlas.base.errors import InputError
+
+
+def test_mean_and_error_leave_out_what_is_missing():
+    values = np.random.default_rng(0).normal(size=(4, 30))
+    values[0, 5:] = np.nan
+    values[1] = np.nan
+    values[2, 1:] = np.nan
+    mean, error = statistics.mean_and_error(values)
+    assert mean[0] == pytest.approx(values[0, :5].mean())
+    assert error[0] == pytest.approx(sem(values[0, :5]))
+    assert error[3] == pytest.approx(sem(values[3]))
+    assert np.isnan(mean[1])
+    assert np.isnan(error[[1, 2]]).all()
+    assert mean[2] == values[2, 0]
+
+
+def test_bootstrap_interval_is_that_of_a_normal_mean():
+    values = np.random.default_rng(1).normal([0, 5], size=(400, 2))
+    low, high = statistics.bootstrap_interval(values, seed=3)
+    half = norm.ppf(0.975) * sem(values)
+    np.testing.assert_allclose(low, values.mean(0) - half, atol=0.02)
+    np.testing.assert_allclose(high, values.mean(0) + half, atol=0.02)
+    again = statistics.bootstrap_interval(values, seed=3)
+    assert np.array_equal(low, again[0])
+    assert np.array_equal(high, again[1])
+
+
+@pytest.mark.parametrize(("shape", "draws"), [((30,), 250), ((9, 3, 2), 100)])
+def test_bootstrap_interval_is_that_of_scipy(shape, draws):
+    values = np.random.default_rng(4).normal(size=shape)
+    given = {"confidence_level": 0.9, "n_resamples": draws, "batch": 100, "method": "percentile", "rng": 7}
+    expected = bootstrap((values,), np.mean, axis=0, **given).confidence_interval
+    found = statistics.bootstrap_interval(values, level=0.9, draws=draws, seed=7)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_paired_bootstrap_sees_a_difference_that_the_spread_hides():
+    values = np.random.default_rng(2).normal(size=100) * 10
+    low, high = statistics.bootstrap_interval(values + 0.1, values)
+    assert low == pytest.approx(0.1)
+    assert high == pytest.approx(0.1)
+    with pytest.raises(InputError, match="must be equal"):
+        statistics.bootstrap_interval(values, values[:5])
+    with pytest.raises(InputError, match="at least 2"):
+        statistics.bootstrap_interval(values[:1])
+
+
+def test_permutation_p_value_counts_the_observed_value():
+    null = np.arange(99.0)
+    assert statistics.permutation_p_value(1000, null) == pytest.approx(0.01)
+    assert statistics.permutation_p_value(98, null) == pytest.approx(0.02)
+    assert statistics.permutation_p_value(-1, null) == 1
+    assert statistics.permutation_p_value(-1, null, "less") == pytest.approx(0.01)
+    assert statistics.permutation_p_value(49, null, "two-sided") == 1
+    with pytest.raises(InputError, match="sideways"):
+        statistics.permutation_p_value(0, null, "sideways")
+
+
+def test_permutation_p_values_are_uniform_under_the_null():
+    generator = np.random.default_rng(5)
+    p = [statistics.permutation_p_value(generator.normal(), generator.normal(size=99)) for _ in range(2000)]
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.015)
+
+
+def centred_distances(values):
+    apart = np.abs(values[:, None] - values)
+    return apart - apart.mean(0) - apart.mean(1, keepdims=True) + apart.mean()
+
+
+@pytest.mark.parametrize("count", [2, 3, 16, 17, 33, 300, 1000])
+def test_distance_correlation_is_that_of_the_centred_distances(count):
+    rng = np.random.default_rng(count)
+    first = rng.integers(0, 40, count) / 10  # with ties
+    second = np.where(rng.random(count) < 0.5, first, rng.integers(-9, 9, count))
+    second[0], first[:2] = -30, (0, 7)  # neither is constant
+    ours, theirs = centred_distances(first), centred_distances(second)
+    expected = np.sqrt((ours * theirs).mean() / np.sqrt((ours**2).mean() * (theirs**2).mean()))
+    np.testing.assert_allclose(statistics.distance_correlation(first, second), expected, rtol=1e-9)
+
+
+def test_distance_correlation_of_known_cases():
+    line = np.arange(50.0)
+    np.testing.assert_allclose(statistics.distance_correlation(line, 3 - 2 * line), 1)
+    assert statistics.distance_correlation(line, np.full(50, 0.1)) == 0  # whose mean is not 0.1 in floating point
+    assert statistics.distance_correlation((line - 24.5) ** 2, line) > 0.3  # where Pearson's is zero

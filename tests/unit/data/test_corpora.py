@@ -1,0 +1,284 @@
+"""Corpora against known counts, NLTK's own reader, and made data of every kind."""
+
+import gzip
+import json
+import lzma
+import zipfile
+
+import numpy as np
+import pytest
+
+from headatlas.base import tables
+from headatlas.base.errors import InputError
+from headatlas.data import corpora
+from headatlas.data.corpora import load_corpus
+
+
+@pytest.fixture(scope="module")
+def brown(mirror):
+    return load_corpus({"source": "nltk", "name": "brown"}, mirror)
+
+
+def error_of(settings, *folders):
+    with pytest.raises(InputError) as caught:
+        load_corpus(settings, *folders)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def blocks(columns):
+    """The splits in the order of rows, each once if it is contiguous."""
+    split = np.array(columns["split"])
+    return split[np.flatnonzero(np.r_[True, split[1:] != split[:-1]])].tolist()
+
+
+def test_brown_has_its_known_size(brown):
+    assert len(brown["text"]) == 57340
+    assert sum(map(len, brown["words"])) == 1161192
+    assert len({tag for tags in brown["tags"] for tag in tags}) == 472
+    counts = corpora.describe_corpus(brown)
+    assert counts["documents"] == 500
+    assert counts["train"] == int(0.8 * 57340)
+    assert blocks(brown) == ["train", "validation", "test"]
+    assert brown["document"].dtype == np.int32
+    assert (np.diff(brown["document"]) >= 0).all()
+
+
+def test_brown_text_is_joined_as_published(brown):
+    assert brown["text"][0] == (
+        "The Fulton County Grand Jury said Friday an investigation of Atlanta's recent primary election "
+        "produced`` no evidence'' that any irregularities took place."
+    )
+    assert brown["tags"][0][:4] == ["AT", "NP-TL", "NN-TL", "JJ-TL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "files"),
+    [("brown", "/", ["ca01", "cr09"]), ("masc_tagged", "_", ["spoken/2nd_Gore-Bush.txt", "written/wsj_2465.txt"])],
+)
+def test_sentences_equal_those_of_nltk(mirror, tmp_path, monkeypatch, name, separator, files):
+    nltk_data = pytest.importorskip("nltk.data")
+    from nltk.corpus.reader import TaggedCorpusReader
+
+    from headatlas.data import downloading
+
+    with zipfile.ZipFile(downloading.nltk_file(name, mirror)) as archive:
+        members = [f"{name}/{file}" for file in files]
+        archive.extractall(tmp_path, members)
+        with zipfile.ZipFile(tmp_path / "few.zip", "w") as few:
+            for member in members:
+                few.writestr(member, archive.read(member))
+    monkeypatch.setattr(nltk_data, "path", [str(tmp_path)])
+    monkeypatch.setattr(downloading, "nltk_file", lambda *_: tmp_path / "few.zip")
+    ours = load_corpus({"source": "nltk", "name": name})
+    reader = TaggedCorpusReader(str(tmp_path / name), files, sep=separator)
+    theirs = [[pair for pair in sentence if pair[0]] for sentence in reader.tagged_sents(files)]
+    assert [list(zip(*pair, strict=True)) for pair in zip(ours["words"], ours["tags"], strict=True)] == theirs
+
+
+def test_join_words():
+    assert corpora.join_words(["``", "Hi", "there", ",", "2", "'s"]) == "`` Hi there, 2's"
+    assert corpora.join_words(["Été", "à", "(", "Paris"]) == "Été à( Paris"
+
+
+def test_python_docs_are_english_and_enough():
+    columns = load_corpus({"source": "python-docs"})
+    words = sum(len(text.split()) for text in columns["text"])
+    assert words > 200_000
+    assert blocks(columns) == ["train", "validation", "test"]
+    assert len(set(columns["text"])) == len(columns["text"])
+    assert not any(">>>" in text[:3] or "\n" in text or "  " in text for text in columns["text"])
+    split = np.array(columns["split"])
+    assert not set(columns["document"][split == "train"]) & set(columns["document"][split != "train"])
+    assert 0.75 < (split == "train").mean() < 0.85
+
+
+def test_docstrings_are_read_without_importing(tmp_path, monkeypatch):
+    (tmp_path / "package" / "test").mkdir(parents=True)
+    (tmp_path / "package" / "__init__.py").write_text(
+        '"""A package.\n\nSaid twice."""\nraise SystemExit("imported")\n'
+        'class A:\n    """A class."""\n    async def method(self):\n        """A method.\n\n        Said twice."""\n'
+    )
+    (tmp_path / "package" / "test" / "test_it.py").write_text('"""A test."""')
+    (tmp_path / "broken.py").write_text('"""Not Python."""\ndef')
+    for number in range(8):
+        (tmp_path / f"module_{number}.py").write_text(f'"""Module {number}."""')
+    monkeypatch.setattr(corpora.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr("pydoc_data.topics.topics", {"if": "The if statement\n****\n\n   >>> 1\n   1\n"})
+    columns = load_corpus({"source": "python-docs"})
+    assert sorted(columns["text"]) == sorted(
+        ["A package.", "Said twice.", "A class.", "A method.", "The if statement"]
+        + [f"Module {number}." for number in range(8)]
+    )
+    at = columns["text"].index("A package.")
+    assert columns["text"][at : at + 4] == ["A package.", "Said twice.", "A class.", "A method."]
+    assert len(set(columns["document"][at : at + 4])) == 1
+    assert sorted(set(columns["document"].tolist())) == list(range(10))
+
+
+def test_paragraphs_leave_out_what_was_typed_at_the_prompt():
+    docstring = "Add two\n numbers.\n =====\n\n    For example\n    >>> add(1,\n    ...     2)\n    3\n\n>>> x\n\nEnd."
+    assert list(corpora._paragraphs(docstring)) == ["Add two numbers.", "For example", "End."]
+
+
+def test_repeated_tokens_repeat():
+    settings = {"source": "repeated-tokens", "vocabulary": 256, "documents": 200, "length": 48, "seed": 3}
+    settings |= {"shortest_period": 8, "longest_period": 23}
+    columns = load_corpus(settings)
+    periods = set()
+    for text in columns["text"]:
+        words = text.split()
+        assert len(words) == 48
+        period = next(p for p in range(1, 49) if words[p:] == words[:-p])
+        periods.add(period)
+    assert periods == set(range(8, 24))
+    assert {word for text in columns["text"] for word in text.split()} <= {f"t{number:03d}" for number in range(256)}
+    assert load_corpus(settings)["text"] == columns["text"]
+    assert load_corpus(settings | {"seed": 4})["text"] != columns["text"]
+    assert "longest_period" in error_of(settings | {"longest_period": 48})
+
+
+def test_text_files_and_their_paragraphs(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n\r\n  \r\nthree\n\n\n\nfour")
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"five\n \nsix\n"))
+    columns = load_corpus(
+        {"source": "files", "files": [tmp_path / "a.txt", tmp_path / "b.txt.gz"], "split": [0.6, 0.2, 0.2]}
+    )
+    assert columns["text"] == ["one\ntwo", "three", "four", "five", "six"]
+    assert columns["document"].tolist() == [0, 0, 0, 1, 1]
+    assert columns["split"] == ["train"] * 3 + ["validation", "test"]  # few documents: by passage
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.xz", ".jsonl.gz", ".parquet"])
+def test_tables_of_texts(tmp_path, suffix):
+    texts, path = [f"text {number}" for number in range(20)], tmp_path / f"x{suffix}"
+    if suffix == ".parquet":
+        tables.write(path, {"body": texts})
+    else:
+        opener = {".jsonl": open, ".jsonl.xz": lzma.open, ".jsonl.gz": gzip.open}[suffix]
+        with opener(path, "wt") as file:
+            file.writelines(json.dumps({"body": text}) + "\n" for text in texts)
+    columns = load_corpus({"source": "files", "files": [path], "text_column": "body"})
+    assert columns["text"] == texts
+    assert columns["document"].tolist() == list(range(20))
+    assert columns["split"] == ["train"] * 16 + ["validation"] * 2 + ["test"] * 2
+    assert "body" in error_of({"source": "files", "files": [path]})
+
+
+def test_ten_documents_are_split_whole(tmp_path):
+    for number in range(10):
+        (tmp_path / f"{number}.txt").write_text("\n\n".join(f"{number} {part}" for part in range(number + 1)))
+    files = [tmp_path / f"{number}.txt" for number in range(10)]
+    columns = load_corpus({"source": "files", "files": files})
+    assert [text for text, split in zip(columns["text"], columns["split"], strict=True) if split == "test"] == [
+        f"9 {part}" for part in range(10)
+    ]
+
+
+def test_bad_files(tmp_path):
+    path = tmp_path / "latin.txt"
+    path.write_bytes(b"\xef\xbb\xbfcaf\xe9 au lait")
+    assert "byte 6" in error_of({"source": "files", "files": [path]})
+    path.write_bytes(b"caf\xe9 au lait")
+    message = error_of({"source": "files", "files": [path]})
+    assert "byte 3" in message
+    assert "latin.txt" in message
+    (tmp_path / "bad.jsonl").write_text('{"text": "x"}\n{"text": \n')
+    assert "line 2" in error_of({"source": "files", "files": [tmp_path / "bad.jsonl"]})
+    (tmp_path / "lone.jsonl").write_text('{"text": "x"}\n' * 20 + '{"text": "\\ud800"}\n')
+    assert "surrogate" in error_of({"source": "files", "files": [tmp_path / "lone.jsonl"]})
+    (tmp_path / "cut.jsonl.xz").write_bytes(lzma.compress(b'{"text": "x"}\n' * 999)[:-20])
+    assert "cut.jsonl.xz" in error_of({"source": "files", "files": [tmp_path / "cut.jsonl.xz"]})
+    (tmp_path / "table.csv").write_text("text\nx\n")
+    assert ".jsonl" in error_of({"source": "files", "files": [tmp_path / "table.csv"]})
+    assert "absent.txt" in error_of({"source": "files", "files": [tmp_path / "absent.txt"]})
+
+
+def test_empty_corpora_and_splits(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text(" \n\n \n")
+    assert "no text" in error_of({"source": "files", "files": [path]})
+    path.write_text("one\n\ntwo")
+    assert "test split is empty" in error_of({"source": "files", "files": [path], "split": [0.5, 0.49, 0.01]})
+    assert "split" in error_of({"source": "files", "files": [path], "split": [0.5, 0.5, 0.5]})
+    assert "python-docs" in error_of({"source": "wikipedia"})
+    assert "brown" in error_of({"source": "nltk", "name": "treebank"})
+
+
+def test_imdb_from_the_mirror(mirror):
+    settings = {
+        "source": "datasets",
+        "name": "stanfordnlp/imdb",
+        "limit": 40,
+        "splits": {"train": "train", "test": "test"},
+    }
+    columns = load_corpus(settings, mirror)
+    assert corpora.describe_corpus(columns) | {"characters": 0} == {
+        "documents": 80,
+        "passages": 80,
+        "characters": 0,
+        "repeated": 0,
+        "leaked": 0,
+        "train": 36,
+        "validation": 4,
+        "test": 40,
+    }
+    assert columns["document"].tolist() == list(range(80))
+    with lzma.open(mirror / "imdb/aclImdb_train.jsonl.xz", "rt") as file:
+        rows = [json.loads(line) for line in file]
+    labels = {row["text"].strip(): row["label"] for row in rows}
+    for split in ("train", "validation"):  # the data set is sorted by label: each split must hold both all the same
+        chosen = [labels[t] for t, s in zip(columns["text"], columns["split"], strict=True) if s == split]
+        assert 0.4 < np.mean(chosen) < 0.6
+
+
+def test_wikitext_from_the_mirror(mirror):
+    settings = {"source": "datasets", "name": "Salesforce/wikitext", "configuration": "wikitext-103-raw-v1"}
+    columns = load_corpus(settings, mirror)
+    split = np.array(columns["split"])
+    assert {name: len(set(columns["document"][split == name])) for name in corpora.SPLITS} == {
+        "train": 163,
+        "validation": 60,
+        "test": 62,
+    }
+    assert all(text.strip() for text in columns["text"])
+    starts = np.flatnonzero(np.diff(columns["document"], prepend=-1))
+    assert all(columns["text"][row].startswith("= ") and columns["text"][row].endswith(" =") for row in starts)
+    message = error_of(settings | {"configuration": "wikitext-2-raw-v1"}, mirror)
+    assert "'train'" in message
+    assert "validation, test" in message
+
+
+def test_space_before_punctuation():
+    assert corpora._prepared("Well... it's (so) good!", {"space_punctuation": True}) == "Well . . . it 's (so ) good !"
+
+
+@pytest.fixture
+def local_dataset(tmp_path):
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    for split, count in (("train", 40), ("test", 10)):
+        rows = [json.dumps({"body": f"{split} {number}", "label": number % 2}) for number in range(count)]
+        (folder / f"{split}.jsonl").write_text("\n".join(["", *rows, ""]).lstrip())
+    return folder
+
+
+def test_local_data_sets_through_the_datasets_library(local_dataset, tmp_path):
+    settings = {"source": "datasets", "name": str(local_dataset), "text_column": "body"}
+    columns = load_corpus(settings, None, tmp_path / "kept")
+    assert corpora.describe_corpus(columns)["train"] == 36
+    assert columns["text"][-10:] == [f"test {number}" for number in range(10)]
+    assert sorted(columns["text"][:40]) == sorted(f"train {number}" for number in range(40))
+    one = load_corpus(settings | {"name": str(local_dataset / "train.jsonl")}, None, tmp_path / "kept")
+    assert {name: one["split"].count(name) for name in corpora.SPLITS} == {"train": 32, "validation": 4, "test": 4}
+    assert len(set(one["text"])) == 40
+    assert "body" in error_of(settings | {"text_column": "text"}, None, tmp_path / "kept")
+    assert "not text" in error_of(settings | {"text_column": "label"}, None, tmp_path / "kept")
+    assert "'dev'" in error_of(settings | {"splits": {"train": "train", "test": "dev"}}, None, tmp_path / "kept")
+    assert "no such" in error_of(settings | {"name": str(tmp_path / "absent")}, None, tmp_path / "kept")
+
+
+def test_hub_data_sets_need_a_name_and_a_revision():
+    assert "revision" in error_of({"source": "datasets", "name": "someone/texts"})
+    assert "../up" in error_of({"source": "datasets", "name": "../up/there"})
+    assert "name" in error_of({"source": "datasets", "name": "some one/texts"})

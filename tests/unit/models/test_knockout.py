@@ -1,0 +1,259 @@
+"""Knock-outs equal a plain loop that replaces one head's output at a time and runs everything anew."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import save_file
+
+from headatlas.base.errors import InputError
+from headatlas.models import families, interventions, knockout, pretrained
+from headatlas.models.transformer import Architecture
+from test_pretrained import AUTO, checkpoint, opened, task_of
+from test_transformer import one_by_one, perturbed
+
+SMALL = Architecture(vocabulary=40, context=7, layers=1, heads=2, d_model=12, d_head=5, d_mlp=20, activation="gelu")
+OPTIONS = {
+    "published": {"activation": "solu_ln"},
+    "no MLP": {"activation": "none", "layers": 3},
+    "two layers": {"layers": 2},
+    "three layers, solu": {"layers": 3, "activation": "solu_ln"},
+    "no residual": {"residual": False, "layers": 2, "activation": "relu"},
+    "tied": {"tied_layers": True, "layers": 3, "tied_unembedding": True, "embedding_max_norm": 1.0},
+    "no norm": {"layer_norm": False, "layers": 2, "activation": "identity"},
+    "bare": {"layer_norm": False, "residual": False, "activation": "none", "layers": 2},
+    "bidirectional": {"causal": False, "layers": 2},
+    "bidirectional, one layer": {"causal": False, "activation": "none"},
+}
+
+
+def toy(folder, architecture, weights, pad=None):
+    save_file(weights, folder / "model.safetensors")
+    config = {"kind": "toy", "architecture": asdict(architecture), "seeds": [0], "pad": pad}
+    (folder / "config.json").write_text(json.dumps(config))
+    return families.load_family(folder / "model.safetensors", folder / "config.json")
+
+
+def some_tokens(pad, prompts=4, size=6):
+    tokens = np.random.default_rng(1).integers(0, 39, (prompts, size))
+    if pad is not None:
+        tokens[0, 4:] = pad
+        tokens[1, 1:] = pad
+    return tokens
+
+
+def reference(weights, architecture, tokens, pad, replaced=None):
+    """Logits (prompt, position, vocabulary) of whole passes, prompt by prompt, and heads' outputs by (layer, head).
+
+    `replaced` is (layer, head, what goes on in its place by prompt).
+    """
+    found, outputs = [], {}
+    for prompt, ids in enumerate(tokens):
+
+        def pass_on(layer, head, mixed, prompt=prompt):
+            outputs.setdefault((layer, head), []).append(mixed)
+            if replaced is not None and (layer, head) == replaced[:2]:
+                return replaced[2][prompt]
+            return mixed
+
+        found.append(one_by_one(weights, architecture, torch.tensor(ids), pad, pass_on)[0])
+    return torch.stack(found), {key: torch.stack(parts) for key, parts in outputs.items()}
+
+
+def gathered(member, tokens, **options):
+    """All logits by (kind, layer): (head, prompt, read position, vocabulary)."""
+    found = {}
+    for _, kind, layer, hidden in knockout.knock_out(member, tokens, **options):
+        found.setdefault((kind, layer), []).append(member.readout.logits(hidden))
+    return {key: torch.cat(parts, 1) for key, parts in found.items()}
+
+
+@pytest.mark.parametrize("pad", [None, 39])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_equal_to_a_loop_that_runs_everything_anew(tmp_path, options, pad):
+    architecture = replace(SMALL, **options)
+    weights = {name: value.double() for name, value in perturbed(architecture, [5, 6]).items()}
+    tokens = some_tokens(pad)
+    order = [1, 0, 3, 2] if pad is None else [0, 1, 3, 2]  # so that donors end where their prompts end
+    donors = tokens[order]
+    member = interventions.open_member(toy(tmp_path, architecture, weights, pad), 1)
+    own = {name: value[1] for name, value in weights.items()}
+    means = knockout.mean_outputs(member, tokens, pad, memory=1)
+    given = knockout.Replacements(means, donors)
+    _, at = knockout.reading(tokens, True, pad)
+    whole = gathered(member, tokens, replacements=given)
+    last = gathered(member, tokens, replacements=given, at=at, memory=1)  # a prompt at a time
+    assert whole.keys() == last.keys()
+
+    clean, outputs = reference(own, architecture, tokens, pad)
+    torch.testing.assert_close(whole[None, -1][0], clean)
+    real = torch.ones(tokens.shape) if pad is None else torch.tensor(tokens != pad).double()
+    for (layer, head), output in outputs.items():
+        mean = (output * real[..., None]).sum(0) / real.sum(0)[:, None].clamp(1)
+        torch.testing.assert_close(means[layer][:, head], mean)
+        for kind, other in zip(knockout.KINDS, (0 * output, mean.expand_as(output), output[order]), strict=True):
+            expected, _ = reference(own, architecture, tokens, pad, (layer, head, other))
+            assert (expected - clean).abs().max() > 1e-3
+            torch.testing.assert_close(whole[kind, layer][head], expected, atol=1e-8, rtol=1e-6)
+            read = expected[torch.arange(len(at)), torch.tensor(at)]
+            torch.testing.assert_close(last[kind, layer][head, :, 0], read, atol=1e-8, rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"layers": 2}, {"activation": "solu_ln"}], ids=str)
+def test_knocking_out_nothing_changes_nothing(tmp_path, options):
+    """Each prompt is its own donor."""
+    architecture = replace(SMALL, **options)
+    member = interventions.open_member(toy(tmp_path, architecture, perturbed(architecture, [5])), 0)
+    tokens = some_tokens(None)
+    given = knockout.Replacements(donors=tokens)
+    for directions in (None, knockout.random_heads(architecture.layers, 2, 5, 4, 0)):
+        found = gathered(member, tokens, kinds=("resample",), replacements=given, directions=directions)
+        for logits in found.values():
+            torch.testing.assert_close(logits, found[None, -1].expand_as(logits), atol=1e-5, rtol=1e-5)
+
+
+def test_a_head_that_always_says_the_same_is_its_mean(tmp_path):
+    architecture = replace(SMALL, layers=2)
+    weights = perturbed(architecture, [5])
+    weights["layers.1.attention.value.weight"][:, :, 1] = 0  # its value is its bias whatever it reads
+    member = interventions.open_member(toy(tmp_path, architecture, weights), 0)
+    tokens = some_tokens(None)
+    given = knockout.Replacements(knockout.mean_outputs(member, tokens))
+    found = gathered(member, tokens, kinds=("zero", "mean"), replacements=given)
+    torch.testing.assert_close(found["mean", 1][1], found[None, -1][0], atol=1e-5, rtol=1e-5)
+    assert (found["zero", 1][1] - found[None, -1][0]).abs().max() > 1e-2
+    assert (found["mean", 1][0] - found[None, -1][0]).abs().max() > 1e-2
+
+
+def test_directions_that_are_the_heads_give_the_heads(tmp_path):
+    architecture = replace(SMALL, layers=2)
+    member = interventions.open_member(toy(tmp_path, architecture, perturbed(architecture, [5])), 0)
+    heads = [torch.eye(10).view(2, 5, 10)] * 2
+    as_heads = gathered(member, some_tokens(None), kinds=("zero",))
+    as_directions = gathered(member, some_tokens(None), kinds=("zero",), directions=heads)
+    for key, logits in as_heads.items():
+        torch.testing.assert_close(as_directions[key], logits, atol=1e-5, rtol=1e-5)
+
+
+def test_random_heads_are_orthonormal_and_carry_a_heads_share():
+    (drawn,) = knockout.random_heads(1, 4, 8, 50, 0)
+    torch.testing.assert_close(drawn @ drawn.mT, torch.eye(8).expand(50, 8, 8), atol=1e-5, rtol=0)
+    outputs = torch.randn(200, 32, generator=torch.Generator().manual_seed(1))
+    share = (outputs @ drawn.mT).square().sum((1, 2)).mean() / outputs.square().sum()
+    assert 0.23 < float(share) < 0.27
+
+
+def attention_projections(model):
+    """The modules from the heads' outputs to the stream, by layer."""
+    named = {"gpt2": "attn.c_proj", "llama": "self_attn.o_proj", "bert": "attention.output.dense", "albert": "n.dense"}
+    return [module for name, module in model.named_modules() if name.endswith(named[model.config.model_type])]
+
+
+def by_hook(model, tokens, layer, head, d_head):
+    """Logits of transformers' own eager model with a head's output zeroed before the projection that reads it."""
+    modules, count = attention_projections(model), 0
+    shared = len(modules) == 1
+
+    def zero(_, inputs):
+        nonlocal count
+        count += 1
+        if shared and count != layer + 1:
+            return None
+        x = inputs[0].clone()
+        x[..., head * d_head : (head + 1) * d_head] = 0
+        return (x,)
+
+    hook = modules[0 if shared else layer].register_forward_pre_hook(zero)
+    try:
+        with torch.no_grad():
+            return model(torch.tensor(tokens), attention_mask=torch.ones_like(torch.tensor(tokens))).logits
+    finally:
+        hook.remove()
+
+
+def assert_equal_to_hooks(family, model, tokens, atol):
+    member = interventions.open_member(family, 0)
+    found = gathered(member, tokens, kinds=("zero",), memory=1 << 20)
+    with torch.no_grad():
+        clean = model(torch.tensor(tokens), attention_mask=torch.ones_like(torch.tensor(tokens))).logits
+    torch.testing.assert_close(found[None, -1][0], clean, atol=atol, rtol=1e-4)
+    changed = 0.0
+    for layer in range(family.layers):
+        for head in range(family.heads):
+            expected = by_hook(model, tokens, layer, head, family.d_head)
+            changed = max(changed, float((expected - clean).abs().max()))
+            torch.testing.assert_close(found["zero", layer][head], expected, atol=atol, rtol=1e-4)
+    assert changed > 100 * atol
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "bert", "albert"])
+def test_equal_to_transformers_with_the_heads_output_zeroed(tmp_path, name):
+    given = checkpoint(tmp_path / "given", name)
+    family = opened(tmp_path, [given], task_of(name))
+    model = AUTO[task_of(name)].from_pretrained(given["name"], attn_implementation="eager", dtype=torch.float32).eval()
+    assert_equal_to_hooks(family, model, np.random.default_rng(0).integers(3, 30, (2, 9)), 1e-5)
+
+
+@pytest.mark.parametrize(("name", "task"), [("stories260K", "causal"), ("rxnmapper_albert", "masked")])
+def test_equal_to_transformers_for_real_checkpoints(mirror, tmp_path, name, task):
+    folder = mirror / "models" / name
+    weights, config = pretrained.fetch([{"name": str(folder)}], task)
+    save_file(weights, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    family = families.load_family(tmp_path / "model.safetensors", tmp_path / "config.json")
+    auto = {"causal": transformers.AutoModelForCausalLM, "masked": transformers.AutoModelForMaskedLM}[task]
+    model = auto.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+    tokens = np.random.default_rng(0).integers(5, 100, (1, 6))
+    assert_equal_to_hooks(family, model, tokens, 1e-4)
+
+
+def test_pretrained_mean_resample_and_random_heads(tmp_path):
+    """A pretrained model's own arithmetic: replaced at read positions only or everywhere, in one block or several."""
+    family = opened(tmp_path, [checkpoint(tmp_path / "given", "gpt2")], "causal")
+    member = interventions.open_member(family, 0)
+    tokens = np.random.default_rng(0).integers(3, 30, (4, 9))
+    given = knockout.Replacements(knockout.mean_outputs(member, tokens), tokens[[1, 2, 3, 0]])
+    _, at = knockout.reading(tokens, True)
+    for directions in (None, knockout.random_heads(3, 4, 4, 2, 0)):
+        whole = gathered(member, tokens, replacements=given, directions=directions)
+        last = gathered(member, tokens, replacements=given, directions=directions, at=at, memory=1)
+        for key, logits in last.items():
+            torch.testing.assert_close(logits[:, :, 0], whole[key][:, :, -1], atol=1e-5, rtol=1e-4)
+
+
+def test_reading_is_at_the_last_real_token():
+    tokens = some_tokens(39)
+    shown, at = knockout.reading(tokens, True, 39, 38)
+    assert at.tolist() == [3, 0, 5, 5]
+    assert (shown == tokens).all()
+    shown, _ = knockout.reading(tokens, False, 39, 38)
+    assert (shown[range(4), at] == 38).all()
+    assert (shown != tokens).sum() == 4
+
+
+@pytest.mark.parametrize("count", [2, 3, 50])
+def test_no_prompt_is_its_own_donor(count):
+    found = knockout.deranged(count, 3)
+    assert sorted(found) == list(range(count))
+    assert not (found == np.arange(count)).any()
+
+
+def test_what_cannot_be_knocked_out_is_said(tmp_path):
+    member = interventions.open_member(toy(tmp_path, SMALL, perturbed(SMALL, [5])), 0)
+    tokens = some_tokens(None)
+    for options, said in (
+        ({"kinds": ("one",)}, "'one' is not a kind"),
+        ({"kinds": ("mean",)}, "no means"),
+        ({"kinds": ("resample",)}, "donors none"),
+        (
+            {"kinds": ("mean",), "replacements": knockout.Replacements(knockout.mean_outputs(member, tokens[:, :3]))},
+            "prompts of 6 tokens, means of 3 positions",
+        ),
+    ):
+        with pytest.raises(InputError, match=said):
+            list(knockout.knock_out(member, tokens, **options))
+    with pytest.raises(InputError, match="at least 2"):
+        knockout.deranged(1, 0)

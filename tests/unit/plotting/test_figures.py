@@ -1,0 +1,380 @@
+"""Figures draw the tables they are given, legibly, and the same input gives the same file."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from fontTools.subset import Options
+from fontTools.ttLib import TTFont
+from matplotlib.text import Text
+
+from headatlas.base.errors import InputError
+from headatlas.plotting import style, training_curves
+from headatlas.studies.phrenology.figures import matrix, projections
+
+SIZE, PROMPTS = 6, 8
+WORDS = ["The", "␣of", "␣and", "␣jury", "↵", "$", "␣election", "␣rooms", "␣was", "␣county", "$", "␣irregularities"]
+
+
+def heads_of(models=1, members=3, layers=1, heads=4):
+    index = [np.arange(count) for count in (models, members, layers, heads)]
+    grid = np.stack(np.meshgrid(*index, indexing="ij"), axis=-1).reshape(-1, 4)
+    table = pd.DataFrame(grid, columns=["model", "member", "layer", "head"])
+    return table.assign(model=[f"model-{m}" for m in table["model"]])
+
+
+def distances_of(heads, seed=0):
+    points = np.random.default_rng(seed).normal(0, 0.05, (len(heads), 2)) + 3 * heads[["head"]].to_numpy() % 7
+    return np.linalg.norm(points[:, None] - points[None], axis=-1).astype(np.float32)
+
+
+def projections_of(heads, seed=1):
+    artificial = pd.DataFrame({"model": "artificial", "member": -1, "layer": -1, "head": [0, 1, 2]})
+    table = pd.concat([heads, artificial], ignore_index=True)
+    generator = np.random.default_rng(seed)
+    parts = []
+    for method in ("pca", "umap", "tsne"):
+        points = generator.normal(0, 5, (len(table), 2))
+        parts.append(table.assign(method=method, component_1=points[:, 0], component_2=points[:, 1]))
+    quality = {m: {"trustworthiness": 0.5 + i / 10, "continuity": 0.9} for i, m in enumerate(("pca", "umap", "tsne"))}
+    return pd.concat(parts, ignore_index=True), {"quality": quality, "explained_variance": [0.62, 0.21]}
+
+
+def components_of(packing="lower", size=SIZE, count=5):
+    entries = size * (size + 1) // 2 if packing == "lower" else size * size
+    weights = np.random.default_rng(2).normal(0, 0.01, (count * PROMPTS, entries)).astype(np.float32)
+    table = pd.DataFrame(
+        {
+            "component": np.repeat(np.arange(count), PROMPTS),
+            "prompt": np.tile(np.arange(PROMPTS), count),
+            "weights": list(weights),
+        }
+    )
+    facts = {"packing": packing, "size": size, "explained_variance_ratio": [0.4, 0.3, 0.1, 0.05, 0.02][:count]}
+    return table, facts, weights.reshape(count, PROMPTS, entries)
+
+
+def tokens_of(prompts=PROMPTS, size=SIZE):
+    return [[WORDS[(prompt + position) % len(WORDS)] for position in range(size)] for prompt in range(prompts)]
+
+
+def first_token_of(prompts=8, size=SIZE):
+    generator, tokens, parts = np.random.default_rng(3), tokens_of(prompts, size), []
+    for protocol, start in (("published", 0), ("corrected", 1)):
+        rows = [(protocol, p, i, tokens[p][i]) for p in range(prompts) for i in range(start, size)]
+        table = pd.DataFrame(rows, columns=["protocol", "prompt", "position", "token"])
+        points = generator.normal(0, 1, (len(rows), 2))
+        parts.append(table.assign(component_1=points[:, 0], component_2=points[:, 1]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def training_of(members=3):
+    steps, rows = np.arange(0, 500, 50), []
+    for member in range(members):
+        for gap, split in enumerate(("train", "validation")):
+            loss = 5 + 4 * np.exp(-steps / 100) + 0.3 * gap + 0.01 * member
+            accuracy = (10 - loss) / 20
+            columns = {"member": member, "step": steps, "epoch": steps / 100, "split": split}
+            rows.append(pd.DataFrame({**columns, "loss": loss, "accuracy": accuracy}))
+    floors = pd.DataFrame({"member": range(members), "unigram": 7.0 + np.arange(members), "bigram": 5.5})
+    return pd.concat(rows, ignore_index=True), floors
+
+
+def every_figure():
+    heads = heads_of()
+    distances = distances_of(heads)
+    yield "published distances", lambda: projections.head_distances(heads, distances)
+    yield "distances", lambda: projections.head_distances(heads, distances, jensen_shannon=distances / 9)
+    groups = heads["head"].to_numpy() % 2
+    yield "groups", lambda: projections.head_distances(heads, distances, jensen_shannon=distances / 9, groups=groups)
+    for name, sizes in {"12 x 12": (1, 1, 12, 12), "one head": (1, 1, 1, 1), "3 x 9 x 2 x 2": (3, 9, 2, 2)}.items():
+        many = heads_of(*sizes)
+        far = distances_of(many)
+        yield f"distances, {name}", lambda h=many, d=far: projections.head_distances(h, d, jensen_shannon=d)
+        yield f"projections, {name}", lambda h=many: projections.projections(*projections_of(h), "corrected")
+    deep = heads_of(1, 30, 13, 1)
+    yield "projections, deep", lambda: projections.projections(*projections_of(deep), "corrected")
+    yield "published projections", lambda: projections.projections(*projections_of(heads), "published")
+    for packing, size, count in (("lower", SIZE, 5), ("full", 40, 3)):
+        table, facts, _ = components_of(packing, size, count)
+        yield f"components, {packing}", lambda t=table, f=facts: projections.components(t, f)
+        tokens = tokens_of(size=size)
+        yield f"third, {packing}", lambda t=table, f=facts, w=tokens: projections.third_component(t, f, w)
+    yield "published first token", lambda: projections.first_token(first_token_of(), "published")
+    yield "corrected first token", lambda: projections.first_token(first_token_of(), "corrected")
+    history, floors = training_of()
+    yield "training", lambda: training_curves.training_curves(history, floors, "brown")
+    yield "three trainings", lambda: training_curves.training_curves([history] * 3, [floors] * 3, ["a", "b", "c"])
+
+
+FIGURES = dict(every_figure())
+
+
+def drawn_texts(figure, monkeypatch):
+    """The texts that drawing really puts on the page, with their boxes in pixels."""
+    drawn, draw = [], Text.draw
+
+    def recorded(text, renderer, *arguments, **options):
+        if text.get_visible() and text.get_text().strip():
+            drawn.append((text.get_text(), text.get_window_extent(renderer)))
+        return draw(text, renderer, *arguments, **options)
+
+    with monkeypatch.context() as patched, matplotlib.rc_context(style.RC):
+        figure.draw_without_rendering()  # the first drawing settles the layout
+        patched.setattr(Text, "draw", recorded)
+        figure.draw_without_rendering()
+    return drawn
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_is_cut_off(name, monkeypatch):
+    figure = FIGURES[name]()
+    texts = drawn_texts(figure, monkeypatch)
+    assert texts
+    page = figure.bbox
+    cut = [
+        (text, box.extents.round())
+        for text, box in texts
+        if box.x0 < page.x0 or box.y0 < page.y0 or box.x1 > page.x1 or box.y1 > page.y1
+    ]
+    assert not cut
+
+
+def images(axes):
+    return [np.ma.filled(image.get_array(), np.nan) for image in axes.images]
+
+
+def maps_of(figure, shape):
+    """Arrays of the images of that shape, in the order in which their axes were added."""
+    return [array for axes in figure.axes for array in images(axes) if array.shape == shape]
+
+
+def test_distances_are_drawn_as_given_and_in_clustered_order():
+    heads = heads_of()
+    euclidean, shannon = distances_of(heads), distances_of(heads, seed=5)
+    before = shannon.copy()
+    figure = projections.head_distances(heads, euclidean, jensen_shannon=shannon)
+    left, right = maps_of(figure, euclidean.shape)
+    np.testing.assert_array_equal(left, euclidean)
+    order = matrix.clustered_order(shannon)
+    assert sorted(order) == list(range(len(heads)))
+    np.testing.assert_array_equal(right, shannon[np.ix_(order, order)])
+    np.testing.assert_array_equal(shannon, before)
+
+
+def test_clustered_order_puts_planted_groups_together():
+    heads = heads_of()  # heads of one index lie within 0.2 of each other, others 2 and more apart
+    found = heads["head"].to_numpy()[matrix.clustered_order(distances_of(heads))]
+    assert np.count_nonzero(np.diff(found)) == heads["head"].nunique() - 1
+    groups = np.arange(len(heads)) % 3
+    assert (np.diff(groups[matrix.clustered_order(distances_of(heads), groups)]) >= 0).all()
+
+
+def test_an_order_given_is_the_order_drawn():
+    heads = heads_of()
+    distances, order = distances_of(heads), np.random.default_rng(0).permutation(12)
+    groups = np.array([1, 0])[heads["member"].to_numpy() % 2]
+    figure = projections.head_distances(heads, distances, jensen_shannon=distances, order=order, groups=groups)
+    np.testing.assert_array_equal(maps_of(figure, (12, 12))[1], distances[np.ix_(order, order)])
+
+
+def test_colours_stand_for_members_everywhere():
+    heads = heads_of(members=9)
+    distances, wanted = distances_of(heads), [style.member_colour(member) for member in heads["member"]]
+    strip = projections.head_distances(heads, distances).axes[0].child_axes[0].images[0].get_array()
+    np.testing.assert_allclose(strip[:, 0], wanted)
+    figure = projections.projections(*projections_of(heads), "published")
+    points = figure.axes[0].collections[0].get_facecolors()[:, :3]
+    np.testing.assert_allclose(points, wanted)
+    assert len({style.member_colour(member) for member in range(27)}) == 27
+
+
+def test_projections_place_every_head_and_name_the_artificial_ones():
+    heads = heads_of(layers=2)
+    table, facts = projections_of(heads)
+    figure = projections.projections(table, facts, "corrected")
+    for axes, method in zip(figure.axes, ("umap", "tsne", "pca"), strict=True):
+        rows = table[table["method"] == method]
+        offsets = np.concatenate([dots.get_offsets() for dots in axes.collections])
+        wanted = rows[["component_1", "component_2"]].to_numpy()
+        np.testing.assert_allclose(sorted(map(tuple, offsets)), sorted(map(tuple, wanted)))
+        artificial = {dots.get_label(): dots.get_offsets()[0] for dots in axes.collections[-3:]}
+        for head, (label, *_) in enumerate(projections.ARTIFICIAL):
+            np.testing.assert_allclose(artificial[label], wanted[len(heads) + head])
+        quality = facts["quality"][method]["trustworthiness"]
+        assert [t.get_text() for t in axes.texts] == [f"trustworthiness {quality:.2f}, continuity 0.90"]
+    named = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert named == [label for label, *_ in projections.ARTIFICIAL] + ["0", "1", "2", "layer 0", "layer 1"]
+    assert "62% of variance" in figure.axes[2].get_xlabel()
+    assert not any(axes.texts for axes in projections.projections(table, facts, "published").axes)
+
+
+@pytest.mark.parametrize("packing", ["lower", "full"])
+def test_components_are_drawn_on_one_scale_around_zero(packing):
+    table, facts, weights = components_of(packing)
+    shuffled = table.sample(frac=1, random_state=0)
+    figure = projections.components(shuffled, facts)
+    drawn = np.array(maps_of(figure, (SIZE, SIZE))).reshape(5, PROMPTS, SIZE, SIZE)
+    seen = np.tri(SIZE, dtype=bool) if packing == "lower" else np.ones((SIZE, SIZE), dtype=bool)
+    np.testing.assert_allclose(drawn[..., seen], weights)
+    assert np.isnan(drawn[..., ~seen]).all()
+    scales = {axes.images[0].get_clim() for axes in figure.axes if axes.images}
+    assert len(scales) == 1
+    low, high = scales.pop()
+    assert low == -high < 0
+
+
+def test_third_component_colours_each_token_by_its_weight_on_the_first_key():
+    table, facts, weights = components_of()
+    figure = projections.third_component(table, facts, tokens_of())
+    first_key = np.array([query * (query + 1) // 2 for query in range(SIZE)])
+    lines = [axes for axes in figure.axes if axes.texts and axes.patches]
+    for prompt, axes in enumerate(lines):
+        assert [text.get_text() for text in axes.texts] == tokens_of()[prompt]
+        image = figure.axes[2 * prompt].images[0]
+        wanted = image.cmap(image.norm(weights[2, prompt, first_key]))
+        np.testing.assert_allclose([patch.get_facecolor() for patch in axes.patches], wanted)
+        assert [text.get_color() for text in axes.texts] == [style.ink(colour[:3]) for colour in wanted]
+    assert len(lines) == PROMPTS
+
+
+@pytest.mark.parametrize("protocol", ["published", "corrected"])
+def test_first_token_draws_its_protocol_only_and_says_what_it_shows(protocol):
+    table = first_token_of()
+    axes = projections.first_token(table, protocol, labels=9).axes[0]
+    rows = table[table["protocol"] == protocol]
+    np.testing.assert_allclose(axes.collections[0].get_offsets(), rows[["component_1", "component_2"]])
+    np.testing.assert_array_equal(axes.collections[0].get_array(), rows["position"])
+    names = [text.get_text() for text in axes.texts if text.get_text()]
+    assert 3 <= len(names) <= 9
+    assert set(names) <= set(WORDS)
+    assert {"␣of", "␣and"} & set(names)
+    assert {"published": "before the softmax", "corrected": "first token"}[protocol] in axes.get_title()
+
+
+def test_names_of_points_stay_clear_of_one_another():
+    table = first_token_of()
+    table[["component_1", "component_2"]] *= 0.01
+    table.loc[len(table)] = ["published", 0, 0, "far", 9.0, 9.0]  # presses all others together
+    figure = projections.first_token(table, "published")
+    figure.canvas.draw()
+    boxes = [text.get_window_extent().padded(-2) for text in figure.axes[0].texts if text.get_text()]
+    assert len(boxes) > 1
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_training_curves_show_members_their_mean_and_the_floors():
+    history, floors = training_of()
+    loss, accuracy = training_curves.training_curves(history, floors, "brown").axes
+    dashed = {float(line.get_ydata()[0]) for line in loss.lines if len(line.get_ydata()) == 2}
+    assert dashed == {8.0, 5.5}  # means over the members
+    assert {text.get_text() for text in loss.texts} == {"unigram\n8.00", "bigram\n5.50"}
+    for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
+        curves = [line for line in axes.lines if len(line.get_ydata()) > 2]
+        assert len(curves) == 2 * (3 + 1)
+        for split, four in (("train", curves[:4]), ("validation", curves[4:])):
+            rows = history[history["split"] == split].pivot(index="step", columns="member", values=quantity)
+            np.testing.assert_allclose([line.get_ydata() for line in four[:3]], rows.to_numpy().T)
+            np.testing.assert_allclose(four[3].get_ydata(), rows.mean(axis=1))
+
+
+def test_bad_tables_are_refused_in_one_line():
+    heads, (table, facts, _) = heads_of(), components_of(count=2)
+    with pytest.raises(InputError, match="3 x 3 for 12 heads; it must be 12 x 12"):
+        projections.head_distances(heads, np.zeros((3, 3)))
+    with pytest.raises(InputError, match="2 components; there must be at least 3"):
+        projections.third_component(table, facts, tokens_of())
+    with pytest.raises(InputError, match="no rows of the protocol 'both'"):
+        projections.first_token(first_token_of(), "both")
+    with pytest.raises(InputError, match="one of each per model"):
+        training_curves.training_curves([training_of()[0]], [], ["a"])
+
+
+def test_tokens_are_printable():
+    assert style.printable(" the\n") == "␣the↵"
+    assert style.printable("$a$ \x00\u4e2d") == "$a$␣��"
+    assert style.printable("internationalization") == "internationaliz…"
+    assert style.ink("black") == "white"
+    assert style.ink("#FDDBC7") == "black"
+
+
+def test_thinned_ticks_are_far_enough_apart():
+    ticks, labels = style.thinned(list(range(100)), [str(i) for i in range(100)], 100, 10)
+    assert ticks == list(range(0, 100, 10))
+    assert labels == [str(tick) for tick in ticks]
+
+
+def test_the_caller_keeps_their_own_style(tmp_path):
+    with matplotlib.rc_context({"font.size": 23, "pdf.fonttype": 3}):
+        before = dict(matplotlib.rcParams)
+        figure = projections.head_distances(heads_of(), distances_of(heads_of()))
+        style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+        assert dict(matplotlib.rcParams) == before
+    assert b"/TrueType" in (tmp_path / "a.pdf").read_bytes() or b"/CIDFontType2" in (tmp_path / "a.pdf").read_bytes()
+
+
+def test_fonts_of_a_pdf_hold_glyphs_and_no_rules_for_composing_text(tmp_path):
+    figure = projections.head_distances(heads_of(), distances_of(heads_of()))
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    streams = re.findall(rb"stream\n(.*?)\nendstream", (tmp_path / "a.pdf").read_bytes(), re.DOTALL)
+    files = [zlib.decompress(stream) for stream in streams if stream.startswith(b"x")]  # a zlib header
+    fonts = [TTFont(io.BytesIO(file)) for file in files if file.startswith(b"\0\1\0\0")]
+    assert fonts
+    for font in fonts:
+        assert "glyf" in font
+        assert not {"GSUB", "GPOS"} & set(font.keys())
+    assert "GSUB" not in Options()._drop_tables_default  # other users of the library get theirs whole
+
+
+@pytest.mark.parametrize("layout", ["constrained", "none"])
+def test_a_saved_figure_is_what_matplotlib_saves(tmp_path, layout):
+    @style.paper
+    def drawn():
+        figure = style.blank(height=1.5, layout=layout)
+        figure.subplots().set(xlabel="a long label below", title="and a title above")
+        return figure
+
+    style.save(drawn(), tmp_path / "a.png", tmp_path / "a.pdf")
+    with matplotlib.rc_context(style.RC):
+        drawn().savefig(tmp_path / "b.png", dpi=style.DPI, metadata={"Software": None})
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+SAVED = ("groups", "corrected first token", "training")
+WRITE = """
+import sys
+sys.path[:0] = sys.argv[2:]
+import test_figures
+test_figures.save_all(sys.argv[1])
+"""
+
+
+def save_all(folder):
+    for place, name in enumerate(SAVED):
+        style.save(FIGURES[name](), f"{folder}/{place}.png", f"{folder}/{place}.pdf")
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    here = save_all(tmp_path / "here")
+    paths = [str(Path(__file__).parent), str(Path(style.__file__).parents[2])]
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}  # another interpreter, another order of sets
+    subprocess.run([sys.executable, "-c", WRITE, str(tmp_path / "there"), *paths], check=True, env=environment)
+    there = {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()}
+    assert here.keys() == {f"{place}.{kind}" for place in range(len(SAVED)) for kind in ("png", "pdf")}
+    assert here == there
+    for name, content in here.items():
+        if name.endswith("pdf"):
+            assert b"/Type3" not in content
+            assert b"/CIDFontType2" in content or b"/TrueType" in content
+            assert b"CreationDate" not in content

@@ -1,0 +1,117 @@
+"""A sweep's table, what its parameters do, Table I and the findings."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from headatlas.base import tables
+from headatlas.studies.circuits import findings, qk_ov_circuits, sweep
+
+AXES = {
+    "variant": ["one-layer", "two-layer"],
+    "corpus": ["imdb"],
+    "tokenizer": ["gpt2"],
+    "max_length": [20],
+    "learning_rate": [0.001, 0.01],
+    "heads": [4],
+    "d_model": [64],
+}
+RUNS = {sweep.name(place): place for place in sweep.grid(AXES)}
+FLOORS = pd.DataFrame({"member": [0], "unigram": [6.0], "bigram": [4.5]})
+
+
+def history(loss):
+    rows = [(0, 0, 9.0, "validation"), (2, 1, loss, "validation"), (2, 1, loss - 0.1, "train")]
+    table = pd.DataFrame(rows, columns=["step", "epoch", "loss", "split"])
+    return table.assign(member=0, accuracy=0.25)
+
+
+@pytest.fixture
+def table():
+    """The variant moves the loss by 1, the learning rate by 3."""
+    losses = [place["learning_rate"] * 3 / 0.009 + (place["variant"] == "two-layer") + 3 for place in RUNS.values()]
+    return findings.gather(RUNS, [history(loss) for loss in losses], [FLOORS] * len(RUNS))
+
+
+def test_outcomes_are_the_last_held_out_losses(table):
+    ended = findings.outcomes(table)
+    assert len(ended) == 4
+    assert ended["loss"].is_monotonic_increasing
+    assert ended["model"].iloc[0] == "circuits-one-layer-imdb-gpt2-l20-lr1e-3-h4-d64"
+    assert ended["loss"].iloc[0] == pytest.approx(3 + 1 / 3)
+
+
+def test_effects_are_those_of_one_parameter_at_a_time(table):
+    found = findings.effects(findings.in_grid(findings.outcomes(table), AXES), list(AXES))
+    assert found["parameter"].tolist() == ["learning_rate"] * 2 + ["variant"] * 2
+    assert found.groupby("parameter")["spread"].first().to_dict() == pytest.approx({"learning_rate": 3, "variant": 1})
+
+
+def test_runs_of_figures_are_not_of_the_grid(table):
+    ended = findings.outcomes(table)
+    longer = ended.assign(model=ended["model"] + "-e30")
+    elsewhere = ended.assign(variant="two-layer-tied")
+    kept = findings.in_grid(pd.concat([ended, longer, elsewhere]), AXES)
+    assert kept["model"].tolist() == ended["model"].tolist()
+
+
+def test_table_one_is_of_what_was_run():
+    study = {"seeds": [0], "training": {"windows": 22500, "epochs": 1}, "analysis": {}, "scores": {}}
+    models = {name: sweep.model(study, place) for name, place in RUNS.items()}
+    found = findings.settings_table(models).set_index("setting")
+    assert found.loc["residual stream", "this run"] == "0 of 4 runs"
+    assert found.loc["layers", "this run"] == "1, 2"
+    assert found.loc["longest text (tokens)"].tolist() == ["2048", "20, 50, 80", "20"]
+    assert found.loc["training text", "this run"] == "imdb (22,500 texts)"
+
+
+def test_findings_say_what_was_found(table, tmp_path):
+    ended = findings.outcomes(table)
+    one, two = "circuits-one-layer", "circuits-two-layer"
+    losses = pd.DataFrame(
+        {"step": [0, 9], "split": "held out", "cross_entropy": [7, 4], "over_positions": [0.002, 0.001], "flat": 0.0021}
+    )
+    texts = pd.DataFrame({"model": one, "tokenizer": "bert", "sample": 0, "piece": ["this", "##ing"]})
+    texts = texts.assign(generated=[False, True], continuation=[False, True])
+    copying = pd.DataFrame({"model": one, "head": [0, 1], "copied": [0.5, 0.0], "copied_chance": 0.001})
+    copying = copying.assign(ov_copying=[0.9, 0.0], chance=0.0, chance_deviation=0.1)
+    trigrams = pd.DataFrame({"model": [one], "source": "a", "destination": "b", "output": "c", "raised": 2.0})
+    heads = {"member": 0, "layer": [0, 1], "head": 0, "name": "spread", "value": 0.1, "chance": 0.1}
+    names = pd.concat([pd.DataFrame(heads).assign(model=model) for model in (one, two)])
+    names = names[(names["model"] == two) | (names["layer"] == 0)]
+    found = {"model": two, "member": 0, "layer": 1, "head": 3, "induction": 0.8, "standard_error": 0.01}
+    found |= {"chance": 0.1, "earlier_layer": 0, "earlier_head": 2, "k_composition": 0.5, "beyond": 9.0}
+    induction = pd.DataFrame([{**found, "earlier_previous_token": 0.9}])
+    parameters = findings.effects(ended, list(AXES))
+    text = findings.findings(ended, parameters, losses, texts, copying, trigrams, induction, names)
+    for part in (
+        "below the unigram floor in 2, below the bigram floor in 2",
+        "learning rate moves the loss by 3.00",
+        "TOO LITTLE TRAINING TO INTERPRET",
+        "bert: 100% continuation pieces; `this ##ing`",
+        "1 of 2 heads copy",
+        "`a … b → c` (+2.0 nats)",
+        "layer 1 head 3 pays 0.80 (chance 0.10) and reads layer 0 head 2 through its keys (+9.0 deviations",
+    ):
+        assert part in text
+    qk_ov_circuits.write(tmp_path / "none.parquet", "induction", [])
+    none = tables.read(tmp_path / "none.parquet")
+    text = findings.findings(ended, parameters, None, texts, copying.iloc[:0], trigrams.iloc[:0], none, names)
+    assert "`circuits-two-layer`: no induction head" in text
+    assert "over positions" not in text
+
+
+def test_tables_without_rows_can_be_read(tmp_path):
+    for name in ("heads", "names", "skip_trigrams", "copying", "composition", "induction"):
+        qk_ov_circuits.write(tmp_path / name, name, [pd.DataFrame()])
+        assert len(tables.read(tmp_path / name)) == 0
+    qk_ov_circuits.write(
+        tmp_path / "names",
+        "names",
+        [
+            pd.DataFrame(
+                {"model": ["a"], "member": [np.int32(0)], "layer": [1], "head": [2], "name": ["spread"]}
+            ).assign(value=0.5, chance=0.1)
+        ],
+    )
+    assert tables.read(tmp_path / "names", model="a")["head"].tolist() == [2]

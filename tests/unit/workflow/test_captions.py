@@ -1,0 +1,41 @@
+"""What the report says of a run: corpora, models and sizes as they are configured, settings that can be given again."""
+
+import yaml
+
+from headatlas.workflow import captions
+
+SHAPE = {"layers": 2, "heads": 4, "d_model": 64, "context": 16}
+TOY = {"corpus": "docs", "seeds": [0, 1], "architecture": SHAPE}
+LOADED = {"corpus": "docs", "checkpoints": [{"name": "gpt2"}], "context": 64}
+
+
+def test_a_run_is_told_by_study_and_model():
+    given = {"models": {"toy": TOY, "gpt2": LOADED, "unused": TOY}, "studies": {"phrenology": {"models": ["toy"]}}}
+    completed = {**given, "studies": {"phrenology": {"models": ["toy"]}, "induction": {"models": ["gpt2", "toy"]}}}
+    told = captions.of_run(given, completed, ["numpy", "no-such-package"])
+    toy = "2 members of 2 layers with 4 heads each, width 64, context 16"
+    assert told["of_study"]["phrenology"] == f"corpus docs; toy: {toy}"
+    assert told["of_study"]["induction"] == f"corpus docs; gpt2: 1 checkpoint (gpt2), texts of 64 tokens; toy: {toy}"
+    assert told["of_model"]["toy"] == f"corpus docs; toy: {toy}"
+    assert set(told["models"]) == {"toy", "gpt2"}
+    assert told["sweep"] is None
+    assert set(told["versions"]) == {"Python", "numpy"}
+
+
+def test_settings_are_told_as_yaml_without_aliases():
+    given = {"models": {"toy": TOY, "twin": TOY}, "studies": {}}
+    told = captions.of_run(given, given, [])["settings"]
+    assert yaml.safe_load(told) == given
+    assert "&" not in told
+
+
+def test_a_sweep_is_told_by_what_its_runs_are():
+    place = {"variant": "one-layer", "heads": 4, "d_model": 64, "max_length": 20}
+    runs = {"a": place, "b": {**place, "heads": 8}}
+    told = captions.of_sweep({"runs": runs, "sweep": dict.fromkeys(place)})
+    assert told == "2 runs of attention-only models (one-layer) with 4, 8 heads, width 64, texts of 20 tokens"
+
+
+def test_titles_sort_by_number():
+    titles = [captions.title(name) for name in ("fig12_one_head", "fig07_head_distances", "clusters_stand")]
+    assert titles == ["Figure 12: one head", "Figure \u20077: head distances", "clusters stand"]

@@ -1,0 +1,115 @@
+"""Estimates of memory and time: counted arrays, and growth with what they depend on."""
+
+from dataclasses import replace
+
+import pytest
+
+from headatlas.attention.packing import entries
+from headatlas.models import transformer
+from headatlas.workflow import resources
+
+TRAINING = {"windows": 1200, "batch": 64, "epochs": 3, "evaluation_windows": 512, "snapshots": 0}
+TOY = resources.Model(
+    members=9,
+    context=16,
+    prompts=1024,
+    queries_keys=32,
+    trained=True,
+    layers=1,
+    heads=8,
+    d_model=64,
+    d_head=16,
+    d_mlp=256,
+    vocabulary=1024,
+    training=TRAINING,
+)
+STUDY = {
+    "autoencoders": {"widths": [2, 4, 64], "seeds": [0, 1], "epochs": 3, "rows": 24576},
+    "clusters": {"draws": 1000, "head_permutations": 40, "resamples": 40, "repeated_draws": 200},
+    "knockouts": {"permutations": 500},
+}
+
+
+@pytest.mark.parametrize(("layers", "activation", "d_mlp"), [(1, "solu_ln", 256), (3, "none", 0)])
+def test_weights_are_those_of_the_transformer(layers, activation, d_mlp):
+    shape = {"layers": layers, "heads": 8, "context": 16, "d_model": 64, "d_head": 16, "vocabulary": 1024}
+    weights = transformer.initial_weights(
+        transformer.Architecture(**shape, d_mlp=d_mlp or 256, activation=activation), [0, 1]
+    )
+    counted = sum(tensor.numel() for tensor in weights.values()) / 2
+    assert replace(TOY, layers=layers, d_mlp=d_mlp).weights == pytest.approx(counted, rel=0.03)
+
+
+def test_a_pattern_has_as_many_entries_as_it_is_packed_into():
+    assert TOY.entries == entries(16, "lower")
+    assert replace(TOY, causal=False).entries == entries(16, "full")
+
+
+def test_training_holds_weights_gradients_and_means_of_all_members():
+    large = replace(TOY, vocabulary=50_000, members=40)
+    assert resources.training(large).memory > resources.TORCH + 16 * 40 * large.weights / 2**20
+    more = resources.training(replace(large, training=TRAINING | {"snapshots": 10})).memory
+    assert more - resources.training(large).memory == pytest.approx(1.25 * 80 * 40 * large.weights / 2**20, abs=100)
+
+
+@pytest.mark.parametrize("change", [{"members": 900}, {"vocabulary": 500_000}, {"context": 1024}, {"layers": 64}])
+def test_training_needs_more_of_more(change):
+    before, after = resources.training(TOY), resources.training(replace(TOY, **change))
+    assert after.memory > before.memory
+    assert after.minutes > before.minutes
+
+
+@pytest.mark.parametrize("need", [resources.extraction, resources.vectors])
+def test_extraction_does_not_grow_with_prompts_beyond_its_block(need):
+    many = replace(TOY, prompts=10**6, queries_keys=10**5)
+    assert need(many).memory > need(TOY).memory
+    assert need(replace(many, prompts=10**8, queries_keys=10**8)).memory == need(many).memory
+
+
+def test_scores_grow_with_the_vocabulary_and_the_prompts():
+    assert resources.scoring(replace(TOY, vocabulary=10**6)).memory > resources.scoring(TOY).memory
+    assert resources.scoring(replace(TOY, prompts=10**5)).memory > resources.scoring(TOY).memory
+
+
+def test_knock_outs_stay_within_their_blocks():
+    few, many = (resources.knocking_out(replace(TOY, prompts=n), n, 8).memory for n in (10**5, 10**7))
+    assert few == many
+    wide = resources.comparing([replace(TOY, vocabulary=50_000)], 64).memory
+    assert resources.comparing([TOY], 64).memory < wide < 3000
+
+
+def test_studies_grow_with_the_heads_of_all_their_models():
+    for need in (
+        resources.distances,
+        resources.projecting,
+        resources.first_token,
+        lambda models: resources.autoencoders(models, STUDY["autoencoders"]),
+        lambda models: resources.searching(models, STUDY),
+        lambda models: resources.judging(models, STUDY, 2),
+        lambda models: resources.placing(models, STUDY),
+        lambda models: resources.predicting(models, STUDY),
+    ):
+        one, three = need([TOY]), need([replace(TOY, members=900)] * 3)
+        assert three.memory > 2 * one.memory
+        assert three.minutes >= one.minutes
+
+
+def test_processes_side_by_side_need_an_interpreter_each():
+    alone, four = (resources.judging([TOY], STUDY, threads).memory for threads in (1, 4))
+    assert four - alone > 4 * 250
+
+
+def test_pairs_are_no_more_than_the_configuration_allows():
+    many = replace(TOY, queries_keys=10**4)
+    assert resources.pairs(many, 10**6).memory > resources.pairs(TOY, 10**6).memory
+    assert resources.pairs(many, 10**7).memory > resources.pairs(many, 10**6).memory
+
+
+def test_a_need_is_rounded_up_and_no_longer_than_a_day():
+    need = resources.training(replace(TOY, members=1000, vocabulary=50_000, training=TRAINING | {"windows": 10**6}))
+    assert need.memory % 100 == 0
+    assert need.minutes == 24 * 60
+
+
+def test_a_rule_without_an_estimate_of_its_own_draws():
+    assert resources.of_rule({"threads": 2}, "draw_scales", "toy") == resources.Need(resources.FIGURES, 10)
