@@ -1,4 +1,4 @@
-# IN:  models, training and floors of every run of the sweep; patterns and scores of the runs that figures show
+# IN:  models, training and baselines of every run of the sweep; patterns and scores of the runs that figures show
 # OUT: circuits/{sweep,text,attention,heads,copying,skip_trigrams,composition,losses}.parquet, findings.md, figures 1-9
 
 RUNS = list(config["studies"]["circuits"]["runs"])
@@ -18,7 +18,7 @@ BUILT["circuits"] = [
 rule gather_sweep:
     input:
         training=expand("<results>/models/{model}/training.parquet", model=RUNS),
-        floors=[f"<results>/models/{config['studies']['circuits']['windows'][model]}/floors.parquet" for model in RUNS],
+        baselines=[f"<results>/models/{config['studies']['circuits']['windows'][model]}/baselines.parquet" for model in RUNS],
     output:
         sweep="<results>/circuits/sweep.parquet",
     log:

@@ -1,5 +1,5 @@
 # IN:  windows/{model}/{train,evaluation}.parquet, or checkpoints from the Hub or a folder
-# OUT: models/{model}/model.safetensors, config.json; for models trained here training.parquet, snapshots.*, floors.parquet
+# OUT: models/{model}/model.safetensors, config.json; for models trained here training.parquet, snapshots.*, baselines.parquet
 
 
 rule train_model:
@@ -34,27 +34,27 @@ rule train_model:
         "../scripts/train_model.py"
 
 
-rule measure_floors:
+rule measure_baselines:
     input:
         train=lambda wildcards: windows_of(wildcards.model, "train"),
         evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
     output:
-        floors="<results>/models/{model}/floors.parquet",
+        baselines="<results>/models/{model}/baselines.parquet",
     log:
-        "<logs>/measure_floors/{model}.log",
+        "<logs>/measure_baselines/{model}.log",
     benchmark:
-        "<benchmarks>/measure_floors/{model}.tsv"
+        "<benchmarks>/measure_baselines/{model}.tsv"
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("measure_floors", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("measure_floors", wildcards.model).minutes,
+        mem_mb=lambda wildcards, attempt: attempt * need("measure_baselines", wildcards.model).memory,
+        runtime=lambda wildcards, attempt: attempt * need("measure_baselines", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
-            "measure_floors", causal=config["models"][wildcards.model]["architecture"]["causal"]
+            "measure_baselines", causal=config["models"][wildcards.model]["architecture"]["causal"]
         ),
     script:
-        "../scripts/measure_floors.py"
+        "../scripts/measure_baselines.py"
 
 
 rule fetch_model:
@@ -85,7 +85,7 @@ rule fetch_model:
 rule draw_training:
     input:
         training="<results>/models/{model}/training.parquet",
-        floors="<results>/models/{model}/floors.parquet",
+        baselines="<results>/models/{model}/baselines.parquet",
     output:
         png=reported("<results>/figures/training/{model}.png", caption="training"),
         pdf="<results>/figures/training/{model}.pdf",

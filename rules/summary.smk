@@ -1,4 +1,4 @@
-# IN:  every model's training and floors, all that the studies build: figures, and findings in words
+# IN:  every model's training and baselines, all that the studies build: figures, and findings in words
 # OUT: summary.md, which a person reads at the end; the same as a page of the report, summary.html
 
 
@@ -10,7 +10,7 @@ TRAINED = [model for model in COMPARED if model in TOY_MODELS]
 rule write_summary:
     input:
         training=expand("<results>/models/{model}/training.parquet", model=TRAINED),
-        floors=expand("<results>/models/{model}/floors.parquet", model=TRAINED),
+        baselines=expand("<results>/models/{model}/baselines.parquet", model=TRAINED),
         curves=expand("<results>/figures/training/{model}.png", model=TRAINED),
         scores=expand("<results>/scores/{model}.parquet", model=COMPARED),
         built=[file for files in BUILT.values() for file in files],

@@ -1,4 +1,4 @@
-"""Fig 2: losses and accuracies of all runs by epoch; corrected, with floors and what each parameter does."""
+"""Fig 2: losses and accuracies of all runs by epoch; corrected, with baselines and what each parameter does."""
 
 from headatlas.jobs.job import job
 

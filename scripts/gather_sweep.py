@@ -10,8 +10,8 @@ def main(snakemake, run):
 
     runs = {model: run.settings["runs"][model] for model in run.settings["models"]}  # in the order of the files
     histories = [tables.read(path) for path in snakemake.input.training]
-    floors = [tables.read(path) for path in snakemake.input.floors]
-    tables.write(run.out.sweep, findings.gather(runs, histories, floors), provenance=run.provenance)
+    baselines = [tables.read(path) for path in snakemake.input.baselines]
+    tables.write(run.out.sweep, findings.gather(runs, histories, baselines), provenance=run.provenance)
 
 
 if "snakemake" in globals():

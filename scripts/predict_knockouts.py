@@ -1,4 +1,4 @@
-"""Ask whether heads that attend alike do alike: predict each head's knock-out from its attention neighbours."""
+"""Ask whether heads that attend alike do alike: predict each head's knockout from its attention neighbours."""
 
 from headatlas.jobs.job import job
 

@@ -9,9 +9,9 @@ def main(snakemake, run):
     from headatlas.workflow import summary
 
     trained = [
-        summary.losses(name, tables.read(history), tables.read(floors))
-        for name, history, floors in zip(
-            run.settings["trained"], snakemake.input.training, snakemake.input.floors, strict=True
+        summary.losses(name, tables.read(history), tables.read(baselines))
+        for name, history, baselines in zip(
+            run.settings["trained"], snakemake.input.training, snakemake.input.baselines, strict=True
         )
     ]
     heads = [

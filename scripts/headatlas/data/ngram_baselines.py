@@ -6,7 +6,7 @@ import pandas as pd
 from headatlas.base.errors import InputError
 
 
-def floors(windows, evaluation, vocabulary, pad=None, causal=True):
+def baselines(windows, evaluation, vocabulary, pad=None, causal=True):
     """Cross-entropies that a transformer which has learnt anything must beat.
 
     Both predict a token from the one before it at most, by interpolated Kneser-Ney smoothing (Kneser

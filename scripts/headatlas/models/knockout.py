@@ -192,12 +192,12 @@ def _blocks(member, tokens, passes, memory):
 
 def _require(kinds, replacements, tokens):
     if unknown := set(kinds) - set(KINDS):
-        raise InputError(f"knock-out: {sorted(unknown)[0]!r} is not a kind; allowed: {', '.join(KINDS)}")
+        raise InputError(f"knockout: {sorted(unknown)[0]!r} is not a kind; allowed: {', '.join(KINDS)}")
     if "mean" in kinds and replacements.means is None:
-        raise InputError("knock-out by the mean: no means given; `mean_outputs` computes them")
+        raise InputError("knockout by the mean: no means given; `mean_outputs` computes them")
     if "mean" in kinds and len(replacements.means[0]) < tokens.shape[1]:
         longest = len(replacements.means[0])
-        raise InputError(f"knock-out by the mean: prompts of {tokens.shape[1]} tokens, means of {longest} positions")
+        raise InputError(f"knockout by the mean: prompts of {tokens.shape[1]} tokens, means of {longest} positions")
     if "resample" in kinds and np.shape(replacements.donors) != tokens.shape:
         shape = "none" if replacements.donors is None else f"of shape {np.shape(replacements.donors)}"
-        raise InputError(f"knock-out by another prompt: donors {shape} given for prompts of shape {tokens.shape}")
+        raise InputError(f"knockout by another prompt: donors {shape} given for prompts of shape {tokens.shape}")

@@ -25,9 +25,9 @@ def _curves(axes, history, quantity):
         axes.plot(mean.index, mean, color=_COLOURS[split], linewidth=1.5, marker=marker, markersize=3)
 
 
-def _floors(axes, floors):
-    """Dashed lines at the members' mean floors, named in the right margin where no curve can hide them."""
-    means = {name: float(floors[name].mean()) for name in ("unigram", "bigram")}
+def _baselines(axes, baselines):
+    """Dashed lines at the members' mean baselines, named in the right margin where no curve can hide them."""
+    means = {name: float(baselines[name].mean()) for name in ("unigram", "bigram")}
     low, high = axes.get_ylim()
     low, high = min(low, *means.values()), max(high, *means.values())
     close = abs(means["unigram"] - means["bigram"]) < 0.15 * (high - low)
@@ -39,14 +39,14 @@ def _floors(axes, floors):
 
 
 @style.paper
-def training_curves(histories, floors, titles):
+def training_curves(histories, baselines, titles):
     """Loss and accuracy while training, one column of panels per model.
 
     Parameters
     ----------
     histories : DataFrame of [member, step, epoch, split, loss, accuracy], or a list of them
         Loss in nats per token, accuracy between 0 and 1; each split but "train" counts as held out.
-    floors : DataFrame of [unigram, bigram] with one row per member, or a list of them
+    baselines : DataFrame of [unigram, bigram] with one row per member, or a list of them
         Held-out losses of the smoothed unigram and bigram models, in nats per token.
     titles : str, or a list of them
         Names of the models.
@@ -56,17 +56,17 @@ def training_curves(histories, floors, titles):
     matplotlib.figure.Figure
     """
     if isinstance(titles, str):
-        histories, floors, titles = [histories], [floors], [titles]
-    if not len(histories) == len(floors) == len(titles):
-        counts = f"{len(histories)} histories, {len(floors)} tables of floors, {len(titles)} titles"
+        histories, baselines, titles = [histories], [baselines], [titles]
+    if not len(histories) == len(baselines) == len(titles):
+        counts = f"{len(histories)} histories, {len(baselines)} tables of baselines, {len(titles)} titles"
         raise InputError(f"training curves: {counts}; there must be one of each per model")
     models = len(titles)
     width = style.WIDTH if models > 1 else 0.6 * style.WIDTH
     figure = style.blank(max(width, 1.6 * models + 0.6), 4.6)
     panels = figure.subplots(2, models, squeeze=False, sharex="col", sharey="row", height_ratios=(3, 2))
-    for (loss, accuracy), history, floor, title in zip(panels.T, histories, floors, titles, strict=True):
+    for (loss, accuracy), history, baseline, title in zip(panels.T, histories, baselines, titles, strict=True):
         _curves(loss, history, "loss")
-        _floors(loss, floor)
+        _baselines(loss, baseline)
         _curves(accuracy, history, "accuracy")
         accuracy.set_ylim(bottom=0)
         accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0 if accuracy.get_ylim()[1] > 0.06 else 1))

@@ -25,7 +25,7 @@ UMAP = 800  # and what numba has compiled
 _FLOAT = 4
 _KNOCKED = 512 << 20  # knockout.MEMORY
 _LOGITS = 2**24  # logits that exist at once
-_EFFECTS = 2**26  # probabilities that exist at once where effects of knock-outs are compared
+_EFFECTS = 2**26  # probabilities that exist at once where effects of knockouts are compared
 _EVALUATED = 4096  # held-out tokens at once
 _LOADED_VOCABULARY = 60_000  # of a tokenizer that is loaded, not trained: a little more than GPT-2's
 _LONGEST = 24 * 60  # minutes; few partitions allow more, and a training goes on from its checkpoint
@@ -150,7 +150,7 @@ def collecting(text):
 
 
 def tokenizing(text, model=None):
-    """`build_tokenizer`, `sample_windows`, `measure_floors`.
+    """`build_tokenizer`, `sample_windows`, `measure_baselines`.
 
     The text, and those of its characters that are encoded at once; the windows of all members, as integers of 4 and of
     8 bytes, and the pairs of tokens in those of one.
@@ -224,7 +224,7 @@ def knocking_out(model, windows, random_heads, **_):
 def comparing(models, prompts):
     """`compare_knockouts`.
 
-    Hidden states of every head's knock-out over all prompts, and a block of effect vectors (heads, prompts,
+    Hidden states of every head's knockout over all prompts, and a block of effect vectors (heads, prompts,
     vocabulary), twice while those of all members are joined, besides the logits of one head at all positions.
     """
     heads, vocabulary = sum(one.all_heads for one in models), max(one.vocabulary for one in models)
@@ -422,7 +422,7 @@ def of_rule(config, rule, name=None):
 
 OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text, threads
     "sample_windows": lambda one, studies, text, threads: tokenizing(text, one),
-    "measure_floors": lambda one, studies, text, threads: tokenizing(0, one),
+    "measure_baselines": lambda one, studies, text, threads: tokenizing(0, one),
     "train_model": lambda one, studies, text, threads: training(one, threads),
     "fetch_model": lambda one, studies, text, threads: fetching(one),
     "extract_patterns": lambda one, studies, text, threads: extraction(one),

@@ -1,4 +1,4 @@
-"""The summary of a run, for a person to read: models, losses beside their floors, heads, figures."""
+"""The summary of a run, for a person to read: models, losses beside their baselines, heads, figures."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ th, td { padding: .25rem .75rem .25rem 0; text-align: left; border-bottom: 1px s
 _SHOWN = ("previous_token", "current_token", "first_token", "duplicate_token", "induction", "copying")
 
 
-def losses(name, history, floors):
-    """One row about a family trained here: its last held-out loss beside the floors, in nats per token.
+def losses(name, history, baselines):
+    """One row about a family trained here: its last held-out loss beside the baselines, in nats per token.
 
     Parameters
     ----------
     name : str
     history : DataFrame of [member, step, epoch, split, loss, accuracy]
-    floors : DataFrame of [member, unigram, bigram]
+    baselines : DataFrame of [member, unigram, bigram]
 
     Returns
     -------
@@ -29,11 +29,11 @@ def losses(name, history, floors):
     """
     held_out = history[history["split"] == "validation"]
     last = held_out[held_out["step"] == held_out["step"].max()]
-    loss, unigram, bigram = last["loss"].mean(), floors["unigram"].mean(), floors["bigram"].mean()
+    loss, unigram, bigram = last["loss"].mean(), baselines["unigram"].mean(), baselines["bigram"].mean()
     if loss < min(unigram, bigram):
-        verdict = "below both floors"
+        verdict = "below both baselines"
     elif loss < unigram:
-        verdict = "below the unigram floor only"
+        verdict = "below the unigram baseline only"
     else:
         verdict = "ABOVE THE UNIGRAM FLOOR: too little training to interpret"
     return {
@@ -42,8 +42,8 @@ def losses(name, history, floors):
         "steps": str(last["step"].max()),
         "held-out loss": f"{loss:.3f} ± {last['loss'].std(ddof=0):.3f}",
         "accuracy": f"{last['accuracy'].mean():.1%}",
-        "unigram floor": f"{unigram:.3f}",
-        "bigram floor": f"{bigram:.3f}",
+        "unigram baseline": f"{unigram:.3f}",
+        "bigram baseline": f"{bigram:.3f}",
         "": verdict,
     }
 

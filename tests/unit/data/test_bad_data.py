@@ -34,7 +34,7 @@ def error_of(action):
 
 
 def taken_through(columns, tokenizer, folder):
-    """What the steps from windows to scores make of a corpus, for a model of two members; the floors and scores."""
+    """What the steps from windows to scores make of a corpus, for a model of two members; the baselines and scores."""
     train = windows.sample_windows(columns, tokenizer, **DRAWN)
     evaluation = windows.sample_windows(
         columns, tokenizer, **{**DRAWN, "seeds": [2], "count": 1, "split": "validation"}
@@ -51,8 +51,8 @@ def taken_through(columns, tokenizer, folder):
     shown = train.tokens[0, :, :8]
     patterns.write(folder / "patterns.parquet", family, shown)
     found = [(member, layer, 0, part) for member, layer, part in patterns.iterate_heads(folder / "patterns.parquet")]
-    floors = ngram_baselines.floors(train.tokens, evaluation.tokens[0], len(tokenizer), pad, causal=True)
-    return floors, pattern_scores.score_table(found, shown, causal=True, pad=pad)
+    baselines = ngram_baselines.baselines(train.tokens, evaluation.tokens[0], len(tokenizer), pad, causal=True)
+    return baselines, pattern_scores.score_table(found, shown, causal=True, pad=pad)
 
 
 GOOD = [f"The {thing} sat on the mat." for thing in ("cat", "dog", "king", "moon")]
@@ -72,8 +72,8 @@ def test_odd_corpora_work(tmp_path, texts, kind):
     read = tables.read(tmp_path / "documents.parquet")
     assert read["text"].tolist() == [text for text in texts if text.strip()]
     tokenizer = tokenizer_training.train_tokenizer(read["text"].tolist(), kind, 300)
-    floors, scored = taken_through(read, tokenizer, tmp_path)
-    assert np.isfinite(floors.to_numpy()).all()
+    baselines, scored = taken_through(read, tokenizer, tmp_path)
+    assert np.isfinite(baselines.to_numpy()).all()
     assert len(scored) > 0
     assert not np.isinf(scored["value"]).any()
     names = tokenizer_reading.describe_tokens(tokenizer, range(len(tokenizer)))

@@ -1,4 +1,4 @@
-"""The floors against counting by hand."""
+"""The baselines against counting by hand."""
 
 import math
 from collections import Counter
@@ -48,12 +48,12 @@ def by_hand(windows, evaluation, vocabulary, pad, causal):
 
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("pad", [None, 0])
-def test_floors_equal_counting_by_hand(pad, causal):
+def test_baselines_equal_counting_by_hand(pad, causal):
     generator = np.random.default_rng(0)
     windows = generator.zipf(1.5, (2, 60, 7)).clip(0, 29).astype(np.int32)  # (member, window, size)
     evaluation = generator.zipf(1.5, (25, 7)).clip(0, 29).astype(np.int32)
     windows[:, ::3, 5:] = evaluation[::3, 5:] = 0
-    found = ngram_baselines.floors(windows, evaluation, 30, pad, causal)
+    found = ngram_baselines.baselines(windows, evaluation, 30, pad, causal)
     assert found["member"].tolist() == [0, 1]
     for member in range(2):
         expected = by_hand(windows[member], evaluation, 30, pad, causal)
@@ -62,18 +62,18 @@ def test_floors_equal_counting_by_hand(pad, causal):
 
 def test_probabilities_sum_to_one():
     windows = np.array([[[0, 1], [1, 2], [1, 2], [2, 0], [2, 1]]])
-    everything = [ngram_baselines.floors(windows, np.array([[1, after]]), 5).loc[0] for after in range(5)]
+    everything = [ngram_baselines.baselines(windows, np.array([[1, after]]), 5).loc[0] for after in range(5)]
     for column in ("unigram", "bigram"):
         assert sum(math.exp(-row[column]) for row in everything) == pytest.approx(1.0)
 
 
 def test_what_is_certain_costs_little_and_the_order_matters():
     windows = np.tile(np.arange(8), (1, 200, 4))
-    floors = ngram_baselines.floors(windows, windows[0, :5], 8)
-    assert floors["unigram"][0] == pytest.approx(math.log(8), abs=0.01)
-    assert floors["bigram"][0] < 0.01
+    baselines = ngram_baselines.baselines(windows, windows[0, :5], 8)
+    assert baselines["unigram"][0] == pytest.approx(math.log(8), abs=0.01)
+    assert baselines["bigram"][0] < 0.01
 
 
 def test_nothing_to_score_is_refused():
     with pytest.raises(InputError, match=r"^evaluation: "):
-        ngram_baselines.floors(np.ones((1, 3, 4), dtype=int), np.zeros((3, 4), dtype=int), 5, pad=0)
+        ngram_baselines.baselines(np.ones((1, 3, 4), dtype=int), np.zeros((3, 4), dtype=int), 5, pad=0)

@@ -1,4 +1,4 @@
-"""Knock-outs equal a plain loop that replaces one head's output at a time and runs everything anew."""
+"""Knockouts equal a plain loop that replaces one head's output at a time and runs everything anew."""
 
 import json
 from dataclasses import asdict, replace

@@ -84,8 +84,8 @@ def training_of(members=3):
             accuracy = (10 - loss) / 20
             columns = {"member": member, "step": steps, "epoch": steps / 100, "split": split}
             rows.append(pd.DataFrame({**columns, "loss": loss, "accuracy": accuracy}))
-    floors = pd.DataFrame({"member": range(members), "unigram": 7.0 + np.arange(members), "bigram": 5.5})
-    return pd.concat(rows, ignore_index=True), floors
+    baselines = pd.DataFrame({"member": range(members), "unigram": 7.0 + np.arange(members), "bigram": 5.5})
+    return pd.concat(rows, ignore_index=True), baselines
 
 
 def every_figure():
@@ -110,9 +110,9 @@ def every_figure():
         yield f"third, {packing}", lambda t=table, f=facts, w=tokens: projections.third_component(t, f, w)
     yield "published first token", lambda: projections.first_token(first_token_of(), "published")
     yield "corrected first token", lambda: projections.first_token(first_token_of(), "corrected")
-    history, floors = training_of()
-    yield "training", lambda: training_curves.training_curves(history, floors, "brown")
-    yield "three trainings", lambda: training_curves.training_curves([history] * 3, [floors] * 3, ["a", "b", "c"])
+    history, baselines = training_of()
+    yield "training", lambda: training_curves.training_curves(history, baselines, "brown")
+    yield "three trainings", lambda: training_curves.training_curves([history] * 3, [baselines] * 3, ["a", "b", "c"])
 
 
 FIGURES = dict(every_figure())
@@ -271,9 +271,9 @@ def test_names_of_points_stay_clear_of_one_another():
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_training_curves_show_members_their_mean_and_the_floors():
-    history, floors = training_of()
-    loss, accuracy = training_curves.training_curves(history, floors, "brown").axes
+def test_training_curves_show_members_their_mean_and_the_baselines():
+    history, baselines = training_of()
+    loss, accuracy = training_curves.training_curves(history, baselines, "brown").axes
     dashed = {float(line.get_ydata()[0]) for line in loss.lines if len(line.get_ydata()) == 2}
     assert dashed == {8.0, 5.5}  # means over the members
     assert {text.get_text() for text in loss.texts} == {"unigram\n8.00", "bigram\n5.50"}

@@ -1,4 +1,4 @@
-"""The summary says plainly where a loss lies between its floors."""
+"""The summary says plainly where a loss lies between its baselines."""
 
 import numpy as np
 import pandas as pd
@@ -13,23 +13,23 @@ def history(loss):
     return table.assign(epoch=table["step"] / 50, split="validation", accuracy=0.25)
 
 
-FLOORS = pd.DataFrame({"member": [0, 1], "unigram": [6.0, 6.2], "bigram": [4.0, 4.2]})
+BASELINES = pd.DataFrame({"member": [0, 1], "unigram": [6.0, 6.2], "bigram": [4.0, 4.2]})
 
 
 @pytest.mark.parametrize(
     ("loss", "verdict"),
-    [(3.9, "below both floors"), (5.0, "below the unigram floor only"), (6.3, "ABOVE THE UNIGRAM FLOOR")],
+    [(3.9, "below both baselines"), (5.0, "below the unigram baseline only"), (6.3, "ABOVE THE UNIGRAM FLOOR")],
 )
-def test_loss_beside_floors(loss, verdict):
-    row = summary.losses("toy", history(loss), FLOORS)
+def test_loss_beside_baselines(loss, verdict):
+    row = summary.losses("toy", history(loss), BASELINES)
     assert row["held-out loss"] == f"{loss:.3f} ± 0.100"
-    assert (row["unigram floor"], row["bigram floor"]) == ("6.100", "4.100")
+    assert (row["unigram baseline"], row["bigram baseline"]) == ("6.100", "4.100")
     assert (row["members"], row["steps"], row["accuracy"]) == ("2", "50", "25.0%")
     assert row[""].startswith(verdict)
 
 
-def test_a_bigram_floor_worse_than_the_unigram_one_is_no_praise():
-    row = summary.losses("toy", history(6.5), FLOORS.assign(bigram=7.0))
+def test_a_bigram_baseline_worse_than_the_unigram_one_is_no_praise():
+    row = summary.losses("toy", history(6.5), BASELINES.assign(bigram=7.0))
     assert row[""].startswith("ABOVE")
 
 
@@ -43,7 +43,7 @@ def test_strongest_heads_and_missing_scores():
 
 
 def test_text_lines_up_and_names_figures():
-    table = [summary.losses("toy", history(3.9), FLOORS), summary.losses("a-longer-name", history(5.0), FLOORS)]
+    table = [summary.losses("toy", history(3.9), BASELINES), summary.losses("a-longer-name", history(5.0), BASELINES)]
     found = {"phrenology": ["Seven clusters stand."]}
     text = summary.text(table, [], found, {"phrenology": ["results/figures/fig07.png"]})
     rows = [line for line in text.splitlines() if line.startswith("|")]

@@ -27,7 +27,7 @@ JAYAKUMAR = {
 }
 
 
-def gather(runs, histories, floors):
+def gather(runs, histories, baselines):
     """All runs as one table.
 
     Parameters
@@ -35,7 +35,7 @@ def gather(runs, histories, floors):
     runs : dict from name to point
         A run's place on the axes of `headatlas.studies.circuits.sweep`.
     histories : sequence of DataFrame of [member, step, epoch, split, loss, accuracy]
-    floors : sequence of DataFrame of [member, unigram, bigram]
+    baselines : sequence of DataFrame of [member, unigram, bigram]
         Both in the order of `runs`.
 
     Returns
@@ -44,9 +44,9 @@ def gather(runs, histories, floors):
         model, the axes, member, step, epoch, split, loss, accuracy, unigram, bigram.
     """
     parts = []
-    for (name, place), history, floor in zip(runs.items(), histories, floors, strict=True):
+    for (name, place), history, baseline in zip(runs.items(), histories, baselines, strict=True):
         place = {axis: value for axis, value in place.items() if axis != "epochs"}
-        parts.append(history.merge(floor, on="member").assign(model=name, **place))
+        parts.append(history.merge(baseline, on="member").assign(model=name, **place))
     table = pd.concat(parts, ignore_index=True)
     axes = list(dict.fromkeys(axis for place in runs.values() for axis in place if axis != "epochs"))
     shared = ["member", "step", "epoch", "split", "loss", "accuracy", "unigram", "bigram"]
@@ -54,7 +54,7 @@ def gather(runs, histories, floors):
 
 
 def outcomes(table):
-    """The last held-out loss and accuracy of each run, mean over members, with its axes and floors."""
+    """The last held-out loss and accuracy of each run, mean over members, with its axes and baselines."""
     held_out = table[table["split"] != "train"]
     last = held_out[held_out["step"] == held_out.groupby("model")["step"].transform("max")]
     constant = [name for name in table if name not in ("member", "step", "epoch", "split", "loss", "accuracy")]
@@ -175,23 +175,23 @@ def findings(ended, parameters, losses, texts, copying, trigrams, induction, nam
 
 
 def _of_training(ended, parameters):
-    below = {floor: int((ended["loss"] < ended[floor]).sum()) for floor in ("unigram", "bigram")}
+    below = {baseline: int((ended["loss"] < ended[baseline]).sum()) for baseline in ("unigram", "bigram")}
     best, worst = ended.iloc[0], ended.iloc[-1]
     lines = [
-        f"{len(ended)} runs; held-out loss below the unigram floor in {below['unigram']}, below the bigram floor in "
+        f"{len(ended)} runs; held-out loss below the unigram baseline in {below['unigram']}, below the bigram baseline in "
         f"{below['bigram']}.",
         "",
         f"- best: `{best['model']}`, {best['loss']:.3f} nats per token, {best['accuracy']:.1%} of tokens right "
-        f"(unigram floor {best['unigram']:.3f}, bigram {best['bigram']:.3f})",
+        f"(unigram baseline {best['unigram']:.3f}, bigram {best['bigram']:.3f})",
     ]
     if len(ended) > 1:
-        lines.append(f"- worst: `{worst['model']}`, {worst['loss']:.3f} (unigram floor {worst['unigram']:.3f})")
+        lines.append(f"- worst: `{worst['model']}`, {worst['loss']:.3f} (unigram baseline {worst['unigram']:.3f})")
     for parameter, rows in parameters.groupby("parameter", sort=False):
         means = ", ".join(f"{row.value} {row.loss:.2f}" for row in rows.sort_values("loss").itertuples())
         lines.append(f"- {parameter.replace('_', ' ')} moves the loss by {rows['spread'].iloc[0]:.2f}: {means}")
     if below["unigram"] < len(ended):
         high = ended.loc[ended["loss"] >= ended["unigram"], "model"]
-        lines.append(f"- TOO LITTLE TRAINING TO INTERPRET (above the unigram floor): {', '.join(high)}")
+        lines.append(f"- TOO LITTLE TRAINING TO INTERPRET (above the unigram baseline): {', '.join(high)}")
     return [*lines, ""]
 
 

@@ -163,13 +163,13 @@ def _within(group, rng):
 
 
 def predict_all(heads, distances, effects, permutations=1000, seed=0):
-    """Ask it of every kind of knock-out.
+    """Ask it of every kind of knockout.
 
     Parameters
     ----------
     heads : DataFrame of [model, member, layer, head]
     distances : array of shape (head, head)
-    effects : mapping from a kind of knock-out to inner products, (head, head)
+    effects : mapping from a kind of knockout to inner products, (head, head)
     permutations, seed : int
 
     Returns

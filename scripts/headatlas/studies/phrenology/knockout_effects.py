@@ -101,7 +101,7 @@ def _losses(readout, hidden, targets):
 
 
 class Effects:
-    """The hidden states of one member's knock-outs over some prompts, from which its effect vectors follow.
+    """The hidden states of one member's knockouts over some prompts, from which its effect vectors follow.
 
     Parameters
     ----------
@@ -322,7 +322,7 @@ def principal_components(products, count=2):
 def token_table(member, effect="zero", most=10):
     """The tokens that each head promotes and suppresses most, over all prompts.
 
-    A head promotes what its knock-out makes less probable.
+    A head promotes what its knockout makes less probable.
 
     Parameters
     ----------

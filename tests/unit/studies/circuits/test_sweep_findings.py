@@ -17,7 +17,7 @@ AXES = {
     "d_model": [64],
 }
 RUNS = {sweep.name(place): place for place in sweep.grid(AXES)}
-FLOORS = pd.DataFrame({"member": [0], "unigram": [6.0], "bigram": [4.5]})
+BASELINES = pd.DataFrame({"member": [0], "unigram": [6.0], "bigram": [4.5]})
 
 
 def history(loss):
@@ -30,7 +30,7 @@ def history(loss):
 def table():
     """The variant moves the loss by 1, the learning rate by 3."""
     losses = [place["learning_rate"] * 3 / 0.009 + (place["variant"] == "two-layer") + 3 for place in RUNS.values()]
-    return findings.gather(RUNS, [history(loss) for loss in losses], [FLOORS] * len(RUNS))
+    return findings.gather(RUNS, [history(loss) for loss in losses], [BASELINES] * len(RUNS))
 
 
 def test_outcomes_are_the_last_held_out_losses(table):
@@ -85,7 +85,7 @@ def test_findings_say_what_was_found(table, tmp_path):
     parameters = findings.effects(ended, list(AXES))
     text = findings.findings(ended, parameters, losses, texts, copying, trigrams, induction, names)
     for part in (
-        "below the unigram floor in 2, below the bigram floor in 2",
+        "below the unigram baseline in 2, below the bigram baseline in 2",
         "learning rate moves the loss by 3.00",
         "TOO LITTLE TRAINING TO INTERPRET",
         "bert: 100% continuation pieces; `this ##ing`",

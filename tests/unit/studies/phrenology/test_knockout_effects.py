@@ -1,4 +1,4 @@
-"""What is read from knock-outs, against the same worked out from all logits."""
+"""What is read from knockouts, against the same worked out from all logits."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Figures of knock-outs draw what the tables say."""
+"""Figures of knockouts draw what the tables say."""
 
 import numpy as np
 import pandas as pd

@@ -27,12 +27,12 @@ def _weights(attention, layer, head):
     return attention[(attention["layer"] == layer) & (attention["head"] == head)]
 
 
-def _curves(axes, history, floors):
+def _curves(axes, history, baselines):
     """Losses of the run by epoch, on one pair of axes."""
     for split, colour, label in (("train", style.TRAIN, "train"), ("validation", style.HELD_OUT, "held out")):
         mean = history[history["split"] == split].groupby("epoch")["loss"].mean()
         axes.plot(mean.index, mean, color=colour, linewidth=1.2, label=label)
-    if floors:
+    if baselines:
         for name in ("unigram", "bigram"):
             axes.axhline(history[name].mean(), color="0.25", linewidth=0.8, linestyle=(0, (4, 2)))
             axes.annotate(name, (1, history[name].mean()), xycoords=axes.get_yaxis_transform(), fontsize=6, va="bottom")
@@ -71,7 +71,7 @@ def chosen_heads(attention, text, model, settings, history=None):
     figure = style.blank(max(3.6, 0.42 * style.WIDTH * panels), 3.5)
     axes = np.atleast_1d(figure.subplots(1, panels))
     if history is not None:
-        _curves(axes[0], history, floors=False)
+        _curves(axes[0], history, baselines=False)
         axes = axes[1:]
     for place, (head, panel) in enumerate(zip(heads, axes, strict=True)):
         shown = _map(panel, _weights(attention, layer, head), pieces, f"head {head}", labelled=not place, below=True)
@@ -129,7 +129,7 @@ def all_heads(attention, text, model, settings, scores, names, history=None):
     beside = lower.subplots(1, 2 if history is not None else 1, squeeze=False, width_ratios=None)[0]
     _score_grid(lower, beside[-1], scores, heads)
     if history is not None:
-        _curves(beside[0], history, floors=True)
+        _curves(beside[0], history, baselines=True)
     return figure
 
 

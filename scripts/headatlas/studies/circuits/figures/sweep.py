@@ -75,7 +75,7 @@ def _pieces(figure, axes, row, text):
 def sweep(table, ended, axes, protocol):
     """Fig 2: losses and accuracies by epoch of all runs on the first corpus and tokenizer of the sweep.
 
-    Losses per token of other tokenizers, and floors of other texts, are not comparable with them.
+    Losses per token of other tokenizers, and baselines of other texts, are not comparable with them.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def sweep(table, ended, axes, protocol):
         The last held-out loss of the runs of the grid, with the axes.
     axes : dict from axis to list of values
     protocol : {"published", "corrected"}
-        Corrected, the floors are drawn, and below what each parameter does to the last loss.
+        Corrected, the baselines are drawn, and below what each parameter does to the last loss.
 
     Returns
     -------
@@ -118,12 +118,12 @@ def sweep(table, ended, axes, protocol):
                 panel.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
                 panel.set_ylim(bottom=0)
             elif corrected:
-                for floor in ("unigram", "bigram"):
-                    for value in sorted(set(table[floor].round(3))):
+                for baseline in ("unigram", "bigram"):
+                    for value in sorted(set(table[baseline].round(3))):
                         panel.axhline(value, color="0.25", linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
-                    value = table[floor].max()
+                    value = table[baseline].max()
                     at = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
-                    panel.annotate(floor, (1, value), xycoords=panel.get_yaxis_transform(), color="0.25", **at)
+                    panel.annotate(baseline, (1, value), xycoords=panel.get_yaxis_transform(), color="0.25", **at)
     parts[0, 0].suptitle(f"corpus {text['corpus']}, tokenizer {text['tokenizer']}", fontsize=8)
     _sweep_key(parts[0, 0], variants, axes)
     if varied:

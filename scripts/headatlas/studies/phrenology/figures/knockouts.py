@@ -30,7 +30,7 @@ def _logits(axes, table, kind, labels, size=6.0):
     x, y = table["clean"].to_numpy(float), table[kind].to_numpy(float)
     shift = y - x
     clear = np.abs(shift - np.median(shift)) > 2 * np.std(shift) + 1e-9
-    # a knock-out that moves every logit by the same amount changes no probability
+    # a knockout that moves every logit by the same amount changes no probability
     colours = np.where(~clear, _REST, np.where(shift > np.median(shift), _UP, _DOWN))
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     edge = 0.04 * (high - low) or 1.0

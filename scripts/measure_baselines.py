@@ -10,14 +10,14 @@ def main(snakemake, run):
     from headatlas.data.windows import read_member_windows, read_windows
 
     facts = tables.facts(snakemake.input.train)
-    floors = ngram_baselines.floors(
+    baselines = ngram_baselines.baselines(
         read_member_windows(snakemake.input.train),
         read_windows(snakemake.input.evaluation),
         facts["vocabulary"],
         facts["pad"],
         causal=run.settings["causal"],
     )
-    tables.write(run.out.floors, floors, provenance=run.provenance)
+    tables.write(run.out.baselines, baselines, provenance=run.provenance)
 
 
 if "snakemake" in globals():
