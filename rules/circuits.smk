@@ -18,7 +18,9 @@ BUILT["circuits"] = [
 rule gather_sweep:
     input:
         training=expand("<results>/models/{model}/training.parquet", model=RUNS),
-        baselines=[f"<results>/models/{config['studies']['circuits']['windows'][model]}/baselines.parquet" for model in RUNS],
+        baselines=[
+            f"<results>/models/{config['studies']['circuits']['windows'][model]}/baselines.parquet" for model in RUNS
+        ],
     output:
         sweep="<results>/circuits/sweep.parquet",
     log:

@@ -35,7 +35,7 @@ def losses(name, history, baselines):
     elif loss < unigram:
         verdict = "below the unigram baseline only"
     else:
-        verdict = "ABOVE THE UNIGRAM FLOOR: too little training to interpret"
+        verdict = "ABOVE THE UNIGRAM BASELINE: too little training to interpret"
     return {
         "model": name,
         "members": str(last["member"].nunique()),

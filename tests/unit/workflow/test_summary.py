@@ -18,7 +18,7 @@ BASELINES = pd.DataFrame({"member": [0, 1], "unigram": [6.0, 6.2], "bigram": [4.
 
 @pytest.mark.parametrize(
     ("loss", "verdict"),
-    [(3.9, "below both baselines"), (5.0, "below the unigram baseline only"), (6.3, "ABOVE THE UNIGRAM FLOOR")],
+    [(3.9, "below both baselines"), (5.0, "below the unigram baseline only"), (6.3, "ABOVE THE UNIGRAM BASELINE")],
 )
 def test_loss_beside_baselines(loss, verdict):
     row = summary.losses("toy", history(loss), BASELINES)

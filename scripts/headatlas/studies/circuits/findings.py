@@ -178,8 +178,8 @@ def _of_training(ended, parameters):
     below = {baseline: int((ended["loss"] < ended[baseline]).sum()) for baseline in ("unigram", "bigram")}
     best, worst = ended.iloc[0], ended.iloc[-1]
     lines = [
-        f"{len(ended)} runs; held-out loss below the unigram baseline in {below['unigram']}, below the bigram baseline in "
-        f"{below['bigram']}.",
+        f"{len(ended)} runs; held-out loss below the unigram baseline in {below['unigram']}, "
+        f"below the bigram baseline in {below['bigram']}.",
         "",
         f"- best: `{best['model']}`, {best['loss']:.3f} nats per token, {best['accuracy']:.1%} of tokens right "
         f"(unigram baseline {best['unigram']:.3f}, bigram {best['bigram']:.3f})",
