@@ -13,7 +13,7 @@ from headatlas.studies.circuits import sweep
 from headatlas.workflow import captions, code_digest, configuration, resources
 
 try:
-    validate(config, "../schemas/config.schema.yaml")
+    validate(config, "../config/schema.yaml")
     completed = configuration.complete(config)
 except WorkflowError as error:
     if error.__context__ is None or not hasattr(error.__context__, "absolute_path"):

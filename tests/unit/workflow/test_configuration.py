@@ -19,9 +19,9 @@ from headatlas.base.errors import InputError
 from headatlas.workflow import configuration
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = ROOT / "schemas" / "config.schema.yaml"
+SCHEMA = ROOT / "config" / "schema.yaml"
 EMBEDDED = yaml.safe_load((ROOT / "config.yaml").read_text())
-PRESETS = sorted((ROOT / "configs").glob("*.yaml"))
+PRESETS = sorted(set((ROOT / "config").glob("*.yaml")) - {SCHEMA})
 REMOVED = object()
 
 
