@@ -92,6 +92,84 @@ def permutation_p_value(observed, null, alternative="greater"):
     return (1 + np.count_nonzero(null >= observed)) / (len(null) + 1)
 
 
+def describe_p_value(p_value, permutations=None):
+    """A p-value in words, never smaller than its test can tell: "p ≤ 0.025 (40 permutations)".
+
+    Parameters
+    ----------
+    p_value : float
+    permutations : int, optional
+        Of the test; none where its distribution is known.
+
+    Returns
+    -------
+    str
+        "p not available" where it is not a number.
+    """
+    if not np.isfinite(p_value):
+        return "p not available"
+    lowest = 1 / (permutations + 1) if permutations else 1e-4
+    from_test = f" ({permutations:,} permutations)" if permutations else ""
+    if p_value <= lowest * (1 + 1e-9):
+        return f"p ≤ {_rounded_up(lowest):g}{from_test}"
+    return f"p = {p_value:.2g}{from_test}"
+
+
+def _rounded_up(number):
+    """To two significant digits, never below the number itself."""
+    unit = 10.0 ** (np.floor(np.log10(number)) - 1)
+    return np.ceil(number / unit - 1e-9) * unit
+
+
+def interval_of_mean(values, level=0.95):
+    """Student's interval of a mean over a few independent samples, such as the members of a family.
+
+    Parameters
+    ----------
+    values : sequence of float
+        What is not a number is left out.
+    level : float
+        Coverage, between 0 and 1.
+
+    Returns
+    -------
+    mean, low, high : float
+        NaN ends where there are fewer than two samples, and a NaN mean where there are none.
+    """
+    from scipy.special import stdtrit  # here, for most that read this module have no need of scipy
+
+    mean, error = (float(number) for number in mean_and_error(values))
+    count = int(np.isfinite(np.asarray(values, dtype=np.float64)).sum())
+    reach = float(stdtrit(count - 1, (1 + level) / 2)) * error if count > 1 else np.nan
+    return mean, mean - reach, mean + reach
+
+
+def describe_mean(values, digits=2, signed=False):
+    """A mean over members with its interval, in words: "0.38 (95% 0.21 to 0.55 over 3 members)".
+
+    Parameters
+    ----------
+    values : sequence of float
+        One for each member; what is not a number is left out.
+    digits : int
+        After the point.
+    signed : bool
+        Whether a plus is written before what is above zero.
+
+    Returns
+    -------
+    str
+        "not available" where there is none; "(one member)" where there is no interval.
+    """
+    mean, low, high = interval_of_mean(values)
+    count, form = int(np.isfinite(np.asarray(values, dtype=np.float64)).sum()), f"{'+' if signed else ''}.{digits}f"
+    if count == 0:
+        return "not available"
+    if count == 1:
+        return f"{mean:{form}} (one member)"
+    return f"{mean:{form}} (95% {low:{form}} to {high:{form}} over {count} members)"
+
+
 _BLOCK = 16  # neighbours in order that are compared with one another directly
 
 

@@ -20,13 +20,15 @@ class Adam:
 
     Attributes
     ----------
+    learning_rate : float
+        Of the next step.
     state : dict from Tensor to dict from str to Tensor
         Of each leaf its `step` and the running means, `MEANS`.
     """
 
     def __init__(self, leaves, learning_rate, betas=(0.9, 0.999), weight_decay=0.0):
-        self._settings = {"lr": learning_rate, "beta1": betas[0], "beta2": betas[1], "eps": 1e-8}
-        self._settings["weight_decay"] = weight_decay
+        self.learning_rate = learning_rate
+        self._settings = {"beta1": betas[0], "beta2": betas[1], "eps": 1e-8, "weight_decay": weight_decay}
         self.state = {}
         for leaf in leaves:
             self.state[leaf] = {"step": torch.zeros((), dtype=torch.float32, device=leaf.device)}
@@ -53,5 +55,6 @@ class Adam:
             amsgrad=False,
             maximize=False,
             decoupled_weight_decay=True,
+            lr=self.learning_rate,
             **self._settings,
         )

@@ -25,6 +25,8 @@ from headatlas.models import checkpoints, minibatches, transformer
 from headatlas.models.adam import MEANS, Adam
 from headatlas.models.cross_entropy import CrossEntropy
 
+SCHEDULES = ("constant", "linear")
+_WARM_UP = 0.05  # of the steps, in which a linear schedule reaches its learning rate
 _LOOK = 20  # steps between looks at the loss on a GPU, each of which stops it
 
 
@@ -40,6 +42,9 @@ class TrainingSettings:
         Windows in a step, for each member.
     learning_rate, betas, weight_decay
         AdamW's (Loshchilov & Hutter 2019; decoupled, on all weights).
+    schedule : {"constant", "linear"}
+        Of the learning rate: the same at every step, or rising over the first twentieth of the steps and from there
+        falling in a straight line towards 0 after the last.
     masking : float
         Share of tokens replaced by the mask and predicted; bidirectional models only.
     evaluations : int
@@ -54,12 +59,21 @@ class TrainingSettings:
     epochs: int = 4
     batch: int = 64
     learning_rate: float = 1e-3
+    schedule: str = "constant"
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 1.0
     masking: float = 0.15
     evaluations: int = 20
     snapshots: int = 0
     checkpoint_seconds: float = 300.0
+
+
+def learning_rate(settings, step, steps):
+    """The learning rate of a step, 0 to `steps` - 1, under a training's schedule."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    warm_up = max(1, round(_WARM_UP * steps))
+    return settings.learning_rate * min((step + 1) / warm_up, (steps - step) / (steps + 1 - warm_up))
 
 
 class _Group:
@@ -201,6 +215,8 @@ def train(
         while step < steps:
             totals = torch.empty_like(sums)
             batches = [reader.read(step, group.members) for group in groups]
+            for group in groups:
+                group.optimiser.learning_rate = learning_rate(settings, step, steps)
             learnt = each(lambda group, batch: _learn(group, architecture, batch, pad), groups, batches)
             for group, batch, total in zip(groups, batches, learnt, strict=True):
                 totals[:, group.members] = total
@@ -397,6 +413,8 @@ def _check(architecture, seeds, windows, evaluation, settings, mask):
     for name in ("epochs", "batch", "evaluations"):
         if getattr(settings, name) < 1:
             raise InputError(f"{name}: {getattr(settings, name)} is too few; at least 1")
+    if settings.schedule not in SCHEDULES:
+        raise InputError(f"schedule: {settings.schedule!r} is not known; allowed: {', '.join(SCHEDULES)}")
     if settings.snapshots < 0:
         raise InputError(f"snapshots: {settings.snapshots} is too few; at least 0")
     if not architecture.causal and (mask is None or not 0 <= mask < architecture.vocabulary):

@@ -91,3 +91,36 @@ def test_distance_correlation_of_known_cases():
     np.testing.assert_allclose(statistics.distance_correlation(line, 3 - 2 * line), 1)
     assert statistics.distance_correlation(line, np.full(50, 0.1)) == 0  # whose mean is not 0.1 in floating point
     assert statistics.distance_correlation((line - 24.5) ** 2, line) > 0.3  # where Pearson's is zero
+
+
+@pytest.mark.parametrize(
+    ("p_value", "permutations", "said"),
+    [
+        (1 / 41, 40, "p ≤ 0.025 (40 permutations)"),
+        (1 / 2001, 2000, "p ≤ 0.0005 (2,000 permutations)"),
+        (2 / 41, 40, "p = 0.049 (40 permutations)"),
+        (0.0312, None, "p = 0.031"),
+        (1e-12, None, "p ≤ 0.0001"),
+        (np.nan, 40, "p not available"),
+    ],
+)
+def test_a_p_value_is_said_with_the_least_that_its_permutations_can_give(p_value, permutations, said):
+    assert statistics.describe_p_value(p_value, permutations) == said
+
+
+@pytest.mark.parametrize("permutations", [7, 40, 99, 200, 501, 1999])
+def test_the_least_p_value_said_is_never_below_the_least_there_is(permutations):
+    said = float(statistics.describe_p_value(1 / (permutations + 1), permutations).split()[2])
+    assert 1 / (permutations + 1) <= said <= 1.1 / (permutations + 1)
+
+
+def test_an_interval_of_three_members_holds_their_mean_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    ends = np.array([statistics.interval_of_mean(row)[1:] for row in generator.normal(5, 2, (2000, 3))])
+    assert 0.93 < np.mean((ends[:, 0] < 5) & (ends[:, 1] > 5)) < 0.97
+
+
+def test_a_mean_over_members_is_said_with_as_much_as_there_is():
+    assert statistics.describe_mean([1.0, 2.0, 3.0]) == "2.00 (95% -0.48 to 4.48 over 3 members)"
+    assert statistics.describe_mean([1.0, np.nan], digits=1, signed=True) == "+1.0 (one member)"
+    assert statistics.describe_mean([np.nan]) == "not available"

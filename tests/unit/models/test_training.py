@@ -46,7 +46,14 @@ def plainly(architecture, seed, windows, settings, pad=None, mask=None):
         leaves.values(), lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
     )
     reader, losses = minibatches.Reader(architecture, [seed], windows[None], settings, pad, mask, "cpu"), []
-    for step in range(settings.epochs * -(-len(windows) // settings.batch)):
+    steps = settings.epochs * -(-len(windows) // settings.batch)
+    rates = np.full(steps, settings.learning_rate)
+    if settings.schedule == "linear":
+        warm_up = max(1, round(steps / 20))
+        rates[:warm_up] *= np.arange(1, warm_up + 1) / warm_up
+        rates[warm_up - 1 :] = np.linspace(settings.learning_rate, 0, steps - warm_up + 2)[:-1]
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = rates[step]
         batch = reader.read(step, slice(0, 1))
         with torch.no_grad():
             used = batch.inputs.unique()
@@ -83,6 +90,14 @@ def test_training_equals_plain_pytorch(options):
         assert rows["step"].tolist() == [2, 4, 6]
         losses = np.reshape(losses, (3, 2, 2))  # (record, step, loss and tokens)
         np.testing.assert_allclose(rows["loss"], np.average(losses[..., 0], 1, losses[..., 1]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_a_linear_schedule_rises_and_falls_as_it_does_in_plain_pytorch(batch):
+    settings, windows = replace(BRIEF, schedule="linear", learning_rate=0.02, batch=batch), some_windows()
+    weights, _ = training.train(SMALL, SEEDS[:1], windows[:1], EVALUATION, settings, pad=PAD, mask=MASK)
+    expected, _ = plainly(SMALL, SEEDS[0], windows[0], settings, PAD, MASK)
+    assert_close({name: value[0] for name, value in weights.items()}, expected, 1e-4)
 
 
 @pytest.fixture
@@ -246,6 +261,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_member():
         ({"seeds": [1, -2, 3]}, "seeds: -2"),
         ({"settings": replace(BRIEF, batch=0)}, "batch: 0"),
         ({"settings": replace(BRIEF, snapshots=-1)}, "snapshots: -1"),
+        ({"settings": replace(BRIEF, schedule="cosine")}, "schedule: 'cosine'"),
         ({"architecture": replace(SMALL, causal=False, context=7)}, "mask: None"),
     ],
 )
