@@ -8,11 +8,11 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
-	snakemake --quiet rules
+	snakemake
 	@cat results/summary.md
 
 report: .venv/installed  ## the default target, then all it made in one page that needs no other file and no network
-	snakemake --quiet rules --report results/report.html --report-after-run
+	snakemake --report results/report.html --report-after-run
 	@echo "the report is results/report.html"
 
 test: .venv/installed lint  ## lint; then, side by side, unit tests, tiny real runs of the workflow, and faults and a cluster

@@ -10,7 +10,11 @@ sys.path.insert(0, SCRIPTS)
 
 from headatlas.base.errors import InputError
 from headatlas.studies.circuits import sweep
-from headatlas.workflow import captions, code_digest, configuration, resources
+from headatlas.workflow import captions, code_digest, configuration, resources, run_display
+
+# What a person sees while a run goes on, in place of messages for whoever debugs a workflow
+if run_display.replaces_messages(workflow):
+    run_display.attach(logger)
 
 try:
     validate(config, "../config/schema.yaml")

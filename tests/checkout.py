@@ -54,7 +54,7 @@ class Checkout:
             name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE", "HEADATLAS"))
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments, "--configfile", config],
+            [sys.executable, "-m", "snakemake", "-p", *arguments, "--configfile", config],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ import time
 
 from tqdm import tqdm
 
+RUN_DISPLAY = "HEADATLAS_RUN_DISPLAY"  # in a job's environment: the terminal belongs to the run, which reads jobs' logs
 _terminal = None  # the terminal a job was started from; its own stderr goes to the log
 
 
@@ -17,7 +18,7 @@ def watch(terminal):
 class _Lines:
     """The part of tqdm's interface in use here, as one log line every `interval` seconds."""
 
-    def __init__(self, total, description, unit, interval=20.0):
+    def __init__(self, total, description, unit, interval=10.0):
         self.total, self.description, self.unit, self.interval = total, description, unit, interval
         self.done, self.note = 0, ""
         self.started = self.spoke = time.monotonic()

@@ -121,8 +121,8 @@ class Job:
 
 
 def _log_to(path):
-    """Send what this process and its libraries print to the log; the terminal is kept for bars."""
-    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    """Send what this process and its libraries print to the log; the terminal is kept for bars, where it is a job's."""
+    terminal = None if os.environ.get(progress.RUN_DISPLAY) else os.fdopen(os.dup(2), "w", buffering=1)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     sys.stdout.flush()

@@ -1,9 +1,7 @@
 """Patterns: packing, streaming and the checks made as they are written."""
 
-import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,26 +11,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
 
 from headatlas.attention import patterns
 from headatlas.attention.packing import entries, pack, places, rows_of, unpack
 from headatlas.base import tables
 from headatlas.base.errors import InputError
-from headatlas.models import families, transformer
+from headatlas.models import families
 from headatlas.models.forward_batches import MEMORY
-
-
-def toy(folder, members=2, **options):
-    sizes = {"vocabulary": 30, "context": 6, "layers": 2, "heads": 3, "d_model": 12, "d_head": 4, "d_mlp": 8}
-    architecture = transformer.Architecture(**(sizes | options))
-    save_file(transformer.initial_weights(architecture, range(members)), folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"kind": "toy", "architecture": asdict(architecture)}))
-    return families.load_family(folder / "model.safetensors", folder / "config.json")
-
-
-def windows(prompts, size=6, vocabulary=30):
-    return np.random.default_rng(1).integers(0, vocabulary, (prompts, size)).astype(np.int32)
+from toy_families import toy, windows
 
 
 def test_packing_is_the_lower_triangle_row_by_row():
@@ -164,7 +150,8 @@ PEAK = """
 import resource, sys
 sys.path[:0] = {paths!r}
 import numpy as np
-from headatlas import families, patterns
+from headatlas.attention import patterns
+from headatlas.models import families
 family = families.load_family({model!r}, {config!r})
 windows = np.random.default_rng(0).integers(0, 30, (int(sys.argv[1]), 64)).astype(np.int32)
 patterns.write({path!r}, family, windows[:64], memory=1 << 20)

@@ -8,7 +8,7 @@ from headatlas.attention.packing import unpack
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.models.forward_batches import MEMORY
-from test_patterns import toy, windows
+from toy_families import toy, windows
 
 
 @pytest.mark.parametrize("memory", [MEMORY, 3000])

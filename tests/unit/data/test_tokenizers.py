@@ -12,7 +12,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from headatlas.base.errors import InputError
 from headatlas.data import corpora, tokenizer_reading, tokenizer_training
-from samples import TEXTS
+from texts import TEXTS
 
 NAMES = ("tokenizer.json", "tokenizer_config.json")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.data import corpora, tokenizer_training, windows
-from samples import TEXTS
+from texts import TEXTS
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,10 @@ import pytest
 from headatlas.jobs import gpu_lock
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
-HOLD = "from headatlas import gpus; import sys; print(gpus.claim(sys.argv[1], wait=0.05), flush=True); sys.stdin.read()"
+HOLD = (
+    "from headatlas.jobs import gpu_lock; import sys; "
+    "print(gpu_lock.claim(sys.argv[1], wait=0.05), flush=True); sys.stdin.read()"
+)
 
 
 @pytest.fixture(autouse=True)

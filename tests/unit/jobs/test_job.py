@@ -377,8 +377,8 @@ CHILD = """
 import ctypes, json, os, sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from headatlas.errors import InputError
-from headatlas.job import job
+from headatlas.base.errors import InputError
+from headatlas.jobs.job import job
 
 @job
 def main(snakemake, run):

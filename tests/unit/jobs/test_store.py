@@ -221,7 +221,7 @@ def test_parts_lie_beside_their_place_with_its_suffix(tmp_path):
     assert os.path.dirname(part) == str(tmp_path)
     assert os.path.basename(part).startswith(".")
     assert part.endswith(".model.safetensors")
-    other = [sys.executable, "-c", "import sys; from headatlas.store import beside; print(beside(sys.argv[1]))"]
+    other = [sys.executable, "-c", "import sys; from headatlas.jobs.store import beside; print(beside(sys.argv[1]))"]
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(module.__file__))}
     ran = subprocess.run(
         [*other, str(tmp_path / "model.safetensors")], env=environment, capture_output=True, text=True, check=True

@@ -1,7 +1,7 @@
 """Knockouts equal a plain loop that replaces one head's output at a time and runs everything anew."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +11,10 @@ from safetensors.torch import save_file
 
 from headatlas.base.errors import InputError
 from headatlas.models import families, interventions, knockout, pretrained
-from headatlas.models.transformer import Architecture
-from test_pretrained import AUTO, checkpoint, opened, task_of
-from test_transformer import one_by_one, perturbed
+from knockout_models import SMALL, gathered, some_tokens, toy
+from tiny_checkpoints import AUTO, checkpoint, opened, task_of
+from toy_models import one_by_one, perturbed
 
-SMALL = Architecture(vocabulary=40, context=7, layers=1, heads=2, d_model=12, d_head=5, d_mlp=20, activation="gelu")
 OPTIONS = {
     "published": {"activation": "solu_ln"},
     "no MLP": {"activation": "none", "layers": 3},
@@ -28,21 +27,6 @@ OPTIONS = {
     "bidirectional": {"causal": False, "layers": 2},
     "bidirectional, one layer": {"causal": False, "activation": "none"},
 }
-
-
-def toy(folder, architecture, weights, pad=None):
-    save_file(weights, folder / "model.safetensors")
-    config = {"kind": "toy", "architecture": asdict(architecture), "seeds": [0], "pad": pad}
-    (folder / "config.json").write_text(json.dumps(config))
-    return families.load_family(folder / "model.safetensors", folder / "config.json")
-
-
-def some_tokens(pad, prompts=4, size=6):
-    tokens = np.random.default_rng(1).integers(0, 39, (prompts, size))
-    if pad is not None:
-        tokens[0, 4:] = pad
-        tokens[1, 1:] = pad
-    return tokens
 
 
 def reference(weights, architecture, tokens, pad, replaced=None):
@@ -61,14 +45,6 @@ def reference(weights, architecture, tokens, pad, replaced=None):
 
         found.append(one_by_one(weights, architecture, torch.tensor(ids), pad, pass_on)[0])
     return torch.stack(found), {key: torch.stack(parts) for key, parts in outputs.items()}
-
-
-def gathered(member, tokens, **options):
-    """All logits by (kind, layer): (head, prompt, read position, vocabulary)."""
-    found = {}
-    for _, kind, layer, hidden in knockout.knock_out(member, tokens, **options):
-        found.setdefault((kind, layer), []).append(member.readout.logits(hidden))
-    return {key: torch.cat(parts, 1) for key, parts in found.items()}
 
 
 @pytest.mark.parametrize("pad", [None, 39])

@@ -6,8 +6,8 @@ import time
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+from brief_training import BRIEF, EVALUATION, SEEDS, SMALL, some_windows
 from headatlas.models import tensorboard, training
-from test_training import BRIEF, EVALUATION, SEEDS, SMALL, some_windows
 
 
 def scalars(folder):

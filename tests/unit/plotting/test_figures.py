@@ -14,26 +14,15 @@ import pandas as pd
 import pytest
 from fontTools.subset import Options
 from fontTools.ttLib import TTFont
-from matplotlib.text import Text
 
+import drawn_figures
+from drawn_figures import distances_of, drawn_texts, heads_of, maps_of
 from headatlas.base.errors import InputError
 from headatlas.plotting import style, training_curves
 from headatlas.studies.phrenology.figures import matrix, projections
 
 SIZE, PROMPTS = 6, 8
 WORDS = ["The", "␣of", "␣and", "␣jury", "↵", "$", "␣election", "␣rooms", "␣was", "␣county", "$", "␣irregularities"]
-
-
-def heads_of(models=1, members=3, layers=1, heads=4):
-    index = [np.arange(count) for count in (models, members, layers, heads)]
-    grid = np.stack(np.meshgrid(*index, indexing="ij"), axis=-1).reshape(-1, 4)
-    table = pd.DataFrame(grid, columns=["model", "member", "layer", "head"])
-    return table.assign(model=[f"model-{m}" for m in table["model"]])
-
-
-def distances_of(heads, seed=0):
-    points = np.random.default_rng(seed).normal(0, 0.05, (len(heads), 2)) + 3 * heads[["head"]].to_numpy() % 7
-    return np.linalg.norm(points[:, None] - points[None], axis=-1).astype(np.float32)
 
 
 def projections_of(heads, seed=1):
@@ -118,22 +107,6 @@ def every_figure():
 FIGURES = dict(every_figure())
 
 
-def drawn_texts(figure, monkeypatch):
-    """The texts that drawing really puts on the page, with their boxes in pixels."""
-    drawn, draw = [], Text.draw
-
-    def recorded(text, renderer, *arguments, **options):
-        if text.get_visible() and text.get_text().strip():
-            drawn.append((text.get_text(), text.get_window_extent(renderer)))
-        return draw(text, renderer, *arguments, **options)
-
-    with monkeypatch.context() as patched, matplotlib.rc_context(style.RC):
-        figure.draw_without_rendering()  # the first drawing settles the layout
-        patched.setattr(Text, "draw", recorded)
-        figure.draw_without_rendering()
-    return drawn
-
-
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_is_cut_off(name, monkeypatch):
     figure = FIGURES[name]()
@@ -146,15 +119,6 @@ def test_no_text_is_cut_off(name, monkeypatch):
         if box.x0 < page.x0 or box.y0 < page.y0 or box.x1 > page.x1 or box.y1 > page.y1
     ]
     assert not cut
-
-
-def images(axes):
-    return [np.ma.filled(image.get_array(), np.nan) for image in axes.images]
-
-
-def maps_of(figure, shape):
-    """Arrays of the images of that shape, in the order in which their axes were added."""
-    return [array for axes in figure.axes for array in images(axes) if array.shape == shape]
 
 
 def test_distances_are_drawn_as_given_and_in_clustered_order():
@@ -367,7 +331,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
     here = save_all(tmp_path / "here")
-    paths = [str(Path(__file__).parent), str(Path(style.__file__).parents[2])]
+    paths = [str(Path(__file__).parent), str(Path(drawn_figures.__file__).parent), str(Path(style.__file__).parents[2])]
     environment = {**os.environ, "PYTHONHASHSEED": "7"}  # another interpreter, another order of sets
     subprocess.run([sys.executable, "-c", WRITE, str(tmp_path / "there"), *paths], check=True, env=environment)
     there = {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()}

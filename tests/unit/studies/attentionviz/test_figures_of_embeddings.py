@@ -4,15 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from drawn_figures import drawn_texts, maps_of
 from headatlas.attention.queries_keys import LayerVectors
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
 from headatlas.studies.attentionviz import embedding_variants, findings, key_scaling
 from headatlas.studies.attentionviz.figures import joint_embeddings
-from test_figures import drawn_texts, maps_of
-from test_joint_embeddings import PROMPTS, REAL, SIZE, chosen, compared, head
-from test_key_scaling import everything
-from test_parts_of_speech import measured, tags_of
+from query_key_heads import PROMPTS, REAL, SIZE, chosen, compared, everything, head
+from tagged_heads import measured, tags_of
 
 
 def tables_of(heads=3):

@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from headatlas.attention.queries_keys import LayerVectors
 from headatlas.base.errors import InputError
 from headatlas.studies.attentionviz import embedding_variants, joint_embeddings, key_scaling
-from test_key_scaling import PROMPTS, SIZE, chosen, everything, head
-
-REAL = np.ones((PROMPTS, SIZE), dtype=bool)
+from query_key_heads import PROMPTS, REAL, SIZE, chosen, compared, everything, head
 
 
 @pytest.mark.parametrize("c", [0.2, 1.0, 5.0])
@@ -114,12 +111,6 @@ def test_bad_maps_are_refused():
         joint_embeddings.embed(np.zeros((9, 3)), "mds", 0)
     with pytest.raises(InputError, match="3 queries and keys make no map"):
         joint_embeddings.embed(np.zeros((3, 3)), "pca", 0)
-
-
-def compared(heads, scales, **changes):
-    queries, keys = (np.stack(part) for part in zip(*heads, strict=True))
-    settings = {"methods": ["pca"], "seed": 0, "epochs": 5} | changes
-    return embedding_variants.compare([LayerVectors(0, 0, queries, keys)], REAL, True, scales, **settings)
 
 
 def test_all_constructions_of_all_heads_are_judged():

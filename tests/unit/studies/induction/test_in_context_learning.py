@@ -15,7 +15,7 @@ from headatlas.base.errors import InputError
 from headatlas.models import families, interventions, transformer
 from headatlas.models.transformer import Architecture
 from headatlas.studies.induction import findings, in_context_learning
-from test_transformer import perturbed
+from toy_models import perturbed
 
 
 def toy(folder, causal):

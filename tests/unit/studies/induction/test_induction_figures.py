@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from drawn_figures import drawn_texts, maps_of
 from headatlas.studies.induction import findings, head_kinds, induction_depth, repeated_tokens
 from headatlas.studies.induction.figures import beyond_the_report, induction
-from test_figures import drawn_texts, maps_of
 
 SHAPES = {
     "repeats-bidirectional": (2, 4, 2, True),

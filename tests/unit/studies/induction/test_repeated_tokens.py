@@ -13,7 +13,7 @@ from headatlas.models import families, pretrained
 from headatlas.studies.induction import repeated_token_setup as asking
 from headatlas.studies.induction import repeated_tokens
 from headatlas.studies.induction.repeated_tokens import NOWHERE, Asking
-from test_induction_scores import Planted, after_earlier, before_later, previous, uniform
+from planted_families import Planted, after_earlier, before_later, previous, uniform
 
 ASKING = Asking(vocabulary=200, context=42, mask=199, special=(0,), before=(197,), after=(198,), trials=40, length=12)
 BERT = Asking(vocabulary=30522, context=512, mask=103, special=(0, 100), before=(101,), after=(102,), trials=1000)

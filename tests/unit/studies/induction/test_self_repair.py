@@ -14,9 +14,8 @@ from headatlas.models import families, interventions
 from headatlas.models.transformer import Architecture
 from headatlas.studies.induction import findings, self_repair
 from headatlas.studies.induction.repeated_tokens import Asking
-from test_induction_scores import wired  # noqa: F401
-from test_pretrained import checkpoint, opened, task_of
-from test_transformer import perturbed
+from tiny_checkpoints import checkpoint, opened, task_of
+from toy_models import perturbed
 
 BARE = Architecture(vocabulary=30, context=12, layers=3, heads=2, d_model=10, d_head=4, activation="none")
 BARE = replace(BARE, layer_norm=False)
@@ -84,7 +83,7 @@ def test_direct_effects_are_those_of_the_heads_own_terms(tmp_path):
     assert not np.allclose(losses[0, "zero"][:, 1], losses[0, "zero"][:, 2], rtol=1e-3)
 
 
-def test_a_wired_circuit_breaks_where_it_is_cut(wired):  # noqa: F811
+def test_a_wired_circuit_breaks_where_it_is_cut(wired):
     repeated = self_repair.repeated_task(ASKING, True)
     assert (np.take_along_axis(repeated.tokens, repeated.keys, 1) == repeated.targets).all()
     text = np.random.default_rng(0).integers(0, 30, (10, 12))

@@ -11,11 +11,10 @@ from safetensors.torch import save_file
 from headatlas.models import families, training
 from headatlas.studies.induction import findings, training_dynamics
 from headatlas.studies.induction.repeated_tokens import Asking
-from test_induction_scores import wired  # noqa: F401
 
 
 @pytest.fixture
-def snapshots(wired, tmp_path):  # noqa: F811
+def snapshots(wired, tmp_path):
     """Two seeds at steps 0, 4 and 8: the first becomes the wired network at step 4, the other never."""
     nothing = {name: torch.zeros_like(value) for name, value in wired.weights(0).items()}
     taken = {}

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
+from drawn_figures import distances_of, drawn_texts, heads_of, maps_of
 from headatlas.attention.packing import first_prompts, places
 from headatlas.base import tables
 from headatlas.base.errors import InputError
@@ -15,7 +16,6 @@ from headatlas.studies.phrenology.clustering import graph_builder, search_settin
 from headatlas.studies.phrenology.figures import autoencoders, clusters
 from headatlas.studies.phrenology.figures.cluster_report import clusters_stand
 from planted import planted_heads
-from test_figures import distances_of, drawn_texts, heads_of, maps_of
 
 NAMES = {0: "previous token", 1: "low entropy, low previous token repeated", 2: "mixed"}
 

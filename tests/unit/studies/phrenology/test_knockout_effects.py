@@ -11,9 +11,9 @@ from torch.nn import functional
 from headatlas.base.errors import InputError
 from headatlas.models import interventions, knockout
 from headatlas.studies.phrenology import knockout_effects
-from test_knockout import SMALL, gathered, some_tokens, toy
-from test_pretrained import checkpoint, opened
-from test_transformer import perturbed
+from knockout_models import SMALL, gathered, some_tokens, toy
+from tiny_checkpoints import checkpoint, opened
+from toy_models import perturbed
 
 TWO = replace(SMALL, layers=2)
 

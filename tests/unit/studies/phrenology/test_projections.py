@@ -164,9 +164,11 @@ def test_what_numba_compiles_for_umap_is_kept(projected):
 def test_what_is_compiled_after_installation_is_what_maps_need():
     run = """
 import numpy as np
-from headatlas import compiled, joint_embeddings, projections
-compiled.prepare()
-umap_, layouts = compiled.load_umap().umap_, compiled.load_umap().layouts
+from headatlas.base import umap_cache
+from headatlas.studies.attentionviz import joint_embeddings
+from headatlas.studies.phrenology import projections
+umap_cache.prepare()
+umap_, layouts = umap_cache.load_umap().umap_, umap_cache.load_umap().layouts
 needed = umap_.smooth_knn_dist, umap_.compute_membership_strengths, layouts._nb_optimize_layout_euclidean_single_epoch
 known = [function.signatures for function in needed]
 points = np.random.default_rng(0).normal(size=(40, 6))
