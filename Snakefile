@@ -10,12 +10,16 @@
 #   scores/{model}.parquet, knockouts/{model}/{losses,prompt}.parquet   what each head does, in numbers
 #   {study}/{step}.parquet                         a study's tables; {step}.md its findings in words
 #   figures/{study}/{published,corrected}/figNN_{slug}.{png,pdf}
-from snakemake.utils import min_version, validate
+from pathlib import Path
+
+from snakemake.utils import min_version
 
 min_version("9.27")
 
+ROOT = Path(workflow.current_basedir)  # this checkout; results and store lie where Snakemake is run
 
-configfile: "config.yaml"
+
+configfile: str(ROOT / "config.yaml")
 
 
 report: "report/workflow.rst"
@@ -44,16 +48,34 @@ include: "rules/attention.smk"
 include: "rules/scores.smk"
 
 
-for study in sorted(config["studies"]):  # in whatever order they are written
+if "phrenology" in config["studies"]:
 
-    include: f"rules/{study}.smk"
+    include: "rules/phrenology.smk"
+    include: "rules/phrenology_clusters.smk"
+    include: "rules/phrenology_cluster_figures.smk"
+    include: "rules/phrenology_knockouts.smk"
+
+
+if "attentionviz" in config["studies"]:
+
+    include: "rules/attentionviz.smk"
+
+
+if "circuits" in config["studies"]:
+
+    include: "rules/circuits.smk"
+
+
+if "induction" in config["studies"]:
+
+    include: "rules/induction.smk"
 
 
 include: "rules/summary.smk"
-include: "rules/targets.smk"
 
 
 rule all:
+    """Everything that the configured studies show, and its summary."""
     default_target: True
     input:
         "<results>/summary.md",

@@ -3,6 +3,7 @@
 
 
 rule extract_patterns:
+    """Extract the attention patterns of every head over the analysis windows."""
     input:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
@@ -17,9 +18,8 @@ rule extract_patterns:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
+        **needs("extract_patterns"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("extract_patterns", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("extract_patterns", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec("extract_patterns", threads=forward_threads(wildcards.model)),
     script:
@@ -27,6 +27,7 @@ rule extract_patterns:
 
 
 rule extract_queries_keys:
+    """Extract queries and keys of every head over the first analysis windows."""
     input:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
@@ -41,9 +42,8 @@ rule extract_queries_keys:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
+        **needs("extract_queries_keys"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("extract_queries_keys", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("extract_queries_keys", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "extract_queries_keys",

@@ -7,25 +7,38 @@ TAGGED_MODELS = [
     for model in models_of("attentionviz")
     if config["corpora"][config["models"][model]["corpus"]]["source"] == "nltk"
 ]
-PUBLISHED_FIGURES = ["fig01_joint_embedding", "fig02_scales", "fig03_early_head", "fig04_late_head"]
-FURTHER_FIGURES = ["global_view_type", "global_view_position", "constructions", "invariance"]
-TAGGED_FIGURES = ["global_view_part_of_speech", "parts_of_speech"]
 
-BUILT["attentionviz"] = [
-    *figures("attentionviz", expand("{model}/{name}", model=models_of("attentionviz"), name=PUBLISHED_FIGURES)),
-    *figures(
-        "attentionviz",
-        expand("{model}/{name}", model=models_of("attentionviz"), name=FURTHER_FIGURES),
-        protocols=["corrected"],
-    ),
-    *figures(
-        "attentionviz", expand("{model}/{name}", model=TAGGED_MODELS, name=TAGGED_FIGURES), protocols=["corrected"]
-    ),
-    "<results>/attentionviz/findings.md",
-]
+
+rule attentionviz:
+    """Everything that the study of joint embeddings shows: queries and keys of a model in one picture."""
+    input:
+        figures(
+            "attentionviz",
+            expand(
+                "{model}/{name}",
+                model=models_of("attentionviz"),
+                name=["fig01_joint_embedding", "fig02_scales", "fig03_early_head", "fig04_late_head"],
+            ),
+        ),
+        figures(
+            "attentionviz",
+            expand(
+                "{model}/{name}",
+                model=models_of("attentionviz"),
+                name=["global_view_type", "global_view_position", "constructions", "invariance"],
+            ),
+            ["corrected"],
+        ),
+        figures(
+            "attentionviz",
+            expand("{model}/{name}", model=TAGGED_MODELS, name=["global_view_part_of_speech", "parts_of_speech"]),
+            ["corrected"],
+        ),
+        "<results>/attentionviz/findings.md",
 
 
 rule choose_scales:
+    """Choose the constant that scales queries against keys, for every head by every criterion."""
     input:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
     output:
@@ -40,8 +53,7 @@ rule choose_scales:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("choose_scales", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("choose_scales", wildcards.model).minutes,
+        **needs("choose_scales"),
     params:
         spec=spec(
             "choose_scales",
@@ -56,6 +68,7 @@ rule choose_scales:
 
 
 rule map_chosen_heads:
+    """Map the queries and keys of the chosen heads at six constants, and relate their distances to dot products."""
     input:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
         scales="<results>/attentionviz/{model}/scales.parquet",
@@ -72,8 +85,7 @@ rule map_chosen_heads:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("map_chosen_heads", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("map_chosen_heads", wildcards.model).minutes,
+        **needs("map_chosen_heads"),
     params:
         spec=spec(
             "map_chosen_heads",
@@ -89,6 +101,7 @@ rule map_chosen_heads:
 
 
 rule compare_constructions:
+    """Judge every construction and its maps over all heads, and keep the maps of one for the global view."""
     input:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
         scales="<results>/attentionviz/{model}/scales.parquet",
@@ -104,8 +117,7 @@ rule compare_constructions:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("compare_constructions", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("compare_constructions", wildcards.model).minutes,
+        **needs("compare_constructions"),
     params:
         spec=spec(
             "compare_constructions",
@@ -117,6 +129,7 @@ rule compare_constructions:
 
 
 rule measure_invariance:
+    """Measure how much attention changes when queries and keys are scaled or translated."""
     input:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
     output:
@@ -130,8 +143,7 @@ rule measure_invariance:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("measure_invariance", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("measure_invariance", wildcards.model).minutes,
+        **needs("measure_invariance"),
     params:
         spec=spec("measure_invariance", pairs=config["studies"]["attentionviz"]["pairs"]),
     script:
@@ -139,6 +151,7 @@ rule measure_invariance:
 
 
 rule measure_parts_of_speech:
+    """Measure which part of speech attends to which, for every head."""
     input:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
     output:
@@ -152,8 +165,7 @@ rule measure_parts_of_speech:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("measure_parts_of_speech", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("measure_parts_of_speech", wildcards.model).minutes,
+        **needs("measure_parts_of_speech"),
     params:
         spec=spec("measure_parts_of_speech", pairs=config["studies"]["attentionviz"]["pairs"]),
     script:
@@ -161,6 +173,7 @@ rule measure_parts_of_speech:
 
 
 rule draw_joint_embedding:
+    """Fig 1: queries and keys of one head in one picture, and the relation wished for."""
     input:
         maps="<results>/attentionviz/{model}/maps.parquet",
         quality="<results>/attentionviz/{model}/map_quality.parquet",
@@ -179,8 +192,7 @@ rule draw_joint_embedding:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_joint_embedding").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_joint_embedding").minutes,
+        **needs("draw_joint_embedding"),
     params:
         spec=spec("draw_joint_embedding"),
     script:
@@ -188,6 +200,7 @@ rule draw_joint_embedding:
 
 
 rule draw_scales:
+    """Fig 2: the constants that the criteria choose, as heat maps of layers and heads."""
     input:
         scales="<results>/attentionviz/{model}/scales.parquet",
     output:
@@ -204,8 +217,7 @@ rule draw_scales:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_scales").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_scales").minutes,
+        **needs("draw_scales"),
     params:
         spec=spec("draw_scales"),
     script:
@@ -213,6 +225,7 @@ rule draw_scales:
 
 
 rule draw_scaled_embeddings:
+    """Figs 3 and 4: joint maps of an early and a later head at six constants."""
     input:
         maps="<results>/attentionviz/{model}/maps.parquet",
         quality="<results>/attentionviz/{model}/map_quality.parquet",
@@ -235,8 +248,7 @@ rule draw_scaled_embeddings:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_scaled_embeddings").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_scaled_embeddings").minutes,
+        **needs("draw_scaled_embeddings"),
     params:
         spec=spec("draw_scaled_embeddings"),
     script:
@@ -244,6 +256,7 @@ rule draw_scaled_embeddings:
 
 
 rule draw_global_view:
+    """All heads at once: a small joint map of each."""
     input:
         maps="<results>/attentionviz/{model}/global_maps.parquet",
         constructions="<results>/attentionviz/{model}/constructions.parquet",
@@ -260,8 +273,7 @@ rule draw_global_view:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_global_view", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_global_view", wildcards.model).minutes,
+        **needs("draw_global_view"),
     params:
         spec=spec("draw_global_view"),
     script:
@@ -269,6 +281,7 @@ rule draw_global_view:
 
 
 rule draw_constructions:
+    """Which construction, and which map of it, shows attention best."""
     input:
         constructions="<results>/attentionviz/{model}/constructions.parquet",
     output:
@@ -283,8 +296,7 @@ rule draw_constructions:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_constructions").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_constructions").minutes,
+        **needs("draw_constructions"),
     params:
         spec=spec("draw_constructions"),
     script:
@@ -292,6 +304,7 @@ rule draw_constructions:
 
 
 rule draw_invariance:
+    """What leaves attention alone and what does not."""
     input:
         invariance="<results>/attentionviz/{model}/invariance.parquet",
     output:
@@ -306,8 +319,7 @@ rule draw_invariance:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_invariance").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_invariance").minutes,
+        **needs("draw_invariance"),
     params:
         spec=spec("draw_invariance"),
     script:
@@ -315,6 +327,7 @@ rule draw_invariance:
 
 
 rule draw_parts_of_speech:
+    """Which part of speech attends to which beyond chance."""
     input:
         parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
     output:
@@ -329,8 +342,7 @@ rule draw_parts_of_speech:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_parts_of_speech").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_parts_of_speech").minutes,
+        **needs("draw_parts_of_speech"),
     params:
         spec=spec("draw_parts_of_speech"),
     script:
@@ -338,6 +350,7 @@ rule draw_parts_of_speech:
 
 
 rule describe_attentionviz:
+    """Write what the study of joint embeddings found, in sentences with numbers."""
     input:
         scales=of_models("attentionviz", "<results>/attentionviz/{model}/scales.parquet"),
         constructions=of_models("attentionviz", "<results>/attentionviz/{model}/constructions.parquet"),
@@ -352,8 +365,7 @@ rule describe_attentionviz:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("describe_attentionviz").memory,
-        runtime=lambda wildcards, attempt: attempt * need("describe_attentionviz").minutes,
+        **needs("describe_attentionviz"),
     params:
         spec=spec("describe_attentionviz", models=models_of("attentionviz"), tagged=TAGGED_MODELS),
     script:

@@ -3,19 +3,22 @@
 
 RUNS = list(config["studies"]["circuits"]["runs"])
 SHOWN = config["studies"]["circuits"]["shown"]
-HEAT_MAPS = sweep.heat_maps(SHOWN)
+HEAT_MAPS = sweep.heat_maps(SHOWN)  # figures 3 to 9, as far as the configuration names their runs
 WRITING = list(dict.fromkeys([*models_of("circuits"), *SHOWN.get("fig01", {}).get("corrected", [])]))
 
-BUILT["circuits"] = [
-    "<results>/circuits/findings.md",
-    *figures("circuits", ["fig02_sweep", *HEAT_MAPS]),
-    *(figures("circuits", ["fig01_tokenizers"]) if "fig01" in SHOWN else []),
-    *(figures("circuits", ["losses_compared"], ["corrected"]) if "losses" in SHOWN else []),
-    *expand("<results>/figures/circuits/corrected/table1_settings.{kind}", kind=["csv", "png", "pdf"]),
-]
+
+rule circuits:
+    """Everything that the study of attention-only models shows: what they learn to do, and what does not matter to it."""
+    input:
+        figures("circuits", ["fig01_tokenizers"] if "fig01" in SHOWN else []),
+        figures("circuits", ["fig02_sweep", *HEAT_MAPS]),
+        figures("circuits", ["losses_compared"] if "losses" in SHOWN else [], ["corrected"]),
+        expand("<results>/figures/circuits/corrected/table1_settings.{kind}", kind=["csv", "png", "pdf"]),
+        "<results>/circuits/findings.md",
 
 
 rule gather_sweep:
+    """Gather the training of every run of a sweep in one table."""
     input:
         training=expand("<results>/models/{model}/training.parquet", model=RUNS),
         baselines=[
@@ -30,8 +33,7 @@ rule gather_sweep:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("gather_sweep").memory,
-        runtime=lambda wildcards, attempt: attempt * need("gather_sweep").minutes,
+        **needs("gather_sweep"),
     params:
         spec=spec("gather_sweep", models=RUNS, runs=config["studies"]["circuits"]["runs"]),
     script:
@@ -39,6 +41,7 @@ rule gather_sweep:
 
 
 rule compare_losses:
+    """Measure, at the snapshots of one run's training, its cross-entropy and the published loss over positions."""
     input:
         train=lambda wildcards: windows_of(SHOWN["losses"]["corrected"], "train"),
         evaluation=lambda wildcards: windows_of(SHOWN["losses"]["corrected"], "evaluation"),
@@ -54,9 +57,8 @@ rule compare_losses:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(SHOWN["losses"]["corrected"])
     resources:
+        **needs("compare_losses"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("compare_losses").memory,
-        runtime=lambda wildcards, attempt: attempt * need("compare_losses").minutes,
     params:
         spec=lambda wildcards: spec("compare_losses", threads=forward_threads(SHOWN["losses"]["corrected"])),
     script:
@@ -64,11 +66,11 @@ rule compare_losses:
 
 
 rule generate_text:
+    """Let the models that a study shows continue its prompt, and see what their heads look at meanwhile."""
     input:
+        **tokenizers_of(WRITING),
         model=expand("<results>/models/{model}/model.safetensors", model=WRITING),
         config=expand("<results>/models/{model}/config.json", model=WRITING),
-        tokenizer=[tokenizer_files(model)[0] for model in WRITING],
-        tokenizer_config=[tokenizer_files(model)[1] for model in WRITING],
     output:
         text="<results>/circuits/text.parquet",
         attention="<results>/circuits/attention.parquet",
@@ -80,9 +82,8 @@ rule generate_text:
         "../envs/models.yaml"
     threads: forward_threads(*WRITING)
     resources:
+        **needs("generate_text"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("generate_text").memory,
-        runtime=lambda wildcards, attempt: attempt * need("generate_text").minutes,
     params:
         spec=spec(
             "generate_text",
@@ -96,15 +97,15 @@ rule generate_text:
 
 
 rule read_circuits:
+    """Read from weights and scores what the heads of attention-only models do."""
     input:
+        **tokenizers_of(models_of("circuits")),
         model=of_models("circuits", "<results>/models/{model}/model.safetensors"),
         config=of_models("circuits", "<results>/models/{model}/config.json"),
         windows=[windows_of(model, "analysis") for model in models_of("circuits")],
         train=[windows_of(model, "train") for model in models_of("circuits")],
         patterns=of_models("circuits", "<results>/attention/{model}/patterns.parquet"),
         scores=of_models("circuits", "<results>/scores/{model}.parquet"),
-        tokenizer=[tokenizer_files(model)[0] for model in models_of("circuits")],
-        tokenizer_config=[tokenizer_files(model)[1] for model in models_of("circuits")],
     output:
         heads="<results>/circuits/heads.parquet",
         names="<results>/circuits/names.parquet",
@@ -119,8 +120,7 @@ rule read_circuits:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("read_circuits").memory,
-        runtime=lambda wildcards, attempt: attempt * need("read_circuits").minutes,
+        **needs("read_circuits"),
     params:
         spec=spec("read_circuits", models=models_of("circuits")),
     script:
@@ -128,6 +128,7 @@ rule read_circuits:
 
 
 rule draw_tokenizers:
+    """Fig 1: text sampled under each tokenizer; corrected, with the share of continuation pieces beside it."""
     input:
         text="<results>/circuits/text.parquet",
     output:
@@ -142,8 +143,7 @@ rule draw_tokenizers:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_tokenizers").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_tokenizers").minutes,
+        **needs("draw_tokenizers"),
     params:
         spec=lambda wildcards: spec("draw_tokenizers", models=SHOWN["fig01"]["corrected"]),
     script:
@@ -151,6 +151,7 @@ rule draw_tokenizers:
 
 
 rule draw_sweep:
+    """Fig 2: losses and accuracies of all runs by epoch; corrected, with baselines and what each parameter does."""
     input:
         sweep="<results>/circuits/sweep.parquet",
     output:
@@ -165,8 +166,7 @@ rule draw_sweep:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_sweep").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_sweep").minutes,
+        **needs("draw_sweep"),
     params:
         spec=spec("draw_sweep", axes=config["studies"]["circuits"]["sweep"]),
     script:
@@ -174,6 +174,7 @@ rule draw_sweep:
 
 
 rule draw_heat_maps:
+    """Figs 3 to 9: what heads look at in a sampled text; published, the chosen heads; corrected, all, with their scores."""
     input:
         text="<results>/circuits/text.parquet",
         attention="<results>/circuits/attention.parquet",
@@ -194,8 +195,7 @@ rule draw_heat_maps:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_heat_maps").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_heat_maps").minutes,
+        **needs("draw_heat_maps"),
     params:
         spec=lambda wildcards: spec("draw_heat_maps", figure=HEAT_MAPS[wildcards.figure]),
     script:
@@ -203,6 +203,7 @@ rule draw_heat_maps:
 
 
 rule draw_losses:
+    """Draw the published loss over positions beside the cross-entropy of the same run."""
     input:
         losses="<results>/circuits/losses.parquet",
     output:
@@ -215,8 +216,7 @@ rule draw_losses:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_losses").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_losses").minutes,
+        **needs("draw_losses"),
     params:
         spec=spec("draw_losses"),
     script:
@@ -224,6 +224,7 @@ rule draw_losses:
 
 
 rule draw_settings:
+    """Table I: settings of the reference work, of the paper and of what was run."""
     output:
         csv=reported("<results>/figures/circuits/corrected/table1_settings.csv"),
         png=reported("<results>/figures/circuits/corrected/table1_settings.png"),
@@ -235,8 +236,7 @@ rule draw_settings:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_settings").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_settings").minutes,
+        **needs("draw_settings"),
     params:
         spec=spec("draw_settings", models={model: config["models"][model] for model in RUNS}),
     script:
@@ -244,6 +244,7 @@ rule draw_settings:
 
 
 rule report_circuits:
+    """Say in words what the study of attention-only transformers found."""
     input:
         sweep="<results>/circuits/sweep.parquet",
         losses="<results>/circuits/losses.parquet" if "losses" in SHOWN else [],
@@ -261,8 +262,7 @@ rule report_circuits:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("report_circuits").memory,
-        runtime=lambda wildcards, attempt: attempt * need("report_circuits").minutes,
+        **needs("report_circuits"),
     params:
         spec=spec("report_circuits", axes=config["studies"]["circuits"]["sweep"]),
     script:

@@ -1,11 +1,13 @@
-# What rules share: the checked configuration, and the `spec` each step depends on. Holds no rule.
+# What rules share: the checked configuration, the `spec` that a step depends on, what it needs. Holds no rule.
+import copy
 import re
 import sys
-from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config, validate
 
-SCRIPTS = f"{workflow.basedir}/scripts"
+SCRIPTS = str(ROOT / "scripts")
 sys.path.insert(0, SCRIPTS)
 
 from headatlas.base.errors import InputError
@@ -15,6 +17,11 @@ from headatlas.workflow import captions, code_digest, configuration, resources, 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
 if run_display.replaces_messages(workflow):
     run_display.attach(logger)
+
+if workflow.modifier.skip_configfile:  # used as a module with a configuration of its own: that stands on top of ours
+    given = load_configfile(ROOT / "config.yaml")
+    update_config(given, copy.deepcopy(config))
+    config = given
 
 try:
     validate(config, "../config/schema.yaml")
@@ -26,9 +33,9 @@ except WorkflowError as error:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-REQUIRED = Path(workflow.basedir, "envs/requirements.in").read_text().split()
-config["described"] = captions.of_run(config, completed, [re.split("[=<>]", name)[0] for name in REQUIRED])
-config.update(completed)
+REQUIRED = [re.split("[=<>]", name)[0] for name in (ROOT / "envs/requirements.in").read_text().split()]
+# A mapping of our own, so that what follows from other keys is not written into the one that was given
+config = {**completed, "described": captions.of_run(config, completed, REQUIRED)}
 
 TOY_MODELS = [name for name, model in config["models"].items() if "checkpoints" not in model]
 PRETRAINED_MODELS = [name for name, model in config["models"].items() if "checkpoints" in model]
@@ -88,9 +95,19 @@ def checkpoint_settings(model):
     return {part: settings[part] for part in ("checkpoints", "task", "context")}
 
 
-def need(rule, name=None):
-    """Memory and minutes of one attempt of a job: the formulas stand in scripts/headatlas/workflow/resources.py."""
-    return resources.of_rule(config, rule, name)
+def needs(rule):
+    """Memory and minutes of a rule's jobs, more at every attempt: estimated by scripts/headatlas/workflow/resources.py."""
+
+    def asked(wildcards):
+        name = next(
+            (wildcards.get(kind) for kind in ("corpus", "tokenizer", "model") if kind in wildcards.keys()), None
+        )
+        return resources.of_rule(config, rule, name)
+
+    return {
+        "mem_mb": lambda wildcards, attempt: attempt * asked(wildcards).memory,
+        "runtime": lambda wildcards, attempt: attempt * asked(wildcards).minutes,
+    }
 
 
 def models_of(study):
@@ -115,24 +132,21 @@ def prompts_of(study):
     return windows_of(models_of(study)[0], "analysis")
 
 
-def tokenizer_files(model):
+def tokenizer_of(model):
     """The two files of a model's tokenizer; whoever loads the first finds the second beside it."""
     folder = f"<results>/tokenizers/{config['models'][model]['tokenizer']}"
-    return f"{folder}/tokenizer.json", f"{folder}/tokenizer_config.json"
+    return {"tokenizer": f"{folder}/tokenizer.json", "tokenizer_config": f"{folder}/tokenizer_config.json"}
 
 
-BUILT = {}  # by study, what `snakemake <study>` builds: filled by rules/<study>.smk
+def tokenizers_of(models):
+    """The same of several models, in their order."""
+    return {part: [tokenizer_of(model)[part] for model in models] for part in ("tokenizer", "tokenizer_config")}
 
 
-def targets(study):
-    """Input of the target of a study's name; a study that is not configured has none to build."""
-
-    def files(wildcards):
-        if study not in BUILT:
-            raise WorkflowError(f"studies.{study}: not configured; allowed targets: all, {', '.join(BUILT)}")
-        return BUILT[study]
-
-    return files
+TOKENIZER = {  # the same of the wildcard's model
+    "tokenizer": lambda wildcards: tokenizer_of(wildcards.model)["tokenizer"],
+    "tokenizer_config": lambda wildcards: tokenizer_of(wildcards.model)["tokenizer_config"],
+}
 
 
 def figures(study, names, protocols=("published", "corrected")):

@@ -3,6 +3,7 @@
 
 
 rule fetch_corpus:
+    """Read a corpus from its source and write its passages, each with its split."""
     input:
         files=lambda wildcards: configuration.local_files(config["corpora"][wildcards.corpus]),
     output:
@@ -14,8 +15,7 @@ rule fetch_corpus:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("fetch_corpus", wildcards.corpus).memory,
-        runtime=lambda wildcards, attempt: attempt * need("fetch_corpus", wildcards.corpus).minutes,
+        **needs("fetch_corpus"),
     params:
         spec=lambda wildcards: spec("fetch_corpus", corpus=config["corpora"][wildcards.corpus]),
     script:

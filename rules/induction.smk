@@ -1,20 +1,6 @@
 # IN:  models/{model}/model.safetensors, snapshots.safetensors, scores/{model}.parquet, a tokenizer, held-out text
 # OUT: induction/{model}/*.parquet, induction/{depth,look_alikes}.parquet, findings.md, figures 5 to 9 and beyond
 
-PUBLISHED_INDUCTION = [
-    "fig05_in_context_learning",
-    "fig06_repeated_tokens",
-    "fig07_induction",
-    "fig08_shuffled_bidirectional",
-    "fig09_sizes",
-]
-BUILT["induction"] = [
-    *figures("induction", PUBLISHED_INDUCTION),
-    *figures("induction", ["dynamics", "look_alikes", "backup_heads", "masks"], protocols=["corrected"]),
-    "<results>/induction/findings.md",
-]
-
-
 TRACED = [  # models whose training left snapshots
     model
     for model in models_of("induction")
@@ -22,12 +8,29 @@ TRACED = [  # models whose training left snapshots
 ]
 
 
-rule measure_repeats:
+rule induction:
+    """Everything that the study of induction heads shows: which heads they are, and what happens without them."""
     input:
+        figures(
+            "induction",
+            [
+                "fig05_in_context_learning",
+                "fig06_repeated_tokens",
+                "fig07_induction",
+                "fig08_shuffled_bidirectional",
+                "fig09_sizes",
+            ],
+        ),
+        figures("induction", ["dynamics", "look_alikes", "backup_heads", "masks"], ["corrected"]),
+        "<results>/induction/findings.md",
+
+
+rule measure_repeats:
+    """Measure attention on random repeated tokens: the induction maps, several masks at once, words and pieces."""
+    input:
+        **TOKENIZER,
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
-        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
-        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
         maps="<results>/induction/{model}/maps.parquet",
         conditions="<results>/induction/{model}/conditions.parquet",
@@ -39,9 +42,8 @@ rule measure_repeats:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
+        **needs("measure_repeats"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("measure_repeats", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("measure_repeats", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "measure_repeats",
@@ -53,12 +55,12 @@ rule measure_repeats:
 
 
 rule measure_in_context:
+    """Measure in-context learning: losses in a short and in a long context, and the curve between them."""
     input:
+        **TOKENIZER,
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
         documents=lambda wildcards: f"<results>/corpora/{config['models'][wildcards.model]['corpus']}/documents.parquet",
-        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
-        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
         pairs="<results>/induction/{model}/in_context.parquet",
         curve="<results>/induction/{model}/curve.parquet",
@@ -70,9 +72,8 @@ rule measure_in_context:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
+        **needs("measure_in_context"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("measure_in_context", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("measure_in_context", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "measure_in_context",
@@ -84,12 +85,12 @@ rule measure_in_context:
 
 
 rule ablate_induction:
+    """Ablate every member's strongest induction heads, one by one and together, and see which heads take over."""
     input:
+        **TOKENIZER,
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
-        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
-        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
         effects="<results>/induction/{model}/ablations.parquet",
         backups="<results>/induction/{model}/backups.parquet",
@@ -101,9 +102,8 @@ rule ablate_induction:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
+        **needs("ablate_induction"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("ablate_induction", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("ablate_induction", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "ablate_induction",
@@ -115,12 +115,12 @@ rule ablate_induction:
 
 
 rule trace_training:
+    """Trace the birth of induction heads: scores at every snapshot of a training."""
     input:
+        **TOKENIZER,
         snapshots="<results>/models/{model}/snapshots.safetensors",
         described="<results>/models/{model}/snapshots.json",
         evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
-        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
-        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
         dynamics="<results>/induction/{model}/dynamics.parquet",
     log:
@@ -131,9 +131,8 @@ rule trace_training:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
+        **needs("trace_training"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("trace_training", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("trace_training", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "trace_training",
@@ -145,6 +144,7 @@ rule trace_training:
 
 
 rule compare_induction:
+    """Compare the models: how deep their induction heads lie, and which heads only look like them."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
         scores=of_models("induction", "<results>/scores/{model}.parquet"),
@@ -158,8 +158,7 @@ rule compare_induction:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("compare_induction").memory,
-        runtime=lambda wildcards, attempt: attempt * need("compare_induction").minutes,
+        **needs("compare_induction"),
     params:
         spec=spec("compare_induction", models=models_of("induction"), **study_settings("induction", "seed")),
     script:
@@ -167,6 +166,7 @@ rule compare_induction:
 
 
 rule find_induction:
+    """Say in sentences what the study of induction heads found."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
         conditions=of_models("induction", "<results>/induction/{model}/conditions.parquet"),
@@ -185,8 +185,7 @@ rule find_induction:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("find_induction").memory,
-        runtime=lambda wildcards, attempt: attempt * need("find_induction").minutes,
+        **needs("find_induction"),
     params:
         spec=spec("find_induction", models=models_of("induction"), traced=TRACED),
     script:
@@ -194,6 +193,7 @@ rule find_induction:
 
 
 rule draw_in_context:
+    """Fig 5: what a long context gains over a short one; corrected, with intervals and the whole curve."""
     input:
         pairs=of_models("induction", "<results>/induction/{model}/in_context.parquet"),
         curve=of_models("induction", "<results>/induction/{model}/curve.parquet"),
@@ -209,8 +209,7 @@ rule draw_in_context:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_in_context").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_in_context").minutes,
+        **needs("draw_in_context"),
     params:
         spec=spec("draw_in_context", models=models_of("induction")),
     script:
@@ -218,6 +217,7 @@ rule draw_in_context:
 
 
 rule draw_repeats:
+    """Fig 6: the setups of random repeated tokens, each drawn from an actual trial."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
@@ -232,8 +232,7 @@ rule draw_repeats:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_repeats").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_repeats").minutes,
+        **needs("draw_repeats"),
     params:
         spec=spec("draw_repeats", models=models_of("induction")),
     script:
@@ -241,6 +240,7 @@ rule draw_repeats:
 
 
 rule draw_induction:
+    """Fig 7: induction maps of the standard setup."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
@@ -255,8 +255,7 @@ rule draw_induction:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_induction").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_induction").minutes,
+        **needs("draw_induction"),
     params:
         spec=spec("draw_induction", models=models_of("induction")),
     script:
@@ -264,6 +263,7 @@ rule draw_induction:
 
 
 rule draw_shuffled:
+    """Fig 8: induction maps of the shuffled and the bidirectional setup."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
@@ -278,8 +278,7 @@ rule draw_shuffled:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_shuffled").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_shuffled").minutes,
+        **needs("draw_shuffled"),
     params:
         spec=spec("draw_shuffled", models=models_of("induction")),
     script:
@@ -287,6 +286,7 @@ rule draw_shuffled:
 
 
 rule draw_sizes:
+    """Fig 9: induction maps of models of all sizes as one mosaic; corrected, how deep induction lies in each."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
         depth="<results>/induction/depth.parquet",
@@ -302,8 +302,7 @@ rule draw_sizes:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_sizes").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_sizes").minutes,
+        **needs("draw_sizes"),
     params:
         spec=spec("draw_sizes", models=models_of("induction")),
     script:
@@ -311,6 +310,7 @@ rule draw_sizes:
 
 
 rule draw_dynamics:
+    """Induction, previous-token and in-context-learning scores against the tokens seen in training."""
     input:
         dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=TRACED),
     output:
@@ -323,8 +323,7 @@ rule draw_dynamics:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_dynamics").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_dynamics").minutes,
+        **needs("draw_dynamics"),
     params:
         spec=spec("draw_dynamics", models=TRACED),
     script:
@@ -332,6 +331,7 @@ rule draw_dynamics:
 
 
 rule draw_look_alikes:
+    """Prefix matching against copying: induction heads and their look-alikes."""
     input:
         look_alikes="<results>/induction/look_alikes.parquet",
     output:
@@ -344,8 +344,7 @@ rule draw_look_alikes:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_look_alikes").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_look_alikes").minutes,
+        **needs("draw_look_alikes"),
     params:
         spec=spec("draw_look_alikes"),
     script:
@@ -353,6 +352,7 @@ rule draw_look_alikes:
 
 
 rule draw_backup_heads:
+    """What the loss costs without the strongest induction heads, and what the other heads do then."""
     input:
         effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
         backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),
@@ -366,8 +366,7 @@ rule draw_backup_heads:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_backup_heads").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_backup_heads").minutes,
+        **needs("draw_backup_heads"),
     params:
         spec=spec("draw_backup_heads", models=models_of("induction")),
     script:
@@ -375,6 +374,7 @@ rule draw_backup_heads:
 
 
 rule draw_masks:
+    """Induction with several masks at once, and on whole words against pieces of words."""
     input:
         conditions=of_models("induction", "<results>/induction/{model}/conditions.parquet"),
     output:
@@ -387,8 +387,7 @@ rule draw_masks:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_masks").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_masks").minutes,
+        **needs("draw_masks"),
     params:
         spec=spec("draw_masks", models=models_of("induction")),
     script:

@@ -3,6 +3,7 @@
 
 
 rule train_model:
+    """Train the members of a toy family as one stacked ensemble, keeping snapshots on the way."""
     input:
         train=lambda wildcards: windows_of(wildcards.model, "train"),
         evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
@@ -23,9 +24,8 @@ rule train_model:
         "../envs/models.yaml"
     threads: lambda wildcards: training_threads(wildcards.model)
     resources:
+        **needs("train_model"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("train_model", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("train_model", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "train_model", threads=training_threads(wildcards.model), **training_settings(wildcards.model)
@@ -35,6 +35,7 @@ rule train_model:
 
 
 rule measure_baselines:
+    """Measure the loss that counting tokens and pairs of tokens reaches on a toy family's windows."""
     input:
         train=lambda wildcards: windows_of(wildcards.model, "train"),
         evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
@@ -47,8 +48,7 @@ rule measure_baselines:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("measure_baselines", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("measure_baselines", wildcards.model).minutes,
+        **needs("measure_baselines"),
     params:
         spec=lambda wildcards: spec(
             "measure_baselines", causal=config["models"][wildcards.model]["architecture"]["causal"]
@@ -58,10 +58,10 @@ rule measure_baselines:
 
 
 rule fetch_model:
+    """Fetch the checkpoints of a pretrained family and stack their weights."""
     input:
+        **TOKENIZER,
         files=lambda wildcards: checkpoint_files(wildcards.model),
-        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
-        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
@@ -74,8 +74,7 @@ rule fetch_model:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("fetch_model", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("fetch_model", wildcards.model).minutes,
+        **needs("fetch_model"),
     params:
         spec=lambda wildcards: spec("fetch_model", **checkpoint_settings(wildcards.model)),
     script:
@@ -83,6 +82,7 @@ rule fetch_model:
 
 
 rule draw_training:
+    """Draw the training curves of a family beside its baselines."""
     input:
         training="<results>/models/{model}/training.parquet",
         baselines="<results>/models/{model}/baselines.parquet",
@@ -96,8 +96,7 @@ rule draw_training:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_training").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_training").minutes,
+        **needs("draw_training"),
     params:
         spec=spec("draw_training"),
     script:

@@ -1,18 +1,39 @@
 # IN:  attention/{model}/{patterns,queries_keys}.parquet of every model the study compares
-# OUT: phrenology/{distances,projections,components,first_token}.parquet, figures 7 to 11 in both protocols; the rest is included
-
-BUILT["phrenology"] = figures(
-    "phrenology",
-    ["fig07_head_distances", "fig08_projections", "fig09_components", "fig10_third_component", "fig11_first_token"],
-)
+# OUT: phrenology/{distances,projections,components,first_token}.parquet, figures 7 to 11; the rest in phrenology_*.smk
 
 
-include: "clusters.smk"
-include: "cluster_figures.smk"
-include: "knockouts.smk"
+rule phrenology:
+    """Everything that the study of phrenology shows: which heads of independently trained models do the same thing."""
+    input:
+        figures(
+            "phrenology",
+            [
+                "table1_autoencoders",
+                "fig01_decoded_pairs",
+                "fig02_embedded_distances",
+                "fig03_neighbour_graph",
+                "fig04_resolution",
+                "fig05_clusters",
+                "fig06_pair_weights",
+                "fig07_head_distances",
+                "fig08_projections",
+                "fig09_components",
+                "fig10_third_component",
+                "fig11_first_token",
+                "fig12_one_head",
+                "fig13_cluster",
+                "fig14_effects",
+            ],
+        ),
+        figures("phrenology", ["clusters_stand", "knockout_losses", "prediction"], ["corrected"]),
+        "<results>/phrenology/head_cards.csv",
+        "<results>/phrenology/knockout_tokens.csv",
+        "<results>/phrenology/clusters.md",
+        "<results>/phrenology/prediction.md",
 
 
 rule measure_distances:
+    """Measure how far apart the attention patterns of all heads of a study lie."""
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
         windows=prompts_of("phrenology"),
@@ -26,8 +47,7 @@ rule measure_distances:
         "../envs/analysis.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("measure_distances").memory,
-        runtime=lambda wildcards, attempt: attempt * need("measure_distances").minutes,
+        **needs("measure_distances"),
     params:
         spec=spec("measure_distances", models=config["studies"]["phrenology"]["models"], threads=config["threads"]),
     script:
@@ -35,6 +55,7 @@ rule measure_distances:
 
 
 rule project_heads:
+    """Project all heads of a study, beside three artificial ones, onto planes."""
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
         windows=prompts_of("phrenology"),
@@ -47,8 +68,7 @@ rule project_heads:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("project_heads").memory,
-        runtime=lambda wildcards, attempt: attempt * need("project_heads").minutes,
+        **needs("project_heads"),
     params:
         spec=spec(
             "project_heads",
@@ -60,6 +80,7 @@ rule project_heads:
 
 
 rule decompose_patterns:
+    """Decompose the heads of a study into principal components, as maps of the first prompts."""
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
     output:
@@ -71,8 +92,7 @@ rule decompose_patterns:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("decompose_patterns").memory,
-        runtime=lambda wildcards, attempt: attempt * need("decompose_patterns").minutes,
+        **needs("decompose_patterns"),
     params:
         spec=spec("decompose_patterns", models=config["studies"]["phrenology"]["models"]),
     script:
@@ -80,12 +100,12 @@ rule decompose_patterns:
 
 
 rule project_first_token:
+    """Project tokens onto a plane by how the heads of a study look from them to the first token."""
     input:
+        **tokenizer_of(models_of("phrenology")[0]),
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
         queries_keys=of_models("phrenology", "<results>/attention/{model}/queries_keys.parquet"),
         windows=prompts_of("phrenology"),
-        tokenizer=tokenizer_files(models_of("phrenology")[0])[0],
-        tokenizer_config=tokenizer_files(models_of("phrenology")[0])[1],
     output:
         first_token="<results>/phrenology/first_token.parquet",
     log:
@@ -95,8 +115,7 @@ rule project_first_token:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("project_first_token").memory,
-        runtime=lambda wildcards, attempt: attempt * need("project_first_token").minutes,
+        **needs("project_first_token"),
     params:
         spec=spec("project_first_token", models=config["studies"]["phrenology"]["models"]),
     script:
@@ -104,6 +123,7 @@ rule project_first_token:
 
 
 rule draw_head_distances:
+    """Fig 7: distances between heads; corrected, the Jensen-Shannon distance by cluster beside the published one."""
     input:
         distances="<results>/phrenology/distances.parquet",
         clusters="<results>/phrenology/clusters.parquet",
@@ -119,8 +139,7 @@ rule draw_head_distances:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_head_distances").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_head_distances").minutes,
+        **needs("draw_head_distances"),
     params:
         spec=spec("draw_head_distances"),
     script:
@@ -128,6 +147,7 @@ rule draw_head_distances:
 
 
 rule draw_projections:
+    """Fig 8: heads beside artificial ones in UMAP, t-SNE and PCA; corrected, with the trust each panel deserves."""
     input:
         projections="<results>/phrenology/projections.parquet",
     output:
@@ -142,8 +162,7 @@ rule draw_projections:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_projections").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_projections").minutes,
+        **needs("draw_projections"),
     params:
         spec=spec("draw_projections"),
     script:
@@ -151,6 +170,7 @@ rule draw_projections:
 
 
 rule draw_components:
+    """Fig 9: principal components as maps of the first prompts; both protocols draw the same."""
     input:
         components="<results>/phrenology/components.parquet",
     output:
@@ -165,8 +185,7 @@ rule draw_components:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_components").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_components").minutes,
+        **needs("draw_components"),
     params:
         spec=spec("draw_components"),
     script:
@@ -174,11 +193,11 @@ rule draw_components:
 
 
 rule draw_third_component:
+    """Fig 10: the third component on the tokens of the first prompts; both protocols draw the same."""
     input:
+        **tokenizer_of(models_of("phrenology")[0]),
         components="<results>/phrenology/components.parquet",
         windows=prompts_of("phrenology"),
-        tokenizer=tokenizer_files(models_of("phrenology")[0])[0],
-        tokenizer_config=tokenizer_files(models_of("phrenology")[0])[1],
     output:
         published_png=reported("<results>/figures/phrenology/published/fig10_third_component.png"),
         published_pdf="<results>/figures/phrenology/published/fig10_third_component.pdf",
@@ -191,8 +210,7 @@ rule draw_third_component:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_third_component").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_third_component").minutes,
+        **needs("draw_third_component"),
     params:
         spec=spec("draw_third_component"),
     script:
@@ -200,6 +218,7 @@ rule draw_third_component:
 
 
 rule draw_first_token:
+    """Fig 11: tokens by what the heads do with them, as published and as its title says."""
     input:
         first_token="<results>/phrenology/first_token.parquet",
     output:
@@ -214,8 +233,7 @@ rule draw_first_token:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_first_token").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_first_token").minutes,
+        **needs("draw_first_token"),
     params:
         spec=spec("draw_first_token"),
     script:

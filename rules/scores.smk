@@ -3,13 +3,13 @@
 
 
 rule score_heads:
+    """Measure what every head does: from its patterns, on random repeated tokens, and from its weights."""
     input:
+        **TOKENIZER,
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
         patterns="<results>/attention/{model}/patterns.parquet",
-        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
-        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
         scores="<results>/scores/{model}.parquet",
     log:
@@ -20,9 +20,8 @@ rule score_heads:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
+        **needs("score_heads"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("score_heads", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("score_heads", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "score_heads", threads=forward_threads(wildcards.model), **config["models"][wildcards.model]["scores"]

@@ -2,18 +2,21 @@
 # OUT: summary.md, which a person reads at the end; the same as a page of the report, summary.html
 
 
-RUNS = config["studies"].get("circuits", {}).get("models", [])  # of a sweep: its own findings speak of them
-COMPARED = [model for model in models_of("all") if model not in RUNS]
-TRAINED = [model for model in COMPARED if model in TOY_MODELS]
+# Runs of a sweep are many, and its own findings speak of them
+SUMMARISED = [
+    model for model in models_of("all") if model not in config["studies"].get("circuits", {}).get("models", [])
+]
+SUMMARISED_TOYS = [model for model in SUMMARISED if model in TOY_MODELS]
 
 
 rule write_summary:
+    """Write the summary of the run that a person reads at the end, and the same as a page of the report."""
     input:
-        training=expand("<results>/models/{model}/training.parquet", model=TRAINED),
-        baselines=expand("<results>/models/{model}/baselines.parquet", model=TRAINED),
-        curves=expand("<results>/figures/training/{model}.png", model=TRAINED),
-        scores=expand("<results>/scores/{model}.parquet", model=COMPARED),
-        built=[file for files in BUILT.values() for file in files],
+        training=expand("<results>/models/{model}/training.parquet", model=SUMMARISED_TOYS),
+        baselines=expand("<results>/models/{model}/baselines.parquet", model=SUMMARISED_TOYS),
+        curves=expand("<results>/figures/training/{model}.png", model=SUMMARISED_TOYS),
+        scores=expand("<results>/scores/{model}.parquet", model=SUMMARISED),
+        built=[getattr(rules, study).input for study in sorted(config["studies"])],
     output:
         summary="<results>/summary.md",
         page=report(
@@ -29,9 +32,8 @@ rule write_summary:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("write_summary").memory,
-        runtime=lambda wildcards, attempt: attempt * need("write_summary").minutes,
+        **needs("write_summary"),
     params:
-        spec=spec("write_summary", models=COMPARED, trained=TRAINED),
+        spec=spec("write_summary", models=SUMMARISED, trained=SUMMARISED_TOYS),
     script:
         "../scripts/write_summary.py"

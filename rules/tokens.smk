@@ -3,6 +3,7 @@
 
 
 rule build_tokenizer:
+    """Train a tokenizer on a corpus's training split, or load one."""
     input:
         documents=lambda wildcards: training_corpus(wildcards.tokenizer),
         files=lambda wildcards: configuration.local_files(config["tokenizers"][wildcards.tokenizer]),
@@ -16,8 +17,7 @@ rule build_tokenizer:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("build_tokenizer", wildcards.tokenizer).memory,
-        runtime=lambda wildcards, attempt: attempt * need("build_tokenizer", wildcards.tokenizer).minutes,
+        **needs("build_tokenizer"),
     params:
         spec=lambda wildcards: spec("build_tokenizer", tokenizer=config["tokenizers"][wildcards.tokenizer]),
     script:
@@ -25,10 +25,10 @@ rule build_tokenizer:
 
 
 rule sample_windows:
+    """Sample the windows of tokens that a model is trained on, evaluated on or analysed on."""
     input:
+        **TOKENIZER,
         documents=lambda wildcards: f"<results>/corpora/{config['models'][wildcards.model]['corpus']}/documents.parquet",
-        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
-        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
         windows="<results>/windows/{model}/{use}.parquet",
     log:
@@ -38,8 +38,7 @@ rule sample_windows:
     conda:
         "../envs/models.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("sample_windows", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("sample_windows", wildcards.model).minutes,
+        **needs("sample_windows"),
     params:
         spec=lambda wildcards: spec(
             "sample_windows",

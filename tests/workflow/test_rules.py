@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.iocontainers import Wildcards
 
 from headatlas.workflow import code_digest, resources
 
@@ -42,6 +43,7 @@ def test_targets_only_gather(workflow):
     for rule in found:
         assert not rule.output
         assert not rule.script
+        assert rule.docstring, where(rule)
     assert workflow.default_target == "all"
 
 
@@ -55,14 +57,14 @@ def test_every_rule_has_a_script_of_its_name(jobs):
     assert {rule.name for rule in jobs} == {path.stem for path in SCRIPTS.glob("*.py")}, "a script without a rule"
 
 
-def test_every_rule_says_what_it_needs(jobs):
+def test_every_rule_says_what_it_does_and_needs(jobs):
     for rule in jobs:
+        assert re.fullmatch(r"[A-Z][^\n]{20,118}\.", rule.docstring or ""), f"{where(rule)}: one line on what it does"
         assert len(rule.log) == 1, f"{where(rule)}: one log"
         assert f"/logs/{rule.name}" in str(rule.log[0]), f"{where(rule)}: its log is not called after it"
         assert rule.conda_env, f"{where(rule)}: conda"
         assert place(rule.conda_env).is_file(), f"{where(rule)}: {rule.conda_env} is not there"
         assert list(rule.params.keys()) == ["spec"], f"{where(rule)}: params are one `spec`"
-        assert {"mem_mb", "runtime"} <= set(rule.resources), f"{where(rule)}: mem_mb and runtime"
 
 
 def test_every_rule_is_measured(jobs):
@@ -74,22 +76,28 @@ def test_every_rule_is_measured(jobs):
     assert len(measured) == len(set(measured)), "two rules measured into one file"
 
 
-def test_every_rule_asks_for_its_own_estimate(jobs):
+def test_every_rule_asks_for_its_own_estimate(jobs, workflow):
     """Memory and minutes are those that `headatlas.workflow.resources` has for it, times the attempt."""
-    rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    name_of = {"corpus": "python-docs", "tokenizer": "python-docs-1k", "model": "repeats-causal"}
     for rule in jobs:
-        (body,) = re.findall(rf"^rule {rule.name}:\n((?:(?:    .*)?\n)+)", rules, re.MULTILINE)
-        of_what = {"fetch_corpus": "corpus", "build_tokenizer": "tokenizer"} | dict.fromkeys(
-            resources.OF_MODELS, "model"
-        )
-        given = f", wildcards.{of_what[rule.name]}" if rule.name in of_what else ""
-        for resource, estimate in (("mem_mb", "memory"), ("runtime", "minutes")):
-            own = f'{resource}=lambda wildcards, attempt: attempt * need("{rule.name}"{given}).{estimate},'
-            assert own in body, f"{where(rule)}: {resource}"
+        kind = {"fetch_corpus": "corpus", "build_tokenizer": "tokenizer"}.get(rule.name, "model")
+        expected = resources.of_rule(workflow.config, rule.name, name_of[kind])
+        for attempt in (1, 3):
+            asked = rule.expand_resources(Wildcards(fromdict={kind: name_of[kind]}), None, attempt)
+            assert asked.mem_mb == attempt * expected.memory, where(rule)
+            assert asked.runtime == attempt * expected.minutes, where(rule)
     estimated = {*resources.OF_MODELS, *resources.OF_STUDIES, "fetch_corpus", "build_tokenizer"}
     assert estimated <= {rule.name for rule in jobs}
     light = {rule.name: place(rule.conda_env).stem for rule in jobs if rule.name not in estimated}
     assert set(light.values()) <= {"figures", "analysis"}, "what trains or reads a model is not light"
+
+
+def test_no_two_rule_files_assign_one_name():
+    """All rule files share one namespace: what a name means must not depend on the order of includes."""
+    assigned = {}
+    for path in (ROOT / "rules").glob("*.smk"):
+        for name in re.findall(r"^(\w+) = ", path.read_text(), re.MULTILINE):
+            assert assigned.setdefault(name, path) == path, f"{name}: {path.name}, {assigned[name].name}"
 
 
 def test_figures_are_drawn_together_on_a_cluster(jobs):
@@ -286,7 +294,8 @@ def test_unpickling_would_be_seen(source):
 
 
 def test_files_are_of_a_size_to_read():
-    assert (ROOT / "Snakefile").read_text().count("\n") <= 60
+    assert (ROOT / "Snakefile").read_text().count("\n") <= 85
+    assert all(path.read_text().count("\n") <= 400 for path in (ROOT / "rules").glob("*.smk"))
     for name, path in modules():
         lines = path.read_text().count("\n")
         assert lines <= 480, f"{name} has {lines} lines"

@@ -1,24 +1,9 @@
-# IN:  phrenology/*.parquet of rules/clusters.smk, attention/{model}/patterns.parquet
+# IN:  phrenology/*.parquet of rules/phrenology_clusters.smk, attention/{model}/patterns.parquet
 # OUT: figures/phrenology/{published,corrected}: table 1, figures 1 to 6, and the page on which clusters stand
-
-BUILT["phrenology"] += [
-    *figures(
-        "phrenology",
-        [
-            "table1_autoencoders",
-            "fig01_decoded_pairs",
-            "fig02_embedded_distances",
-            "fig03_neighbour_graph",
-            "fig04_resolution",
-            "fig05_clusters",
-            "fig06_pair_weights",
-        ],
-    ),
-    *figures("phrenology", ["clusters_stand"], ["corrected"]),
-]
 
 
 rule draw_autoencoders:
+    """Table 1: what autoencoders of every width cost and leave, as published and held out; as CSV and on paper."""
     input:
         autoencoders="<results>/phrenology/autoencoders.parquet",
     output:
@@ -35,8 +20,7 @@ rule draw_autoencoders:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_autoencoders").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_autoencoders").minutes,
+        **needs("draw_autoencoders"),
     params:
         spec=spec("draw_autoencoders"),
     script:
@@ -44,6 +28,7 @@ rule draw_autoencoders:
 
 
 rule draw_decoded_pairs:
+    """Fig 1: the token pairs that the embedding is about, and what its values decode to there."""
     input:
         importance="<results>/phrenology/importance.parquet",
         decoded="<results>/phrenology/decoded.parquet",
@@ -61,8 +46,7 @@ rule draw_decoded_pairs:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_decoded_pairs").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_decoded_pairs").minutes,
+        **needs("draw_decoded_pairs"),
     params:
         spec=spec("draw_decoded_pairs"),
     script:
@@ -70,6 +54,7 @@ rule draw_decoded_pairs:
 
 
 rule draw_embedded_distances:
+    """Fig 2: distances between embedded heads; corrected, the Jensen-Shannon distance of their patterns beside them."""
     input:
         published="<results>/phrenology/embeddings_published.parquet",
         corrected="<results>/phrenology/embeddings_corrected.parquet",
@@ -86,8 +71,7 @@ rule draw_embedded_distances:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_embedded_distances").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_embedded_distances").minutes,
+        **needs("draw_embedded_distances"),
     params:
         spec=spec("draw_embedded_distances"),
     script:
@@ -95,6 +79,7 @@ rule draw_embedded_distances:
 
 
 rule draw_neighbour_graph:
+    """Fig 3: the graph of nearest neighbours that is clustered."""
     input:
         places="<results>/phrenology/places.parquet",
         edges="<results>/phrenology/edges.parquet",
@@ -112,8 +97,7 @@ rule draw_neighbour_graph:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_neighbour_graph").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_neighbour_graph").minutes,
+        **needs("draw_neighbour_graph"),
     params:
         spec=spec("draw_neighbour_graph"),
     script:
@@ -121,6 +105,7 @@ rule draw_neighbour_graph:
 
 
 rule draw_resolutions:
+    """Fig 4: what the resolution changes, and which one is chosen."""
     input:
         resolutions="<results>/phrenology/resolutions.parquet",
         profile="<results>/phrenology/profile.parquet",
@@ -140,8 +125,7 @@ rule draw_resolutions:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_resolutions").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_resolutions").minutes,
+        **needs("draw_resolutions"),
     params:
         spec=spec("draw_resolutions"),
     script:
@@ -149,6 +133,7 @@ rule draw_resolutions:
 
 
 rule draw_clusters:
+    """Fig 5: the chosen clusters on a plane, with their names."""
     input:
         places="<results>/phrenology/places.parquet",
         resolutions="<results>/phrenology/resolutions.parquet",
@@ -166,8 +151,7 @@ rule draw_clusters:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_clusters").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_clusters").minutes,
+        **needs("draw_clusters"),
     params:
         spec=spec("draw_clusters"),
     script:
@@ -175,6 +159,7 @@ rule draw_clusters:
 
 
 rule draw_pair_weights:
+    """Fig 6: the weight of every token pair in single patterns, split by cluster."""
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
@@ -191,8 +176,7 @@ rule draw_pair_weights:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_pair_weights").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_pair_weights").minutes,
+        **needs("draw_pair_weights"),
     params:
         spec=spec("draw_pair_weights"),
     script:
@@ -200,6 +184,7 @@ rule draw_pair_weights:
 
 
 rule draw_standing_clusters:
+    """The page that says how many clusters stand, and which do not."""
     input:
         nulls="<results>/phrenology/nulls.parquet",
         draws="<results>/phrenology/null_draws.parquet",
@@ -215,8 +200,7 @@ rule draw_standing_clusters:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_standing_clusters").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_standing_clusters").minutes,
+        **needs("draw_standing_clusters"),
     params:
         spec=spec("draw_standing_clusters"),
     script:

@@ -1,13 +1,9 @@
 # IN:  attention/{model}/patterns.parquet of every model that the study of phrenology compares
 # OUT: phrenology/{autoencoders,importance,decoded,embeddings_*,resolutions,profile,edges,clusters}.parquet
 
-BUILT["phrenology"] += [
-    "<results>/phrenology/clusters.md",
-    "<results>/phrenology/head_cards.csv",
-]
-
 
 rule fit_autoencoders:
+    """Train autoencoders of every width and seed under both protocols; embed the heads with the one chosen."""
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
     output:
@@ -24,9 +20,8 @@ rule fit_autoencoders:
         "../envs/analysis.yaml"
     threads: 2
     resources:
+        **needs("fit_autoencoders"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("fit_autoencoders").memory,
-        runtime=lambda wildcards, attempt: attempt * need("fit_autoencoders").minutes,
     params:
         spec=spec(
             "fit_autoencoders",
@@ -39,6 +34,7 @@ rule fit_autoencoders:
 
 
 rule search_resolutions:
+    """Cluster the heads at many resolutions under both protocols, and find every change point of the resolution."""
     input:
         published="<results>/phrenology/embeddings_published.parquet",
         corrected="<results>/phrenology/embeddings_corrected.parquet",
@@ -53,8 +49,7 @@ rule search_resolutions:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("search_resolutions").memory,
-        runtime=lambda wildcards, attempt: attempt * need("search_resolutions").minutes,
+        **needs("search_resolutions"),
     params:
         spec=spec(
             "search_resolutions",
@@ -66,6 +61,7 @@ rule search_resolutions:
 
 
 rule cluster_heads:
+    """Choose the clustering of each protocol: a cluster for every head, the largest first."""
     input:
         published="<results>/phrenology/embeddings_published.parquet",
         corrected="<results>/phrenology/embeddings_corrected.parquet",
@@ -79,8 +75,7 @@ rule cluster_heads:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("cluster_heads").memory,
-        runtime=lambda wildcards, attempt: attempt * need("cluster_heads").minutes,
+        **needs("cluster_heads"),
     params:
         spec=spec("cluster_heads"),
     script:
@@ -88,6 +83,7 @@ rule cluster_heads:
 
 
 rule judge_clusters:
+    """Say how many clusters are significant and stable: nulls, resampled prompts, other seeds, matched heads."""
     input:
         embeddings="<results>/phrenology/embeddings_corrected.parquet",
         distances="<results>/phrenology/distances.parquet",
@@ -110,8 +106,7 @@ rule judge_clusters:
         "../envs/analysis.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("judge_clusters").memory,
-        runtime=lambda wildcards, attempt: attempt * need("judge_clusters").minutes,
+        **needs("judge_clusters"),
     params:
         spec=spec(
             "judge_clusters",
@@ -124,6 +119,7 @@ rule judge_clusters:
 
 
 rule describe_clusters:
+    """Name every cluster by the scores that set it apart, and lay out a card of every head."""
     input:
         clusters="<results>/phrenology/clusters.parquet",
         stability="<results>/phrenology/stability.parquet",
@@ -140,8 +136,7 @@ rule describe_clusters:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("describe_clusters").memory,
-        runtime=lambda wildcards, attempt: attempt * need("describe_clusters").minutes,
+        **needs("describe_clusters"),
     params:
         spec=spec("describe_clusters", models=config["studies"]["phrenology"]["models"]),
     script:
@@ -149,6 +144,7 @@ rule describe_clusters:
 
 
 rule place_heads:
+    """Lay the heads out on a plane: their embeddings by UMAP, their graph by its edges."""
     input:
         published="<results>/phrenology/embeddings_published.parquet",
         corrected="<results>/phrenology/embeddings_corrected.parquet",
@@ -162,8 +158,7 @@ rule place_heads:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("place_heads").memory,
-        runtime=lambda wildcards, attempt: attempt * need("place_heads").minutes,
+        **needs("place_heads"),
     params:
         spec=spec("place_heads", seed=config["studies"]["phrenology"]["seed"]),
     script:

@@ -1,18 +1,14 @@
 # IN:  models/{model}/model.safetensors and windows/{model}/analysis.parquet of every model that the study compares
 # OUT: knockouts/{model}/{losses,prompt}.parquet, phrenology/{knockouts,knockout_tokens,prediction*}, figures 12 to 14
 
-BUILT["phrenology"] += figures("phrenology", ["fig12_one_head", "fig13_cluster", "fig14_effects"])
-BUILT["phrenology"] += figures("phrenology", ["knockout_losses", "prediction"], ["corrected"])
-BUILT["phrenology"] += ["<results>/phrenology/knockout_tokens.csv", "<results>/phrenology/prediction.md"]
-
 
 rule measure_knockouts:
+    """Knock out every head of a model: what it is worth in loss, and what it does to the end of one prompt."""
     input:
+        **TOKENIZER,
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
-        tokenizer=lambda wildcards: tokenizer_files(wildcards.model)[0],
-        tokenizer_config=lambda wildcards: tokenizer_files(wildcards.model)[1],
     output:
         losses="<results>/knockouts/{model}/losses.parquet",
         prompt="<results>/knockouts/{model}/prompt.parquet",
@@ -24,9 +20,8 @@ rule measure_knockouts:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
+        **needs("measure_knockouts"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("measure_knockouts", wildcards.model).memory,
-        runtime=lambda wildcards, attempt: attempt * need("measure_knockouts", wildcards.model).minutes,
     params:
         spec=lambda wildcards: spec(
             "measure_knockouts",
@@ -41,12 +36,12 @@ rule measure_knockouts:
 
 
 rule compare_knockouts:
+    """Compare what knocking out does across all heads of a study; name the tokens that each promotes and suppresses."""
     input:
+        **tokenizer_of(models_of("phrenology")[0]),
         models=of_models("phrenology", "<results>/models/{model}/model.safetensors"),
         configs=of_models("phrenology", "<results>/models/{model}/config.json"),
         windows=prompts_of("phrenology"),
-        tokenizer=tokenizer_files(models_of("phrenology")[0])[0],
-        tokenizer_config=tokenizer_files(models_of("phrenology")[0])[1],
     output:
         knockouts="<results>/phrenology/knockouts.parquet",
         tokens="<results>/phrenology/knockout_tokens.parquet",
@@ -59,9 +54,8 @@ rule compare_knockouts:
         "../envs/models.yaml"
     threads: forward_threads(*models_of("phrenology"))
     resources:
+        **needs("compare_knockouts"),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: attempt * need("compare_knockouts").memory,
-        runtime=lambda wildcards, attempt: attempt * need("compare_knockouts").minutes,
     params:
         spec=spec(
             "compare_knockouts",
@@ -75,6 +69,7 @@ rule compare_knockouts:
 
 
 rule predict_knockouts:
+    """Predict each head's knockout effect from the heads that attend alike, and hold it against permutations."""
     input:
         knockouts="<results>/phrenology/knockouts.parquet",
         distances="<results>/phrenology/distances.parquet",
@@ -90,8 +85,7 @@ rule predict_knockouts:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("predict_knockouts").memory,
-        runtime=lambda wildcards, attempt: attempt * need("predict_knockouts").minutes,
+        **needs("predict_knockouts"),
     params:
         spec=spec(
             "predict_knockouts",
@@ -103,6 +97,7 @@ rule predict_knockouts:
 
 
 rule draw_one_head:
+    """Fig 12: the logits after one prompt with a head knocked out, by zero and, corrected, by its mean and by others."""
     input:
         prompt=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet")[0],
     output:
@@ -117,8 +112,7 @@ rule draw_one_head:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_one_head").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_one_head").minutes,
+        **needs("draw_one_head"),
     params:
         spec=spec("draw_one_head", head=config["studies"]["phrenology"]["knockouts"]["head"]),
     script:
@@ -126,6 +120,7 @@ rule draw_one_head:
 
 
 rule draw_one_cluster:
+    """Fig 13: the logits after one prompt with each head of one cluster knocked out."""
     input:
         prompts=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
@@ -141,8 +136,7 @@ rule draw_one_cluster:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_one_cluster").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_one_cluster").minutes,
+        **needs("draw_one_cluster"),
     params:
         spec=spec(
             "draw_one_cluster",
@@ -154,6 +148,7 @@ rule draw_one_cluster:
 
 
 rule draw_knockout_effects:
+    """Fig 14: heads placed by what knocking them out does, coloured by their cluster."""
     input:
         knockouts="<results>/phrenology/knockouts.parquet",
         clusters="<results>/phrenology/clusters.parquet",
@@ -169,8 +164,7 @@ rule draw_knockout_effects:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_knockout_effects").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_knockout_effects").minutes,
+        **needs("draw_knockout_effects"),
     params:
         spec=spec("draw_knockout_effects"),
     script:
@@ -178,6 +172,7 @@ rule draw_knockout_effects:
 
 
 rule draw_knockout_losses:
+    """Draw what every head is worth in loss, beside random heads of its layer."""
     input:
         losses=of_models("phrenology", "<results>/knockouts/{model}/losses.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
@@ -191,8 +186,7 @@ rule draw_knockout_losses:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_knockout_losses").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_knockout_losses").minutes,
+        **needs("draw_knockout_losses"),
     params:
         spec=spec("draw_knockout_losses", models=config["studies"]["phrenology"]["models"]),
     script:
@@ -200,6 +194,7 @@ rule draw_knockout_losses:
 
 
 rule draw_prediction:
+    """Draw how well the effect of knocking a head out is predicted by the heads that attend like it."""
     input:
         heads="<results>/phrenology/prediction_heads.parquet",
         prediction="<results>/phrenology/prediction.parquet",
@@ -215,8 +210,7 @@ rule draw_prediction:
     conda:
         "../envs/figures.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * need("draw_prediction").memory,
-        runtime=lambda wildcards, attempt: attempt * need("draw_prediction").minutes,
+        **needs("draw_prediction"),
     params:
         spec=spec("draw_prediction"),
     script:
