@@ -20,14 +20,15 @@ class _Lines:
 
     def __init__(self, total, description, unit, interval=10.0):
         self.total, self.description, self.unit, self.interval = total, description, unit, interval
-        self.done, self.note = 0, ""
+        self.done, self.said, self.note = 0, None, ""
         self.started = self.spoke = time.monotonic()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self._say()
+        if self.said != self.done:
+            self._say()
 
     def set_postfix_str(self, note, refresh=True):
         self.note = note
@@ -38,7 +39,7 @@ class _Lines:
             self._say()
 
     def _say(self):
-        self.spoke = time.monotonic()
+        self.spoke, self.said = time.monotonic(), self.done
         of = f" of {self.total}" if self.total is not None else ""
         seconds = self.spoke - self.started
         print(f"{self.description}: {self.done}{of} {self.unit}, {seconds:.0f} s {self.note}".rstrip(), file=sys.stderr)
