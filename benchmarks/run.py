@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-import bench_graphs
+import bench_resolution_search
 import bench_knockouts
 import bench_patterns
 import bench_startup
@@ -22,7 +22,7 @@ PARTS = {
     "patterns": bench_patterns.measure,
     "training": bench_training.measure,
     "knockouts": bench_knockouts.measure,
-    "graphs": bench_graphs.measure,
+    "graphs": bench_resolution_search.measure,
     "startup": bench_startup.measure,
 }
 

@@ -8,7 +8,7 @@ def main(snakemake, run):
     import pandas as pd
 
     from headatlas.base import tables
-    from headatlas.studies.phrenology import clustering, graphs
+    from headatlas.studies.phrenology import clustering, knn_graph, resolution_search
 
     given, seed = run.settings["clusters"], run.settings["seed"]
     draws, profiles, edges, facts = {}, {}, [], {}
@@ -20,8 +20,10 @@ def main(snakemake, run):
         settings = clustering.search_settings(labels, protocol, seed, draws=given["draws"])
         search = settings(graph, labels, distances)
         draws[protocol] = search.draws, search.partitions[search.draws["partition"]]
-        profiles[protocol] = graphs.exact_profile(graph, labels, settings.low, settings.high, seed, search, distances)
-        edges.append(graphs.edge_table(graph).assign(protocol=protocol))
+        profiles[protocol] = resolution_search.exact_profile(
+            graph, labels, settings.low, settings.high, seed, search, distances
+        )
+        edges.append(knn_graph.edge_table(graph).assign(protocol=protocol))
         facts[protocol] = {name: build.keywords[name] for name in ("neighbours", "weight")}
     for name, parts in (("resolutions", draws), ("profile", profiles)):
         tables.write(vars(run.out)[name], clustering.clusterings(parts), provenance=run.provenance)

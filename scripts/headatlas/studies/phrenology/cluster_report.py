@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from headatlas.studies.phrenology import cluster_validation, head_matching
 from headatlas.studies.phrenology.clustering import by_size
-from headatlas.studies.phrenology.graphs import neighbour_graph
+from headatlas.studies.phrenology.knn_graph import neighbour_graph
 
 SEEDS = 5  # of the search, compared with one another
 ALPHA = 0.05
@@ -100,7 +100,7 @@ def words(found, published, best):
     ----------
     found : Judgement
     published : clusters.Null or None
-    best : graphs.Choice
+    best : resolution_search.Choice
         As published.
     """
     first, *others = found.sentences
@@ -129,10 +129,10 @@ def judge(embedding, members, chosen, search, build, settings, distances, *, per
     members : array of int, (head,)
     chosen : array of int, (head,)
         The clustering.
-    search : graphs.Search
+    search : resolution_search.Search
         It was chosen from.
     build : functools.partial
-        Of `graphs.euclidean_graph`, with its neighbours and weight.
+        Of `knn_graph.euclidean_graph`, with its neighbours and weight.
     settings : clusters.SearchSettings
         Of every search that is repeated.
     distances : array of float, (head, head)

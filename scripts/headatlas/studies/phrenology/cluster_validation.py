@@ -1,7 +1,7 @@
 """Are clusters of heads real? Two nulls, stability under resampled prompts, consensus, and a verdict in words.
 
 Heads come as `patterns` (head, prompt, entry) (attention patterns, or embeddings of them) with one member label per
-head. `build` turns such an array into (graph, distances), for instance `functools.partial(graphs.euclidean_graph,
+head. `build` turns such an array into (graph, distances), for instance `functools.partial(knn_graph.euclidean_graph,
 neighbours=8)`; whatever is judged repeats it, and the whole resolution search after it, on every resampling.
 """
 
@@ -21,7 +21,9 @@ from threadpoolctl import threadpool_limits
 from headatlas.base.errors import InputError
 from headatlas.base.progress import bar
 from headatlas.base.statistics import permutation_p_value
-from headatlas.studies.phrenology.graphs import evenness, leiden, member_codes, resolution_search
+from headatlas.studies.phrenology.leiden import leiden
+from headatlas.studies.phrenology.partition_scores import evenness, member_codes
+from headatlas.studies.phrenology.resolution_search import resolution_search
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class SearchSettings:
     seed: int = 0
 
     def __call__(self, graph, members, distances=None, seed=None):
-        """The `graphs.Search` of a graph, under a seed of its own where one is given."""
+        """The `resolution_search.Search` of a graph, under a seed of its own where one is given."""
         seed = self.seed if seed is None else seed
         return resolution_search(graph, members, self.draws, self.low, self.high, self.iterations, seed, distances)
 
@@ -90,7 +92,7 @@ def label_null(search, members, permutations=200, seed=0):
 
     Parameters
     ----------
-    search : graphs.Search
+    search : resolution_search.Search
     members : sequence, (node,)
     permutations, seed : int
 

@@ -14,7 +14,8 @@ import pandas as pd
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.studies.phrenology.cluster_validation import SearchSettings
-from headatlas.studies.phrenology.graphs import Search, euclidean_graph
+from headatlas.studies.phrenology.knn_graph import euclidean_graph
+from headatlas.studies.phrenology.resolution_search import Search
 
 PROTOCOLS = ("published", "corrected")
 PUBLISHED_NEIGHBOURS = 9  # the head itself among them
@@ -110,7 +111,7 @@ def chosen_clusters(search, criterion):
 
 
 def read_search(path, protocol):
-    """The `graphs.Search` that `clusterings` stored: its draws, and every different clustering once."""
+    """The `resolution_search.Search` that `clusterings` stored: its draws, and every different clustering once."""
     draws = tables.read(path, ["resolution", "partition", "quality", *SCORES], protocol=protocol)
     labels = tables.read_lists(path, "labels", protocol=protocol)
     first = draws["partition"].drop_duplicates().sort_values().index  # partitions are numbered as they come

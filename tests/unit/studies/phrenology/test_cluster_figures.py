@@ -10,7 +10,7 @@ from headatlas.attention.packing import first_prompts, places
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
-from headatlas.studies.phrenology import cluster_report, graphs
+from headatlas.studies.phrenology import cluster_report, knn_graph, resolution_search
 from headatlas.studies.phrenology.cluster_labels import head_cards
 from headatlas.studies.phrenology.clustering import graph_builder, search_settings
 from headatlas.studies.phrenology.figures import autoencoders, clusters
@@ -68,7 +68,7 @@ def searched(members=4, models=1):
     graph, distances = build(points)
     search = settings(graph, labels, distances)
     best = search.best(settings.criterion)
-    profile, _ = graphs.exact_profile(graph, labels, search=search, distances=distances)
+    profile, _ = resolution_search.exact_profile(graph, labels, search=search, distances=distances)
     own = pd.factorize(best.labels)[0]
     far = np.abs(distances) / distances.max()
     permutations = {"labels": 19, "heads": 3}
@@ -77,7 +77,7 @@ def searched(members=4, models=1):
     )
     on_plane = {f"{kind}_{i}": rng.normal(size=len(heads)) for kind in ("umap", "graph") for i in (1, 2)}
     chosen = {"criterion": settings.criterion, "resolution": best.resolution}
-    return heads.assign(**on_plane), graphs.edge_table(graph), own, search, profile, chosen, found
+    return heads.assign(**on_plane), knn_graph.edge_table(graph), own, search, profile, chosen, found
 
 
 SEARCHES = {"four members": searched(), "one member": searched(1, 1), "two models": searched(2, 2)}

@@ -8,11 +8,11 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from headatlas.base.errors import InputError
-from headatlas.studies.phrenology import cluster_validation, graphs
+from headatlas.studies.phrenology import cluster_validation, knn_graph
 from headatlas.studies.phrenology.cluster_validation import SearchSettings
 from planted import planted_heads
 
-BUILD = partial(graphs.euclidean_graph, neighbours=8)
+BUILD = partial(knn_graph.euclidean_graph, neighbours=8)
 SETTINGS = SearchSettings(draws=60)
 
 
@@ -86,7 +86,7 @@ def test_shuffling_keeps_every_members_patterns_and_loses_the_heads():
 
 def test_processes_change_nothing():
     patterns, member, _ = planted_heads(types=4, members=4, prompts=10)
-    build, settings = partial(graphs.euclidean_graph, neighbours=3), SearchSettings(draws=20)
+    build, settings = partial(knn_graph.euclidean_graph, neighbours=3), SearchSettings(draws=20)
     alone = cluster_validation.head_null(patterns, member, build, settings, permutations=4)
     together = cluster_validation.head_null(patterns, member, build, settings, permutations=4, jobs=2)
     assert alone.draws.equals(together.draws)

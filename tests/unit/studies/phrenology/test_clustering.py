@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
-from headatlas.studies.phrenology import clustering, graphs
+from headatlas.studies.phrenology import clustering, knn_graph
 from planted import planted_heads
 
 
@@ -30,7 +30,7 @@ def test_neighbours(members, heads, published, corrected):
 def test_graphs_of_the_protocols():
     patterns, labels, _ = planted_heads(types=4, members=5, prompts=10)
     published, _ = clustering.graph_builder(labels, "published")(patterns)
-    assert published.get_edgelist() == graphs.euclidean_graph(patterns, 9, counting_self=True)[0].get_edgelist()
+    assert published.get_edgelist() == knn_graph.euclidean_graph(patterns, 9, counting_self=True)[0].get_edgelist()
     assert not published.is_weighted()
     assert clustering.graph_builder(labels, "corrected")(patterns)[0].is_weighted()
     assert not clustering.graph_builder(labels, "corrected", weight="binary")(patterns)[0].is_weighted()

@@ -5,13 +5,13 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from headatlas.studies.phrenology import graphs, head_matching
+from headatlas.studies.phrenology import head_matching, knn_graph
 from planted import planted_heads
 
 
 def matched(noise):
     patterns, member, kind = planted_heads(types=8, members=4, noise=noise, prompts=20)
-    distances = graphs.euclidean_graph(patterns, 3)[1]
+    distances = knn_graph.euclidean_graph(patterns, 3)[1]
     return distances, kind, head_matching.match_members(distances, member, labels=kind, draws=200)
 
 

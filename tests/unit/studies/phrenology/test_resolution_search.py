@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from headatlas.base.errors import InputError
-from headatlas.studies.phrenology import graphs
+from headatlas.studies.phrenology import knn_graph, leiden, partition_scores, resolution_search
 from planted import planted_heads
 
 
@@ -18,7 +18,7 @@ from planted import planted_heads
 def noisy():
     """72 planted heads at a noise that leaves many different clusterings: graph, distances, member, type."""
     patterns, member, kind = planted_heads(noise=4)
-    return *graphs.euclidean_graph(patterns, 8), member, kind
+    return *knn_graph.euclidean_graph(patterns, 8), member, kind
 
 
 def edges_by_hand(distances, true):
@@ -34,7 +34,7 @@ def test_neighbour_graph_equals_sorting_by_hand(neighbours, counting_self, true)
     points = np.random.default_rng(0).normal(size=(40, 5))
     distances = np.sqrt(np.square(points[:, None] - points).sum(-1))
     for given in ({"points": points}, {"distances": distances}):
-        graph = graphs.neighbour_graph(**given, neighbours=neighbours, counting_self=counting_self)
+        graph = knn_graph.neighbour_graph(**given, neighbours=neighbours, counting_self=counting_self)
         assert set(graph.get_edgelist()) == edges_by_hand(distances, true)
         assert graph.is_simple()
         assert not graph.is_weighted()
@@ -42,14 +42,14 @@ def test_neighbour_graph_equals_sorting_by_hand(neighbours, counting_self, true)
 
 def test_a_head_is_not_its_own_neighbour_even_among_equals():
     points = np.repeat(np.arange(3.0), 3)[:, None]
-    graph = graphs.neighbour_graph(points, neighbours=2)
+    graph = knn_graph.neighbour_graph(points, neighbours=2)
     assert sorted(len(part) for part in graph.connected_components()) == [3, 3, 3]
 
 
 def test_affinity_weights_are_those_of_local_scaling():
     points = np.random.default_rng(1).normal(size=(20, 3))
     distances = np.sqrt(np.square(points[:, None] - points).sum(-1))
-    graph = graphs.neighbour_graph(points, neighbours=4, weight="affinity")
+    graph = knn_graph.neighbour_graph(points, neighbours=4, weight="affinity")
     scale = np.sort(distances, axis=1)[:, 4]
     for edge in graph.es:
         i, j = edge.tuple
@@ -59,14 +59,14 @@ def test_affinity_weights_are_those_of_local_scaling():
 def test_a_graph_goes_to_a_table_and_a_plane_and_back():
     points = np.random.default_rng(4).normal(size=(30, 3))
     for weight in ("binary", "affinity"):
-        graph = graphs.neighbour_graph(points, neighbours=4, weight=weight)
-        table = graphs.edge_table(graph)
+        graph = knn_graph.neighbour_graph(points, neighbours=4, weight=weight)
+        table = knn_graph.edge_table(graph)
         assert list(zip(table["source"], table["target"], strict=True)) == graph.get_edgelist()
         assert table["weight"].tolist() == (graph.es["weight"] if weight == "affinity" else [1.0] * graph.ecount())
         random.seed(3)
-        places = graphs.layout(table, 30, seed=1)
+        places = knn_graph.layout(table, 30, seed=1)
         random.seed(4)
-        np.testing.assert_array_equal(graphs.layout(table, 30, seed=1), places)
+        np.testing.assert_array_equal(knn_graph.layout(table, 30, seed=1), places)
         near = np.linalg.norm(places[table["source"]] - places[table["target"]], axis=1).mean()
         assert near < 0.7 * np.linalg.norm(places[:, None] - places, axis=-1).mean()
 
@@ -76,7 +76,7 @@ def test_evenness_equals_a_loop_over_clusters():
     partitions = rng.integers(0, 6, (20, 30))
     partitions[3] = 0
     member = np.repeat(np.arange(5), 6)
-    found = graphs.evenness(partitions, member)
+    found = partition_scores.evenness(partitions, member)
     for i, labels in enumerate(partitions):
         f, sizes = [], []
         for cluster in np.unique(labels):
@@ -91,7 +91,7 @@ def test_evenness_equals_a_loop_over_clusters():
 
 def test_silhouette_and_modularity_equal_the_libraries(noisy):
     graph, distances, member, _ = noisy
-    search = graphs.resolution_search(graph, member, draws=60, distances=distances)
+    search = resolution_search.resolution_search(graph, member, draws=60, distances=distances)
     for labels, row in zip(search.partitions, search.scores.itertuples(), strict=True):
         assert row.modularity == pytest.approx(graph.modularity(labels))
         if 1 < row.clusters < 72:
@@ -103,8 +103,8 @@ def test_silhouette_and_modularity_equal_the_libraries(noisy):
 
 def test_quality_equals_leidenalg_on_weighted_graphs():
     points = np.random.default_rng(3).normal(size=(40, 4))
-    graph = graphs.neighbour_graph(points, neighbours=6, weight="affinity")
-    search = graphs.resolution_search(graph, np.arange(40) % 5, draws=20)
+    graph = knn_graph.neighbour_graph(points, neighbours=6, weight="affinity")
+    search = resolution_search.resolution_search(graph, np.arange(40) % 5, draws=20)
     for row in search.draws.itertuples():
         partition = leidenalg.RBConfigurationVertexPartition(
             graph, search.partitions[row.partition], weights="weight", resolution_parameter=row.resolution
@@ -114,7 +114,7 @@ def test_quality_equals_leidenalg_on_weighted_graphs():
 
 def test_partitions_are_as_good_as_those_of_leidenalg(noisy):
     graph, _, member, _ = noisy
-    draws = graphs.resolution_search(graph, member, draws=150).draws
+    draws = resolution_search.resolution_search(graph, member, draws=150).draws
     theirs = np.empty(len(draws))
     for i, resolution in enumerate(draws["resolution"]):
         partition = leidenalg.find_partition(
@@ -133,19 +133,19 @@ def test_search_is_seeded_and_leaves_the_callers_generator_alone(noisy):
     random.seed(7)
     expected = random.random()
     random.seed(7)
-    first = graphs.resolution_search(graph, member, draws=50, seed=4, distances=distances)
+    first = resolution_search.resolution_search(graph, member, draws=50, seed=4, distances=distances)
     assert random.random() == expected
     igraph.Graph.Erdos_Renyi(20, 0.5)
-    second = graphs.resolution_search(graph, member, draws=50, seed=4, distances=distances)
+    second = resolution_search.resolution_search(graph, member, draws=50, seed=4, distances=distances)
     assert first.draws.equals(second.draws)
     assert first.partitions.tobytes() == second.partitions.tobytes()
-    other = graphs.resolution_search(graph, member, draws=50, seed=5)
+    other = resolution_search.resolution_search(graph, member, draws=50, seed=5)
     assert not first.draws["resolution"].equals(other.draws["resolution"])
 
 
 def test_the_first_maximum_and_its_plateau(noisy):
     graph, _, member, kind = noisy
-    search = graphs.resolution_search(graph, member, draws=200)
+    search = resolution_search.resolution_search(graph, member, draws=200)
     best = search.best("f_published")
     values = search.draws["f_published"]
     assert best.value == values.max()
@@ -159,21 +159,21 @@ def test_the_first_maximum_and_its_plateau(noisy):
 def test_any_graph_with_any_labels_is_searched():
     triangles = [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (2, 3), (1, 0)]
     members = ["a", "b", "c"] * 2
-    best = graphs.resolution_search(triangles, members, draws=100).best("f_weighted")
+    best = resolution_search.resolution_search(triangles, members, draws=100).best("f_weighted")
     assert best.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert best.value == 1
     directed = igraph.Graph(6, triangles, directed=True)
-    again = graphs.resolution_search(directed, members, draws=100).best("f_weighted")
+    again = resolution_search.resolution_search(directed, members, draws=100).best("f_weighted")
     assert again.labels.tolist() == best.labels.tolist()
 
 
 def test_profile_has_the_best_partition_everywhere(noisy):
     graph, distances, member, _ = noisy
-    search = graphs.resolution_search(graph, member, draws=300)
-    profile, partitions = graphs.exact_profile(graph, member, search=search, distances=distances)
+    search = resolution_search.resolution_search(graph, member, draws=300)
+    profile, partitions = resolution_search.exact_profile(graph, member, search=search, distances=distances)
     np.testing.assert_allclose(profile["low"][1:], profile["high"][:-1])
     assert (profile["low"].iloc[0], profile["high"].iloc[-1]) == (0.01, 3.0)
-    fitted, expected = graphs.quality_lines(graph, partitions)
+    fitted, expected = leiden.quality_lines(graph, partitions)
     resolutions = search.draws["resolution"].to_numpy()
     at = np.searchsorted(profile["high"], resolutions)
     assert (fitted[at] - resolutions * expected[at] >= search.draws["quality"] - 1e-12).all()
@@ -186,7 +186,7 @@ def test_profile_has_the_best_partition_everywhere(noisy):
 
 def test_profile_of_two_triangles_changes_where_arithmetic_says():
     edges = [(0, 1), (1, 2), (0, 2), (3, 4), (4, 5), (3, 5), (2, 3)]
-    profile, _ = graphs.exact_profile(edges, [0, 1, 2] * 2, low=0.1, high=1.5)
+    profile, _ = resolution_search.exact_profile(edges, [0, 1, 2] * 2, low=0.1, high=1.5)
     # one cluster: 1 - g; two triangles: 6/7 - g/2
     assert profile["high"].iloc[0] == pytest.approx(2 / 7)
     assert profile["clusters"].tolist()[:2] == [1, 2]
@@ -195,20 +195,20 @@ def test_profile_of_two_triangles_changes_where_arithmetic_says():
 def test_a_search_takes_little_time(noisy):
     graph, _, member, _ = noisy
     start = time.process_time()
-    graphs.resolution_search(graph, member, draws=200)
+    resolution_search.resolution_search(graph, member, draws=200)
     assert time.process_time() - start < 2  # 0.1 s on an idle core
 
 
 @pytest.mark.parametrize(
     ("action", "named"),
     [
-        (lambda: graphs.neighbour_graph(np.ones((5, 2)), neighbours=5), "neighbours: 5"),
-        (lambda: graphs.neighbour_graph(np.ones((5, 2)), neighbours=1, counting_self=True), "allowed are 2 to 5"),
-        (lambda: graphs.neighbour_graph(np.ones((5, 2)), neighbours=2, weight="x"), "x"),
-        (lambda: graphs.resolution_search([(0, 1)], [0, 1], low=2, high=1), "from 2 to 1"),
-        (lambda: graphs.resolution_search(igraph.Graph(3), [0, 1, 2]), "no edges"),
-        (lambda: graphs.exact_profile([(0, 1)], [0, 1], low=0), "0 < low"),
-        (lambda: graphs.member_codes([0, 1], 3), "2 labels"),
+        (lambda: knn_graph.neighbour_graph(np.ones((5, 2)), neighbours=5), "neighbours: 5"),
+        (lambda: knn_graph.neighbour_graph(np.ones((5, 2)), neighbours=1, counting_self=True), "allowed are 2 to 5"),
+        (lambda: knn_graph.neighbour_graph(np.ones((5, 2)), neighbours=2, weight="x"), "x"),
+        (lambda: resolution_search.resolution_search([(0, 1)], [0, 1], low=2, high=1), "from 2 to 1"),
+        (lambda: resolution_search.resolution_search(igraph.Graph(3), [0, 1, 2]), "no edges"),
+        (lambda: resolution_search.exact_profile([(0, 1)], [0, 1], low=0), "0 < low"),
+        (lambda: partition_scores.member_codes([0, 1], 3), "2 labels"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(action, named):

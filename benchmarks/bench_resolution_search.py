@@ -1,6 +1,6 @@
 """The resolution search against a plain leidenalg loop, and its growth to 5,000 heads.
 
-    PYTHONPATH=scripts python benchmarks/bench_graphs.py [--draws 1000] [--heads 1250 2500 5000]
+    PYTHONPATH=scripts python benchmarks/bench_resolution_search.py [--draws 1000] [--heads 1250 2500 5000]
 
 Exits with 1 if the search is less than 5 times as fast as the loop, finds worse partitions, or grows faster than
 quadratically.
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import leidenalg
 import numpy as np
 
-from headatlas.studies.phrenology import graphs
+from headatlas.studies.phrenology import knn_graph, partition_scores, resolution_search
 
 
 def synthetic_heads(heads, members, seed=0):
@@ -33,11 +33,11 @@ def synthetic_heads(heads, members, seed=0):
 def against_leidenalg(draws, repeats=3):
     """Medians of CPU seconds, theirs and ours, and the mean quality of the partitions of both."""
     points, members = synthetic_heads(72, 9)
-    graph = graphs.neighbour_graph(points, neighbours=8)
+    graph = knn_graph.neighbour_graph(points, neighbours=8)
     ours, theirs = [], []
     for _ in range(repeats):
         start = time.process_time()
-        search = graphs.resolution_search(graph, members, draws=draws)
+        search = resolution_search.resolution_search(graph, members, draws=draws)
         ours.append(time.process_time() - start)
         start = time.process_time()
         found = [
@@ -61,11 +61,11 @@ def growth(heads, members=25, draws=100):
 
     def study(draws):
         clock = [time.process_time()]
-        graph, distances = graphs.euclidean_graph(points[:, None], neighbours=members - 1)
+        graph, distances = knn_graph.euclidean_graph(points[:, None], neighbours=members - 1)
         clock.append(time.process_time())
-        search = graphs.resolution_search(graph, member, draws=draws)
+        search = resolution_search.resolution_search(graph, member, draws=draws)
         clock.append(time.process_time())
-        graphs.silhouettes(search.partitions[:10], distances)
+        partition_scores.silhouettes(search.partitions[:10], distances)
         clock.append(time.process_time())
         return graph.ecount(), *np.diff(clock)
 
