@@ -11,9 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-import bench_resolution_search
 import bench_knockouts
 import bench_patterns
+import bench_resolution_search
 import bench_startup
 import bench_training
 import torch
