@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from headatlas.studies.phrenology import cluster_validation, head_matching
+from headatlas.studies.phrenology import cluster_validation
 from headatlas.studies.phrenology.clustering import by_size
+from headatlas.studies.phrenology.correspondence import head_matching
 from headatlas.studies.phrenology.knn_graph import neighbour_graph
 
 SEEDS = 5  # of the search, compared with one another

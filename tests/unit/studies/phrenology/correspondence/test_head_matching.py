@@ -5,7 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from headatlas.studies.phrenology import head_matching, knn_graph
+from headatlas.studies.phrenology import knn_graph
+from headatlas.studies.phrenology.correspondence import head_matching
 from planted import planted_heads
 
 
