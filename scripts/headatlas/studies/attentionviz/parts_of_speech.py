@@ -52,8 +52,10 @@ def coarse_tags(tags):
 def measure(patterns, tags, real, causal, total=None):
     """Attention from each category of query to each category of key, for every head.
 
-    Chance is what a head would give that looks by position alone: each key counts for how often a key as far away
-    from a query of this category has the other category, in all other sentences. The errors are those of a ratio
+    Chance is what a head would give that looks by position alone: each key counts for how often, in all other
+    sentences with a query of this category at this position, the key at its position has the other category. Where no
+    other sentence has such a query, the query is left out. Distance alone would not do: a head that looks at the first
+    token finds there what sentences begin with, whatever it is that it looks for. The errors are those of a ratio
     over sentences; `significant` is the Benjamini-Hochberg procedure at 5% over all rows.
 
     Parameters
@@ -80,7 +82,7 @@ def measure(patterns, tags, real, causal, total=None):
     indicator = np.stack([(tags == name) & real for name in names], axis=-1).astype(np.float64)  # (prompt, token, tag)
     others = real[:, :, None] & real[:, None, :] & ~np.eye(real.shape[1], dtype=bool)
     others &= np.tri(real.shape[1], dtype=bool) if causal else True
-    expected = _expected(indicator, others)  # (prompt, query, key, key's tag)
+    expected = _expected(indicator, others)
     parts = []
     with progress.bar(total, "attention by part of speech", "heads") as shown:
         for member, layer, head, pattern in patterns:
@@ -97,32 +99,35 @@ def measure(patterns, tags, real, causal, total=None):
 
 
 def _expected(indicator, others):
-    """How probable each category is for each key, given its distance and its query's category, from other sentences."""
+    """How probable each category is for each key, from other sentences with such a query at the same position.
+
+    Returns
+    -------
+    probability : float64 array of shape (prompt, query, key, key's tag)
+    compared : bool array of shape (prompt, query)
+        Whether other sentences have such a query with each of its keys.
+    """
     prompts, size, tags = indicator.shape
-    offsets = np.arange(size)[:, None] - np.arange(size)[None, :] + size - 1  # (query, key)
-    counts = np.zeros((prompts, 2 * size - 1, tags, tags))  # of pairs, by sentence, offset, query's and key's tag
-    seen = np.zeros((prompts, 2 * size - 1, tags))
-    for query in range(size):
-        for key in range(size):
-            both = others[:, query, key]
-            seen[:, offsets[query, key]] += indicator[:, query] * both[:, None]
-            together = indicator[:, query, :, None] * indicator[:, key, None, :]
-            counts[:, offsets[query, key]] += together * both[:, None, None]
-    counts, seen = counts.sum(0) - counts, seen.sum(0) - seen  # of all other sentences
-    overall = counts.sum(1, keepdims=True) / np.maximum(seen.sum(1, keepdims=True), 1)[..., None]
-    # where no other sentence has such a query at such a distance, distances are taken together
-    probability = np.where((seen > 0)[..., None], counts / np.maximum(seen, 1)[..., None], overall)
     own = indicator.argmax(-1)  # (prompt, query)
-    return probability[np.arange(prompts)[:, None, None], offsets, own[:, :, None]]
+    probability, compared = np.empty((prompts, size, size, tags)), np.empty((prompts, size), dtype=bool)
+    for query in range(size):
+        of_query = indicator[:, query].T  # (tag, prompt)
+        keys = indicator * others[:, query, :, None]  # (prompt, key, key's tag)
+        counts = np.tensordot(of_query, keys, 1)[own[:, query]] - keys  # of all other sentences
+        seen = (of_query @ others[:, query])[own[:, query]] - others[:, query]  # (prompt, key)
+        probability[:, query] = counts / np.maximum(seen, 1)[..., None]
+        compared[:, query] = (~others[:, query] | (seen > 0)).all(1)
+    return probability, compared
 
 
 def _of_head(pattern, indicator, expected):
     """Sums over the queries of each sentence, (prompt, query's tag[, key's tag]): counts, share, chance."""
+    probability, compared = expected
     total = pattern.sum(-1, keepdims=True)
     rows = np.divide(pattern, total, out=np.zeros_like(pattern), where=total > 1e-9)  # (prompt, query, key)
-    queries = indicator * (total > 1e-9)
+    queries = indicator * ((total > 1e-9) & compared[..., None])
     share = np.einsum("pix,pij,pjy->pxy", queries, rows, indicator, optimize=True)
-    by_query = np.einsum("pij,pijy->piy", rows, expected, optimize=True)
+    by_query = np.einsum("pij,pijy->piy", rows, probability, optimize=True)
     return queries.sum(1), share, np.einsum("pix,piy->pxy", queries, by_query, optimize=True)
 
 

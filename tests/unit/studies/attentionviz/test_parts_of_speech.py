@@ -43,6 +43,71 @@ def test_a_head_that_looks_by_position_shows_nothing_above_chance():
     assert not table["significant"].any()
 
 
+CATEGORIES = parts_of_speech.CATEGORIES[:12]
+
+
+def sentences(prompts=400, size=12, seed=5):
+    """Tags as a grammar gives them: what begins a sentence is not what follows, and neighbours depend on one another."""
+    generator = np.random.default_rng(seed)
+    begins, follows = generator.dirichlet(np.full(12, 0.3)), generator.dirichlet(np.full(12, 0.5), 12)
+    tags = [generator.choice(12, prompts, p=begins)]
+    for _ in range(size - 1):
+        drawn = generator.random((prompts, 1)) > follows[tags[-1]].cumsum(1)
+        tags.append(drawn.sum(1).clip(max=11))
+    return np.array(CATEGORIES)[np.stack(tags, 1)]
+
+
+def positional_heads(prompts, size):
+    """Scores (prompt, query, key) of heads that know nothing of words."""
+    query, key = np.indices((size, size))
+    of_positions = {
+        "sink": 9.0 * (key == 0),
+        "previous": 9.0 * (key == query - 1),
+        "uniform": 0.0 * key,
+        "current": 9.0 * (key == query),
+        "fixed position": 9.0 * (key == 4),
+        "decay": -0.5 * (query - key),
+        "second token": 9.0 * (key == 1),
+    }
+    heads = {name: np.broadcast_to(scores, (prompts, size, size)) for name, scores in of_positions.items()}
+    return heads | {"random": np.random.default_rng(6).normal(0, 2, (prompts, size, size))}
+
+
+def with_head(tags, scores):
+    size = tags.shape[1]
+    raised = np.exp(np.where(np.tri(size, dtype=bool), scores, -np.inf))
+    pattern = raised / raised.sum(-1, keepdims=True)
+    return parts_of_speech.measure([(0, 0, 0, pattern)], tags, np.ones(tags.shape, bool), True)
+
+
+@pytest.mark.parametrize("name", list(positional_heads(1, 12)))
+def test_a_head_that_knows_positions_alone_never_passes_for_one_that_knows_words(name):
+    tags = sentences()
+    table = with_head(tags, positional_heads(*tags.shape)[name])
+    assert len(table) == 144
+    assert table["p_value"].notna().all()
+    assert not table["significant"].any()
+
+
+@pytest.mark.parametrize("seed", [6, 7])
+def test_a_head_that_looks_from_nouns_to_pronouns_is_found_whatever_the_grammar(seed):
+    tags = sentences(seed=seed)
+    looks = (tags == "NOUN")[:, :, None] & (tags == "PRON")[:, None, :]
+    table = with_head(tags, positional_heads(*tags.shape)["random"] + 2.0 * looks)
+    found = table[table["significant"] & (table["excess"] > 0)]
+    assert found[["query", "key"]].to_numpy().tolist() == [["NOUN", "PRON"]]
+
+
+def test_a_query_that_no_other_sentence_has_at_its_position_is_left_out():
+    tags = np.array([["DET", "VERB", "VERB"], ["DET", "VERB", "PRON"], ["NOUN", "VERB", "VERB"]], dtype=object)
+    indicator = np.stack([tags == name for name in ("DET", "VERB", "PRON", "NOUN")], -1).astype(float)
+    others = np.broadcast_to(np.tri(3, k=-1, dtype=bool), (3, 3, 3))
+    probability, compared = parts_of_speech._expected(indicator, others)
+    assert compared.tolist() == [[True, True, True], [True, True, False], [True, True, True]]
+    assert probability[0, 2, 0].tolist() == [0, 0, 0, 1]  # of the third sentence alone, whose third token is a verb too
+    assert probability[0, 1, 0].tolist() == [0.5, 0, 0, 0.5]
+
+
 def test_shares_equal_a_loop_and_leave_the_token_itself_out():
     tags = tags_of()
     pattern = softmax(np.random.default_rng(4).normal(0, 1, (PROMPTS, SIZE, SIZE)))
