@@ -37,9 +37,10 @@ def choose(layers, real, causal, *, constants, percentile, minimum, draws, seed,
     -------
     scores : DataFrame of [member, layer, head, protocol, criterion, c, score, low, high, pairs]
         Both weighted correlations at every constant. `pairs` counts pairs, or rows where rows are averaged.
-    scales : DataFrame of [member, layer, head, protocol, criterion, c, low, high, score, correlation]
+    scales : DataFrame of [member, layer, head, protocol, criterion, c, low, high, undetermined, score, correlation]
         The constant chosen, NaN where there is no evidence, the score that it has by its criterion, and, so that
-        criteria can be compared, the correlation of squared distance and dot product at it.
+        criteria can be compared, the correlation of squared distance and dot product at it. It is `undetermined` where
+        it is missing, lies on the edge of the grid, or has an interval that spans half of the grid's factor or more.
     """
     heads, first, pooled, optima, ratios, covariances = [], [], [], [], [], []
     first_ones = slice(key_scaling.PUBLISHED_SENTENCES)
@@ -64,18 +65,25 @@ def choose(layers, real, causal, *, constants, percentile, minimum, draws, seed,
     totals, rows = (np.array(part) for part in zip(*first, strict=True))  # (head, c)
     parts = _Tables(pd.DataFrame(heads, columns=["member", "layer", "head"]).astype("int32"), constants, covariances)
     parts.on_grid("published", "weighted_correlation", _share(totals, rows)[:, None], rows)
-    parts.on_grid("published", "weighted_correlation_scaled", _share(totals, rows.sum(0))[:, None], rows)
+    member = np.array([of for of, *_ in heads])
+    scaled = _share(totals, _over_member(rows, member))
+    parts.on_grid("published", "weighted_correlation_scaled", scaled[:, None], rows)
     parts.continuous("published", "norm_ratio", np.array([[ratio] for ratio, _ in ratios]))
     counts = np.array([each.pairs for each in pooled])
     parts.on_grid("corrected", "weighted_correlation", np.array([each.pooled for each in pooled]), counts)
     totals, rows = (np.array([getattr(each, name) for each in pooled]) for name in ("totals", "rows"))
-    every = np.nansum(rows, axis=0)  # (draw, c): rows counted across all heads
-    scaled = np.where(np.isnan(rows), np.nan, _share(totals, every))
+    scaled = np.where(np.isnan(rows), np.nan, _share(totals, _over_member(rows, member)))
     parts.on_grid("corrected", "weighted_correlation_scaled", scaled, np.nan_to_num(rows[:, 0]))
     parts.continuous("corrected", "norm_ratio", np.array([roots for _, roots in ratios]))
     chosen, correlations = (np.array(part) for part in zip(*optima, strict=True))
     parts.continuous("corrected", "closed_form", chosen, correlations[:, 0])
     return pd.concat(parts.scores, ignore_index=True), pd.concat(parts.scales, ignore_index=True)
+
+
+def _over_member(rows, member):
+    """Rows (head, ...) counted across all heads of the head's own member: no constant depends on other members."""
+    totals = np.stack([np.nansum(rows[member == one], axis=0) for one in range(member.max() + 1)])
+    return totals[member]
 
 
 class _Tables:
@@ -100,9 +108,15 @@ class _Tables:
     def continuous(self, protocol, criterion, c, score=np.nan, method="linear"):
         """`c` of shape (head, draw + 1), `score` of shape (head,)."""
         low, high = _interval(c, method)
-        columns = {"c": c[:, 0], "low": low, "high": high, "score": score}
+        columns = {"c": c[:, 0], "low": low, "high": high, "undetermined": self._undetermined(c[:, 0], low, high)}
+        columns["score"] = score
         columns["correlation"] = key_scaling.correlation_at(self.covariances, c[:, 0])
         self.scales.append(self.heads.assign(protocol=protocol, criterion=criterion, **columns))
+
+    def _undetermined(self, c, low, high):
+        least, most = self.constants[[0, -1]]
+        wide = np.divide(high, low, out=np.ones(len(c)), where=np.isfinite(high) & (low > 0))
+        return np.isnan(c) | (c <= least) | (c >= most) | (wide >= np.sqrt(most / least))
 
 
 def _interval(values, method="linear"):

@@ -140,14 +140,30 @@ def test_findings_say_the_gains_over_all_heads():
     said = findings.text({"planted": TABLES})
     assert said.startswith("**planted**")
     table = TABLES["constructions"].query("method == 'space'").groupby("construction")["spearman"].mean()
-    gain = table["closed form"] - table["published grid"]
-    assert f"closed form {table['closed form']:.3f} ({gain:+.3f}" in said
-    assert "exact 1.000" in said
-    assert "Do noun queries attend to pronoun keys? More than positions give in 0 of 3 heads" in said
+    gain = table["closed form"] - table["unscaled"]
+    assert f"{table['closed form']:.2f} closed form" in said
+    assert "with 95% intervals over 3 heads: in the full space published grid" in said  # there is but one member
+    assert f"closed form {gain:+.2f} (" in said
+    assert "1.00 exact" in said
+    assert "Do noun queries attend to pronoun keys? No**: more than positions give in 0 of 3 heads" in said
+    grid = TABLES["scales"].query("protocol == 'corrected' and criterion == 'weighted_correlation'")
+    assert f"undetermined for {grid['undetermined'].sum()} of 3 heads" in said
     untagged = findings.text({"planted": TABLES | {"parts_of_speech": None}})
     assert "no part-of-speech tags" in untagged
     with pytest.raises(InputError, match="at least one"):
         findings.text({})
+
+
+def test_gains_of_a_family_have_their_interval_over_members():
+    generator = np.random.default_rng(0)
+    rows = TABLES["constructions"].query("member == 0 and head == 0 and method != 'tsne'")
+    heads = [
+        rows.assign(member=m, head=h, spearman=rows["spearman"] + generator.normal(0, 0.1, len(rows)))
+        for m in range(4)
+        for h in range(5)
+    ]
+    said = findings.text({"family": TABLES | {"constructions": pd.concat(heads)}})
+    assert "with 95% intervals over 4 members" in said
 
 
 def test_findings_and_figures_stand_missing_constants():
@@ -155,7 +171,8 @@ def test_findings_and_figures_stand_missing_constants():
     _, scales = chosen(vectors, minimum=10_000)
     table, maps = compared(vectors, scales)
     said = findings.text({"few": TABLES | {"scales": scales, "constructions": table}})
-    assert "missing for every head" in said
+    assert "The best constant is not available for any head" in said
+    assert "undetermined for 3 of 3 heads" in said
     assert maps.empty
     assert joint_embeddings.constructions(table).axes
     figure = joint_embeddings.global_view(embedding_variants.annotate(maps, np.zeros((1, 1)), REAL), table)

@@ -1,9 +1,11 @@
 """The constant c: criteria against loops written out, the closed form against a fine grid, and attention left alone."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from headatlas.studies.attentionviz import key_scaling
+from headatlas.attention.queries_keys import LayerVectors
+from headatlas.studies.attentionviz import key_scaling, scale_selection
 from query_key_heads import PROMPTS, SIZE, WIDTH, chosen, everything, head
 
 
@@ -188,6 +190,34 @@ def test_published_scaled_correlation_divides_by_the_rows_of_all_heads():
             row(scales, place, "published", "weighted_correlation_scaled").c
             == key_scaling.CONSTANTS[np.argmin(np.array(totals) / rows)]
         )
+
+
+def test_a_member_gets_the_same_constants_whatever_its_siblings_are():
+    vectors = [np.stack(part) for part in zip(head(0), head(1, 6.0), strict=True)]
+    sibling = [3 * part for part in vectors]
+    settings = {"constants": key_scaling.CONSTANTS, "percentile": 20, "minimum": 20, "draws": 20, "seed": 0}
+    real = np.ones(vectors[0].shape[1:3], dtype=bool)
+    alone = scale_selection.choose([LayerVectors(0, 0, *vectors)], real, True, **settings)
+    both = [LayerVectors(0, 0, *vectors), LayerVectors(1, 0, *sibling)]
+    together = scale_selection.choose(both, real, True, **settings)
+    for table, expected in zip(together, alone, strict=True):
+        own = table[table["member"] == 0].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, expected)
+
+
+def test_a_constant_on_the_edge_or_with_a_wide_interval_is_undetermined():
+    generator = np.random.default_rng(8)
+    noise = tuple(generator.normal(0, 1, (PROMPTS, SIZE, WIDTH)).astype(np.float32) for _ in range(2))
+    _, scales = chosen([head(0), noise])
+    assert not row(scales, 0, "corrected", "closed_form").undetermined
+    grid = scales[scales["criterion"].str.startswith("weighted") & (scales["protocol"] == "corrected")]
+    edge, wide = grid["c"].isin([0.2, 5.0]), grid["high"] / grid["low"] >= 5
+    assert edge.any() or wide.any()
+    assert (grid["undetermined"] == (edge | wide)).all()
+    published = scales[scales["criterion"].str.startswith("weighted") & (scales["protocol"] == "published")]
+    assert (published["undetermined"] == published["c"].isin([0.2, 5.0])).all()  # it has no interval
+    _, scales = chosen([head(0)], minimum=10_000)
+    assert scales.loc[scales["c"].isna(), "undetermined"].all()
 
 
 def test_published_a_head_without_near_pairs_scores_zero_and_still_gets_a_constant():

@@ -47,7 +47,7 @@ CATEGORIES = parts_of_speech.CATEGORIES[:12]
 
 
 def sentences(prompts=400, size=12, seed=5):
-    """Tags as a grammar gives them: what begins a sentence is not what follows, and neighbours depend on one another."""
+    """Tags as a grammar gives them: sentences begin otherwise than they go on, and neighbours depend on each other."""
     generator = np.random.default_rng(seed)
     begins, follows = generator.dirichlet(np.full(12, 0.3)), generator.dirichlet(np.full(12, 0.5), 12)
     tags = [generator.choice(12, prompts, p=begins)]

@@ -71,7 +71,7 @@ def _dot(colour, label, marker="o"):
 
 def _name(identity):
     member, layer, head = identity
-    return f"layer {layer} head {head}" + (f" of member {member}" if member else "")
+    return f"member {member}, layer {layer}, head {head}"
 
 
 def _frame(axes, colour, width):
@@ -169,6 +169,8 @@ def scales(table, protocol):
         axes.imshow(grid, cmap=colours, norm=norm, aspect="auto", interpolation="nearest")
         for row, column in np.argwhere(np.isnan(grid)):
             axes.text(column, row, "x", ha="center", va="center", color="0.35", fontsize=6)
+        if protocol == "corrected":
+            _hatch_undetermined(axes, table[table["criterion"] == criterion], wide.index)
         name = f"({'abcd'[place]}) {CRITERIA[criterion]}"
         if criterion == "norm_ratio":
             name += "" if protocol == "published" else ", root"
@@ -195,9 +197,23 @@ def scales(table, protocol):
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.outline.set_visible(False)
-    if table["c"].isna().any():
-        figure.supxlabel("x: too little evidence to choose", fontsize=7)
+    notes = ["x: too little evidence to choose"] if table["c"].isna().any() else []
+    if protocol == "corrected" and (table["undetermined"] & table["c"].notna()).any():
+        notes.append("hatched: undetermined, on the edge of the grid or with an interval that spans half of it")
+    if notes:
+        figure.supxlabel("; ".join(notes), fontsize=7)
     return figure
+
+
+def _hatch_undetermined(axes, rows, lines):
+    """Hatch the cells whose constant the data do not tell; `lines` are the (member, layer) of the heat map's rows."""
+    unsure = rows[rows["undetermined"] & rows["c"].notna()]
+    heights = lines.get_indexer(pd.MultiIndex.from_frame(unsure[["member", "layer"]]))
+    corners = [(head - 0.5, height - 0.5) for head, height in zip(unsure["head"], heights, strict=True)]
+    cells = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for x, y in corners]
+    axes.add_collection(
+        PolyCollection(cells, facecolors=(0.86, 0.86, 0.86, 0.55), edgecolors="0.35", hatch="/////", linewidths=0)
+    )
 
 
 @style.paper
