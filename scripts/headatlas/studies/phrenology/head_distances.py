@@ -71,7 +71,7 @@ def euclidean(heads):
     return np.sqrt(squared).astype(np.float32)
 
 
-def jensen_shannon(heads, size, packing, weights=None, device="cpu"):
+def jensen_shannon(heads, size, packing, weights=None, device="cpu", parts=None):
     """Mean Jensen-Shannon distances of the heads' attention rows.
 
     The distance of two rows is the square root of their Jensen-Shannon divergence to base 2 (a metric:
@@ -89,10 +89,15 @@ def jensen_shannon(heads, size, packing, weights=None, device="cpu"):
         How much each query counts, for instance 0 where it is padding; all count alike when not given.
     device : str or torch.device
         Where to compute; on a GPU in larger steps.
+    parts : int, optional
+        Into how many disjoint parts the prompts are dealt, one after the other: distances of any set of whole parts,
+        a random half of the prompts for instance, are then a mean of theirs.
 
     Returns
     -------
     ndarray of shape (head, head), float32
+        With `parts`, of shape (part, head, head): each divided by its part's share of all weights over the parts'
+        mean share, so that their plain mean is the distance over all prompts.
     """
     rows, (count, prompts, _) = rows_of(size, packing), heads.shape
     if rows[-1][1] != heads.shape[2]:
@@ -103,10 +108,12 @@ def jensen_shannon(heads, size, packing, weights=None, device="cpu"):
         weights = np.ones((prompts, size))
     if not np.sum(weights) > 0:
         raise InputError("no query counts: every position of every prompt is left out")
-    weights = torch.as_tensor(np.asarray(weights) / np.sum(weights), device=device)  # (prompt, query)
+    weights = np.asarray(weights) / np.sum(weights)
+    belongs = np.eye(parts or 1)[np.arange(prompts) % (parts or 1)] * (parts or 1)  # (prompt, part)
+    weights = torch.as_tensor(weights[:, :, None] * belongs[:, None], device=device)  # (prompt, query, part)
     on_cpu = torch.device(device).type == "cpu"
     step, workers = (_CACHED, torch.get_num_threads()) if on_cpu else (1 << 25, 1)
-    distances = torch.zeros((count, count), dtype=torch.float64, device=device)
+    distances = torch.zeros((count, count, weights.shape[2]), dtype=torch.float64, device=device)
     with progress.bar(count * count, "Jensen-Shannon distances", "pairs") as shown, ThreadPoolExecutor(workers) as pool:
         for first in _blocks(heads, itemsize=4):
             ours = _on(heads[first], device)  # (head, prompt, entry)
@@ -121,18 +128,20 @@ def jensen_shannon(heads, size, packing, weights=None, device="cpu"):
                     for head, found in enumerate(pool.map(one, range(len(ours)))):
                         distances[first.start + head, second.start : second.start + len(found)] += found
                 shown.update(len(ours) * len(theirs) * (1 if same else 2))
-    distances = distances.cpu().numpy()
-    return (distances + distances.T).astype(np.float32)
+    distances = distances.permute(2, 0, 1).cpu().numpy()
+    distances = (distances + distances.transpose(0, 2, 1)).astype(np.float32)
+    return distances[0] if parts is None else distances
 
 
 def _row_distances(p, q, weights, step, triangle, head):
     """Weighted sums over prompts of the distances of one query's rows, for one head of `p` and the heads of `q`.
 
-    `p` and `q` are (key, head, prompt); in a triangle only the heads before `head` are wanted.
+    `p` and `q` are (key, head, prompt), `weights` and the sums (prompt, part) and (head, part); in a triangle only the
+    heads before `head` are wanted.
     """
     keys, _, count = p.shape
     wanted = head if triangle else q.shape[1]
-    sums = torch.zeros(wanted, dtype=torch.float64, device=p.device)
+    sums = torch.zeros((wanted, weights.shape[1]), dtype=torch.float64, device=p.device)
     prompts = max(1, min(count, step // keys))
     others = max(1, step // (prompts * keys))
     for near in range(0, count, prompts):

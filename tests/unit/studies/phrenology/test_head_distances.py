@@ -76,6 +76,17 @@ def test_queries_without_weight_do_not_count():
         head_distances.jensen_shannon(heads, 4, "lower")
 
 
+def test_distances_on_parts_of_the_prompts_are_those_of_the_parts_alone():
+    heads = random_heads(np.random.default_rng(3), 4, 7, 5, "lower")
+    weights = np.random.default_rng(2).random((7, 5)) > 0.3
+    parts = head_distances.jensen_shannon(heads, 5, "lower", weights, parts=3)
+    np.testing.assert_allclose(parts.mean(0), head_distances.jensen_shannon(heads, 5, "lower", weights), atol=1e-6)
+    for part in range(3):
+        share = 3 * weights[part::3].sum() / weights.sum()
+        alone = slow_jensen_shannon(heads[:, part::3], 5, "lower", weights[part::3])
+        np.testing.assert_allclose(parts[part], share * alone, atol=2e-6)
+
+
 def test_inner_products_of_several_groups():
     heads = random_heads(np.random.default_rng(4), 6, 3, 4, "lower")
     flat = heads.reshape(6, -1).astype(float)
