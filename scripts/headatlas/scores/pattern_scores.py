@@ -2,17 +2,8 @@
 
 A query that may attend to a single key has no choice and is left out of every score, and so is padding. A prompt's
 score is the mean over its queries; a head's score is the mean over prompts, with the standard error over prompts; the
-chance level is what a head uniform over the keys allowed would score on the same prompts.
-
-==================  ==========================================================================================
-`previous_token`    attention to the position before
-`current_token`     attention to the query's own position
-`first_token`       attention to the first position; the query there is left out
-`duplicate_token`   attention to earlier tokens equal to the query's (bidirectional: to all others equal to it),
-                    over the queries that have one
-`entropy`           entropy of the attention row in nats
-`distance`          mean distance between query and key in positions
-==================  ==========================================================================================
+chance level is what a head uniform over the keys allowed would score on the same prompts. What each score is stands in
+`catalogue`; a new one is a function of a `Block` in `MEASURES` and a row there.
 """
 
 import numpy as np
@@ -21,8 +12,8 @@ from scipy.special import entr
 
 from headatlas.base.errors import InputError
 from headatlas.base.statistics import mean_and_error
+from headatlas.scores import catalogue
 
-PATTERN_SCORES = ("previous_token", "current_token", "first_token", "duplicate_token", "entropy", "distance")
 _BLOCK_ENTRIES = 1 << 23  # pattern entries worked on at a time
 
 
@@ -49,6 +40,7 @@ def rows(member, layer, measured):
 
 def table(member, layer, score, value, standard_error, chance):
     """One score of the heads of one layer as rows of a score table; `value` has the shape (head,)."""
+    catalogue.score(score)  # an unknown name would be shown nowhere
     identity = {"member": member, "layer": layer, "head": np.arange(len(value))}
     columns = {name: np.broadcast_to(index, len(value)).astype(np.int32) for name, index in identity.items()}
     numbers = {"value": value, "standard_error": standard_error, "chance": chance}
@@ -83,7 +75,7 @@ def score_table(blocks, tokens, *, causal, pad=None):
         measured.setdefault((int(member), int(layer)), []).append(found)
     tables = []
     for (member, layer), parts in sorted(measured.items(), key=lambda item: item[0]):
-        whole = {score: _joined([part[score] for part in parts]) for score in PATTERN_SCORES}
+        whole = {score: _joined([part[score] for part in parts]) for score in MEASURES}
         tables.append(rows(member, layer, whole))
     if not tables:
         raise InputError("no attention patterns to score")
@@ -104,7 +96,7 @@ def pattern_scores(patterns, tokens, *, causal, pad=None):
     Returns
     -------
     dict from str to (ndarray (head, prompt), ndarray (prompt,))
-        Each of `PATTERN_SCORES` with its chance level; NaN where a prompt has no query for it.
+        Each of `MEASURES` with its chance level; NaN where a prompt has no query for it.
     """
     size = tokens.shape[1]
     entries = size * (size + 1) // 2 if causal else size * size
@@ -118,7 +110,7 @@ def pattern_scores(patterns, tokens, *, causal, pad=None):
         _block_scores(patterns[:, low : low + height], tokens[low : low + height], causal, pad)
         for low in range(0, len(tokens), height)
     ]
-    return {score: _joined([part[score] for part in parts]) for score in PATTERN_SCORES}
+    return {score: _joined([part[score] for part in parts]) for score in MEASURES}
 
 
 def _joined(parts):
@@ -126,49 +118,113 @@ def _joined(parts):
 
 
 def _block_scores(patterns, tokens, causal, pad):
-    size = tokens.shape[1]
-    position = np.arange(size)
-    real = np.ones(tokens.shape, dtype=bool) if pad is None else tokens != pad  # (prompt, position)
-    allowed = real.cumsum(1) if causal else np.broadcast_to(real.sum(1, keepdims=True), real.shape)
-    choosing = real & (allowed > 1)  # (prompt, query)
-    uniform = 1 / np.maximum(allowed, 1)
-    query, key = np.tril_indices(size) if causal else (np.repeat(position, size), np.tile(position, size))
+    block = Block(patterns, tokens, causal, pad)
+    return {score: measure(block) for score, measure in MEASURES.items()}
 
-    def where(queries, keys):
-        """The entry that holds a query's attention to a key."""
-        return queries * (queries + 1) // 2 + keys if causal else queries * size + keys
 
-    def attention_to(keys, queries):
-        """Mean attention of the chosen queries to one key each; both (prompt, position)."""
-        entry = where(position, np.where(queries, keys, 0))
-        attention = np.take_along_axis(patterns, entry[None], axis=2)  # (head, prompt, query)
-        return _mean(attention, queries), _mean(uniform, queries)
+class Block:
+    """Patterns of some prompts with what scores ask of them.
 
-    first = real.argmax(1)[:, None]
-    before = np.maximum(position - 1, 0)
-    has_before = choosing & (position > 0) & real[:, before]
-    usable = real[:, key] & choosing[:, query]  # (prompt, entry)
-    equal = usable & (tokens[:, query] == tokens[:, key]) & (key != query)
-    duplicates = np.zeros(tokens.shape)
-    np.add.at(duplicates, (slice(None), query), equal)  # (prompt, query)
-    apart = np.abs(query - key)
-    far = np.zeros(tokens.shape)
-    np.add.at(far, (slice(None), query), usable * apart)
+    Parameters
+    ----------
+    patterns : array of shape (head, prompt, entry)
+        Packed as in `score_table`.
+    tokens : int array of shape (prompt, position)
+    causal : bool
+    pad : int or None
 
-    def summed(amounts, weights, queries):
-        """Mean over the chosen queries of what their rows' entries add up to."""
-        sums = np.einsum("hpe,pe->hp", amounts, weights.astype(np.float32))
-        return _over(sums, queries.sum(1))
+    Attributes
+    ----------
+    position : ndarray (position,)
+    real : ndarray of bool, (prompt, position)
+        What is no padding.
+    choosing : ndarray of bool, (prompt, query)
+        Queries that may attend to more than one key.
+    allowed : ndarray (prompt, query)
+        Keys that a query may attend to.
+    uniform : ndarray (prompt, query)
+        The attention that a uniform head would pay to each of them.
+    query, key : ndarray (entry,)
+        Of each packed entry.
+    usable : ndarray of bool, (prompt, entry)
+        Entries of choosing queries and real keys.
+    """
 
-    repeated = choosing & (duplicates > 0)
-    return {
-        "previous_token": attention_to(np.broadcast_to(before, tokens.shape), has_before),
-        "current_token": attention_to(np.broadcast_to(position, tokens.shape), choosing),
-        "first_token": attention_to(np.broadcast_to(first, tokens.shape), choosing & (position != first)),
-        "duplicate_token": (summed(patterns, equal, repeated), _mean(duplicates * uniform, repeated)),
-        "entropy": (summed(entr(patterns), choosing[:, query], choosing), _mean(np.log(allowed.clip(1)), choosing)),
-        "distance": (summed(patterns, usable * apart, choosing), _mean(far * uniform, choosing)),
-    }
+    def __init__(self, patterns, tokens, causal, pad):
+        size = tokens.shape[1]
+        self.patterns, self.tokens, self.causal = patterns, tokens, causal
+        self.position = np.arange(size)
+        self.real = np.ones(tokens.shape, dtype=bool) if pad is None else tokens != pad
+        whole = np.broadcast_to(self.real.sum(1, keepdims=True), self.real.shape)
+        self.allowed = self.real.cumsum(1) if causal else whole
+        self.choosing = self.real & (self.allowed > 1)
+        self.uniform = 1 / np.maximum(self.allowed, 1)
+        each = np.repeat(self.position, size), np.tile(self.position, size)
+        self.query, self.key = np.tril_indices(size) if causal else each
+        self.usable = self.real[:, self.key] & self.choosing[:, self.query]
+
+    def attention_to(self, keys, queries):
+        """Mean attention of the chosen queries to one key each, and the chance of it; both (prompt, position)."""
+        keys = np.where(queries, keys, 0)
+        size = len(self.position)
+        entry = self.position * (self.position + 1) // 2 + keys if self.causal else self.position * size + keys
+        attention = np.take_along_axis(self.patterns, entry[None], axis=2)  # (head, prompt, query)
+        return _mean(attention, queries), _mean(self.uniform, queries)
+
+    def summed(self, amounts, weights, queries):
+        """Mean over the chosen queries of what their rows' entries add up to; weights (prompt, entry)."""
+        return _over(np.einsum("hpe,pe->hp", amounts, weights.astype(np.float32)), queries.sum(1))
+
+    def by_query(self, amounts):
+        """Sums over the keys of each query of amounts (prompt, entry): (prompt, query)."""
+        sums = np.zeros(self.tokens.shape)
+        np.add.at(sums, (slice(None), self.query), amounts)
+        return sums
+
+
+def _previous_token(block):
+    before = np.maximum(block.position - 1, 0)
+    queries = block.choosing & (block.position > 0) & block.real[:, before]
+    return block.attention_to(before, queries)
+
+
+def _current_token(block):
+    return block.attention_to(block.position, block.choosing)
+
+
+def _first_token(block):
+    first = block.real.argmax(1)[:, None]
+    return block.attention_to(first, block.choosing & (block.position != first))
+
+
+def _duplicate_token(block):
+    same = block.tokens[:, block.query] == block.tokens[:, block.key]
+    equal = block.usable & same & (block.key != block.query)
+    duplicates = block.by_query(equal)
+    queries = block.choosing & (duplicates > 0)
+    return block.summed(block.patterns, equal, queries), _mean(duplicates * block.uniform, queries)
+
+
+def _entropy(block):
+    entropies = block.summed(entr(block.patterns), block.choosing[:, block.query], block.choosing)
+    return entropies, _mean(np.log(block.allowed.clip(1)), block.choosing)
+
+
+def _distance(block):
+    apart = block.usable * np.abs(block.query - block.key)
+    return block.summed(block.patterns, apart, block.choosing), _mean(
+        block.by_query(apart) * block.uniform, block.choosing
+    )
+
+
+MEASURES = {  # by the name in `catalogue`: a function of a Block that gives values (head, prompt) and chance (prompt,)
+    "previous_token": _previous_token,
+    "current_token": _current_token,
+    "first_token": _first_token,
+    "duplicate_token": _duplicate_token,
+    "entropy": _entropy,
+    "distance": _distance,
+}
 
 
 def _mean(amounts, queries):

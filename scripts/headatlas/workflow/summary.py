@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 from markdown_it import MarkdownIt
 
+from headatlas.scores import catalogue
+
 _STYLE = """
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1.5rem; font: 15px/1.5 system-ui, sans-serif; color: #1e293b }
 h1, h2, h3 { line-height: 1.2; margin-top: 2rem }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; display: block; overflow-x: auto }
 th, td { padding: .25rem .75rem .25rem 0; text-align: left; border-bottom: 1px solid #e2e8f0; vertical-align: top }
 """
-_SHOWN = ("previous_token", "current_token", "first_token", "duplicate_token", "induction", "copying")
 
 
 def losses(name, history, baselines):
@@ -61,7 +62,7 @@ def strongest_heads(name, scores):
     list of dict from column title to text
     """
     rows = []
-    for score in _SHOWN:
+    for score in catalogue.names(shown="summary"):
         of_score = scores[(scores["score"] == score) & scores["value"].notna()]
         if of_score.empty:
             continue
@@ -70,7 +71,7 @@ def strongest_heads(name, scores):
         rows.append(
             {
                 "model": name,
-                "score": score.replace("_", " "),
+                "score": catalogue.score(score).words,
                 "strongest head": f"member {best['member']} layer {best['layer']} head {best['head']}",
                 "value": f"{best['value']:.3f}" + (f" ± {error}" if error else ""),
                 "chance": chance,

@@ -30,10 +30,10 @@ def random_patterns(generator, heads, real, causal):
 def slow_scores(pattern, tokens, causal, pad):
     """The definitions, one query at a time: (score, head, prompt) as a mapping."""
     heads, prompts, size, _ = pattern.shape
-    found = {score: np.full((heads, prompts), np.nan) for score in pattern_scores.PATTERN_SCORES}
+    found = {score: np.full((heads, prompts), np.nan) for score in pattern_scores.MEASURES}
     for head in range(heads):
         for prompt in range(prompts):
-            ids, sums = tokens[prompt], {score: [] for score in pattern_scores.PATTERN_SCORES}
+            ids, sums = tokens[prompt], {score: [] for score in pattern_scores.MEASURES}
             real = [i for i in range(size) if pad is None or ids[i] != pad]
             for i in real:
                 keys = [j for j in real if j <= i or not causal]

@@ -11,10 +11,10 @@ import pandas as pd
 from headatlas.attention.packing import unpack
 from headatlas.base import tables
 from headatlas.base.errors import InputError
+from headatlas.scores import catalogue, weight_scores
 from headatlas.scores import pattern_scores as head_scores
-from headatlas.scores import weight_scores
 
-KINDS = ("previous_token", "current_token", "first_token", "duplicate_token", "induction", "topic_word")
+KINDS = catalogue.names(shown="heat maps")
 DISTINCT = 0.15  # share of attention above chance from which a head is named after what it attends to
 INDUCTION = 0.2  # attention from which a head is called an induction head
 _ERRORS = 5  # standard errors that it must also lie above chance

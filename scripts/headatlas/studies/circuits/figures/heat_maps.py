@@ -3,10 +3,11 @@
 import numpy as np
 
 from headatlas.plotting import style
+from headatlas.scores import catalogue
 
 _ACROSS = 4  # panels in a row
-_SCORES = ("previous_token", "current_token", "first_token", "duplicate_token", "topic_word", "induction")
-_LABELS = ("previous", "current", "first", "duplicate", "topic", "induction")
+_SCORES = catalogue.names(shown="heat maps")
+_LABELS = [catalogue.score(name).short for name in _SCORES]
 
 
 def _map(axes, weights, pieces, title, *, labelled, below):
