@@ -75,7 +75,7 @@ include: "rules/summary.smk"
 
 
 rule all:
-    """Everything that the configured studies show, and its summary."""
+    """Everything that the studies among `targets` show, and its summary."""
     default_target: True
     input:
         "<results>/summary.md",

@@ -5,14 +5,14 @@ import sys
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import update_config, validate
+from snakemake.utils import update_config
 
 SCRIPTS = str(ROOT / "scripts")
 sys.path.insert(0, SCRIPTS)
 
 from headatlas.base.errors import InputError
 from headatlas.studies.circuits import sweep
-from headatlas.workflow import captions, code_digest, configuration, resources, run_display
+from headatlas.workflow import captions, code_digest, configuration, resources, run_display, schema
 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
 if run_display.replaces_messages(workflow):
@@ -24,18 +24,16 @@ if workflow.modifier.skip_configfile:  # used as a module with a configuration o
     config = given
 
 try:
-    validate(config, "../config/schema.yaml")
-    completed = configuration.complete(config)
-except WorkflowError as error:
-    if error.__context__ is None or not hasattr(error.__context__, "absolute_path"):
-        raise
-    raise WorkflowError(configuration.explain(error.__context__)) from None
+    for file in workflow.configfiles:
+        schema.check_file(file)
+    filled = schema.filled(config)
+    completed = configuration.complete(filled)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 REQUIRED = [re.split("[=<>]", name)[0] for name in (ROOT / "envs/requirements.in").read_text().split()]
 # A mapping of our own, so that what follows from other keys is not written into the one that was given
-config = {**completed, "described": captions.of_run(config, completed, REQUIRED)}
+config = {**completed, "described": captions.of_run(filled, completed, REQUIRED)}
 
 TOY_MODELS = [name for name, model in config["models"].items() if "checkpoints" not in model]
 PRETRAINED_MODELS = [name for name, model in config["models"].items() if "checkpoints" in model]
@@ -111,9 +109,9 @@ def needs(rule):
 
 
 def models_of(study):
-    """Models that a study compares, or those of all studies."""
+    """Models that a study compares, or those of all studies that a plain run builds."""
     if study == "all":
-        return sorted({model for settings in config["studies"].values() for model in settings["models"]})
+        return sorted({model for target in config["targets"] for model in config["studies"][target]["models"]})
     return config["studies"][study]["models"]
 
 
@@ -173,3 +171,12 @@ def reported(path, caption=None):
         subcategory=within[0] if within else {"csv": "tables"}.get(kind),
         labels=labels,
     )
+
+
+def refused(study):
+    """Input of the target of a study that cannot be built with this configuration: the reason, if it is asked for."""
+
+    def files(wildcards):
+        raise WorkflowError(config["left_out"][study])
+
+    return files

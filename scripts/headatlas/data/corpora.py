@@ -62,9 +62,9 @@ def load_corpus(settings, mirror=None, downloads=None):
         If a setting, file or download cannot be used, or the corpus or one of its splits is empty.
     """
     source = settings.get("source")
-    if source not in _READERS:
-        raise InputError(f"source: {source!r} is not a kind of corpus; allowed: {', '.join(_READERS)}")
-    columns = _shortened(_READERS[source](settings, mirror, downloads))
+    if source not in SOURCES:
+        raise InputError(f"source: {source!r} is not a kind of corpus; allowed: {', '.join(SOURCES)}")
+    columns = _shortened(SOURCES[source](settings, mirror, downloads))
     label = settings.get("name") or source
     if not columns["text"]:
         raise InputError(f"corpus {label}: no text in it")
@@ -141,7 +141,7 @@ def _cut(documents, shares, by_document):
 
 
 # NLTK's tagged corpora: folder in the zip file, its documents, separator of word and tag, encoding
-_TAGGED = {
+TAGGED = {
     "brown": ("brown/", r"c[a-z]\d\d", "/", "ascii"),
     "masc_tagged": ("masc_tagged/", r"(spoken|written)/.*\.txt", "_", "utf-8"),
 }
@@ -150,7 +150,7 @@ _TAGGED = {
 def _nltk(settings, mirror, downloads):
     name = settings.get("name")
     path = downloading.nltk_file(name, mirror, downloads)
-    folder, pattern, separator, encoding = _TAGGED[name]
+    folder, pattern, separator, encoding = TAGGED[name]
     columns = {"document": [], "text": [], "words": [], "tags": []}
     with zipfile.ZipFile(path) as archive:
         files = sorted(file for file in archive.namelist() if re.fullmatch(folder + pattern, file))
@@ -428,7 +428,7 @@ def _paragraphs(docstring):
             yield text
 
 
-_READERS = {
+SOURCES = {
     "nltk": _nltk,
     "datasets": _datasets,
     "python-docs": _python_docs,

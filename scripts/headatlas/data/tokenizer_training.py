@@ -10,6 +10,7 @@ from headatlas.base.errors import InputError
 from headatlas.data import downloading
 from headatlas.data.tokenizer_reading import Tokenizer
 
+KINDS = ("byte-level-bpe", "words")
 PAD, MASK, UNKNOWN = "<|pad|>", "<|mask|>", "<|unk|>"
 
 
@@ -59,7 +60,7 @@ def train_tokenizer(texts, kind, vocabulary):
         backend = tokenizers.Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
         backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     else:
-        raise InputError(f"kind: {kind!r} is not a kind of tokenizer; allowed: byte-level-bpe, words")
+        raise InputError(f"kind: {kind!r} is not a kind of tokenizer; allowed: {', '.join(KINDS)}")
     backend.add_special_tokens(list(special.values()))
     backend.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B:1")  # nothing around a text
     return Tokenizer(backend, special)

@@ -23,7 +23,7 @@ from headatlas.models.transformer import LayerAttention
 
 _NAME = "headatlas"
 _IMPLEMENTATION_KEYS = {"attn_implementation", "_attn_implementation"}
-_TASKS = {
+TASKS = {
     "causal": (transformers.AutoModelForCausalLM, transformers.MODEL_FOR_CAUSAL_LM_MAPPING),
     "masked": (transformers.AutoModelForMaskedLM, transformers.MODEL_FOR_MASKED_LM_MAPPING),
 }
@@ -137,8 +137,8 @@ def fetch(checkpoints, task, pad=None):
         If a checkpoint is missing, damaged, incomplete, of a type whose patterns cannot be taken, or
         of another architecture than the first.
     """
-    if task not in _TASKS:
-        raise InputError(f"task: {task!r} is not known: choose one of {', '.join(_TASKS)}")
+    if task not in TASKS:
+        raise InputError(f"task: {task!r} is not known: choose one of {', '.join(TASKS)}")
     if not checkpoints:
         raise InputError("checkpoints: at least one is needed, none is given")
     states, configs = [], []
@@ -177,7 +177,7 @@ def _loaded(checkpoint, task):
     except _LOADING_ERRORS as error:
         raise InputError(f"{title}: its configuration cannot be loaded: {_first_line(error)}") from None
     config = _through_registry(config)
-    auto, known = _TASKS[task]
+    auto, known = TASKS[task]
     if type(config) not in known:
         raise InputError(f"{title}: model type {config.model_type!r} is not a {task} language model of transformers")
     if config.is_encoder_decoder:
@@ -311,7 +311,7 @@ class PretrainedFamily:
         model_type = settings.pop("model_type")
         hugging = _through_registry(transformers.AutoConfig.for_model(model_type, **settings))
         hugging.use_cache = False
-        auto, _ = _TASKS[config["task"]]
+        auto, _ = TASKS[config["task"]]
         self._model = auto.from_config(hugging, dtype=torch.float32)
         self._model.eval().requires_grad_(False).to(self.device)
         with safe_open(self._file, framework="pt") as opened:

@@ -23,14 +23,15 @@ def of_run(given, completed, packages):
     Returns
     -------
     dict
-        `models`: corpus and sizes of each that a study shows; `sweep`: of its runs, if any; `of_study`, `of_model`:
+        `models`: corpus and sizes of each that a plain run shows; `sweep`: of its runs, if any; `of_study`, `of_model`:
         the clause in which captions end, by name; `settings`: as YAML; `versions`: by package.
     """
     of_models = {
         name: {"corpus": model["corpus"], "sizes": sizes(model)} for name, model in completed["models"].items()
     }
     sweep = of_sweep(completed["studies"]["circuits"]) if "circuits" in completed["studies"] else None
-    of_study, used = {}, {name for study in completed["studies"].values() for name in study["models"]}
+    of_study = {}
+    used = {name for study in completed["targets"] for name in completed["studies"][study]["models"]}
     for study, settings in completed["studies"].items():
         corpora = list(dict.fromkeys(of_models[name]["corpus"] for name in settings["models"]))
         models = (
@@ -39,7 +40,7 @@ def of_run(given, completed, packages):
         of_study[study] = f"{'corpus' if len(corpora) == 1 else 'corpora'} {', '.join(corpora)}; {models}"
     return {
         "models": {name: of_models[name] for name in given["models"] if name in used},
-        "sweep": sweep,
+        "sweep": sweep if "circuits" in completed["targets"] else None,
         "of_study": of_study,
         "of_model": {name: f"corpus {model['corpus']}; {name}: {model['sizes']}" for name, model in of_models.items()},
         "settings": _yaml(given),

@@ -1,13 +1,13 @@
-"""Configuration: one clear line for a wrong one, and the defaults that follow from other keys."""
+"""Configuration: whether its parts agree, and the settings that follow from others."""
 
 import math
 import os
 import re
-from difflib import get_close_matches
 from pathlib import Path
 
 from headatlas.base.errors import InputError
 from headatlas.studies.circuits import sweep
+from headatlas.workflow import schema
 
 WINDOW_SETTINGS = ("windows", "sampling", "evaluation_windows")  # of `training`: what its windows depend on
 EVALUATION_SEED = 9991  # of the windows that the loss along the way is measured on
@@ -16,94 +16,28 @@ FIRST_PROMPTS = 8  # what the figures of components and third component show
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 
 
-def explain(error):
-    """One line for a JSON-schema violation: the key, the value found, what is allowed.
-
-    Parameters
-    ----------
-    error : jsonschema.exceptions.ValidationError
-
-    Returns
-    -------
-    str
-    """
-    error = _deepest(error)
-    where = ".".join(str(part) for part in error.absolute_path)
-    found, allowed = error.instance, error.validator_value
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema["properties"])
-        wrong = min(map(str, set(found) - set(known)))
-        return f"{_join(where, wrong)}: unknown key; {_hint(wrong, known)}allowed: {', '.join(known)}"
-    if error.validator == "required":
-        missing = next(key for key in allowed if key not in found)
-        return f"{_join(where, missing)}: missing; it must be given"
-    if "propertyNames" in error.absolute_schema_path:
-        name, allowed = _short(found), "small letters, digits and '-', at most 64, as text"
-        return f"{_join(where, name.strip(chr(39)))}: {name} is not a name; allowed: {allowed}"
-    rule = {
-        "type": lambda: f"of type {_either(allowed)}",
-        "enum": lambda: f"one of {', '.join(map(str, allowed))}",
-        "minimum": lambda: f"at least {allowed}",
-        "maximum": lambda: f"at most {allowed}",
-        "exclusiveMinimum": lambda: f"more than {allowed}",
-        "exclusiveMaximum": lambda: f"less than {allowed}",
-        "minItems": lambda: f"a list of at least {allowed}",
-        "maxItems": lambda: f"a list of at most {allowed}",
-        "minProperties": lambda: f"at least {allowed} entry",
-        "minLength": lambda: "text that is not empty",
-        "uniqueItems": lambda: "a list without repeats",
-        "const": lambda: repr(allowed),
-        "pattern": lambda: error.schema.get("description", f"text matching {allowed}"),
-    }.get(error.validator, lambda: error.message)
-    return f"{where or 'the configuration'}: {_short(found)} found; allowed: {rule()}"
-
-
-def _deepest(error):
-    while error.context:
-        error = max(error.context, key=lambda inner: len(inner.absolute_path))
-    return error
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _hint(name, known):
-    close = get_close_matches(str(name), known, 1)
-    return f"did you mean {close[0]!r}? " if close else ""
-
-
-def _join(where, key):
-    return f"{where}.{key}" if where else key
-
-
-def _either(types):
-    return types if isinstance(types, str) else " or ".join(types)
-
-
 def complete(config):
-    """The configuration with the sizes that follow from others, after checking that all agrees.
+    """The configuration with the settings that follow from others, after checking that all agrees.
 
     Parameters
     ----------
     config : dict
-        Valid by the schema, its defaults filled in.
+        From `schema.filled`.
 
     Returns
     -------
     dict
         A copy; `d_head` and `d_mlp` are numbers, whole numbers are integers (so that 1 and 1.0 are one
-        setting), `~` in paths is the home folder.
+        setting), `~` in paths is the home folder. `studies` holds those that can be built, `left_out` says of the
+        others, by name, why they cannot.
 
     Raises
     ------
     InputError
         For unknown names, files that are not there and impossible sizes, naming the key, the value
-        and what is allowed.
+        and what is allowed; of a study only if it is among `targets`.
     """
     config = _plain(config)
-    config = _with_runs(config)
     results = os.path.expanduser(config["results"]).rstrip("/") or "/"
     mirrored = _check_mirror(config["mirror"])
     corpora = {}
@@ -121,26 +55,43 @@ def complete(config):
         for position, checkpoint in enumerate(model.get("checkpoints", [])):
             _check_place(f"models.{name}.checkpoints.{position}", "name", checkpoint, mirrored)
         models[name] = _complete_model(f"models.{name}", model)
-    studies = {name: study for name, study in config["studies"].items() if study is not None}
-    if not studies:
-        raise InputError("studies: all are null; allowed: at least one study")
-    completed = {**config, "results": results, "corpora": corpora, "models": models, "studies": studies}
-    for name, study in studies.items():
-        for position, model in enumerate(study["models"]):
-            _known(f"studies.{name}.models.{position}", model, models)
-    if "phrenology" in studies:
-        _check_phrenology(completed, studies["phrenology"])
-    if "attentionviz" in studies:
-        _check_attentionviz(completed, studies["attentionviz"])
-    if "induction" in studies:
-        _check_induction(models, studies["induction"])
-    return completed
+    left_out = dict(config.get("left_out", {}))
+    completed = {**config, "results": results, "corpora": corpora, "models": models, "left_out": left_out}
+    for position, study in enumerate(config["targets"]):
+        if study not in config["studies"]:
+            known = ", ".join(config["studies"])
+            raise InputError(f"targets.{position}: {study!r} is not among studies; allowed: {known}")
+    for study in config["studies"]:
+        try:
+            completed = _complete_study(completed, study)
+        except InputError as error:
+            if study in config["targets"]:
+                raise
+            left_out[study] = str(error)
+    studies = {name: settings for name, settings in completed["studies"].items() if name not in left_out}
+    return {**completed, "studies": studies}
+
+
+def _complete_study(config, name):
+    """The configuration with one of its studies completed."""
+    if name == "circuits":
+        config = _with_runs(config)
+    study = config["studies"][name]
+    for position, model in enumerate(study["models"]):
+        _known(f"studies.{name}.models.{position}", model, config["models"])
+    if name == "phrenology":
+        _check_phrenology(config, study)
+    if name == "attentionviz":
+        _check_attentionviz(config, study)
+    if name == "induction":
+        _check_induction(config["models"], study)
+    return config
 
 
 def _with_runs(config):
     """The configuration with a circuits study's runs among its models, and with what the study shows of them."""
-    study = config["studies"].get("circuits")
-    if study is None or "runs" in study:  # not there, or completed before
+    study = config["studies"]["circuits"]
+    if "runs" in study:  # completed before
         return config
     for axis, section in (("corpus", "corpora"), ("tokenizer", "tokenizers")):
         for position, name in enumerate(study["sweep"][axis]):
@@ -156,9 +107,10 @@ def _with_runs(config):
     models |= {name: sweep.model(study, place) for name, place in runs.items()}
     if "losses" in shown:
         models[shown["losses"]["corrected"]]["training"]["snapshots"] = sweep.SNAPSHOTS
-    for name in models:
+    for name, model in models.items():
         if name in config["models"]:
             raise InputError(f"models.{name}: the sweep of studies.circuits has a run of this name; allowed: another")
+        models[name] = _complete_model(f"models.{name}", model)
     of_heads = {figure: names for figure, names in shown.items() if figure != "fig01"}
     named = [name for of_figure in of_heads.values() for names in of_figure.values() for name in _listed(names)]
     if not named:
@@ -174,9 +126,9 @@ def _listed(names):
 def _plain(value, key=""):
     """A copy without the numbers that no JSON schema refuses: those that are not finite, and 64.0 for 64."""
     if isinstance(value, dict):
-        return {name: _plain(inner, _join(key, name)) for name, inner in value.items()}
+        return {name: _plain(inner, schema.join(key, name)) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner, _join(key, position)) for position, inner in enumerate(value)]
+        return [_plain(inner, schema.join(key, position)) for position, inner in enumerate(value)]
     if isinstance(value, float):
         if not math.isfinite(value):
             raise InputError(f"{key}: {value} found; allowed: a finite number")
@@ -186,7 +138,7 @@ def _plain(value, key=""):
 
 def _known(key, name, section):
     if name not in section:
-        hint = _hint(name, list(section))
+        hint = schema.hint(name, list(section))
         given = sorted(known for known in section if not known.startswith("circuits-"))  # runs of a sweep are too many
         allowed = ", ".join(given or sorted(section))
         raise InputError(f"{key}: {name!r} is not configured; {hint}allowed: {allowed}")

@@ -11,19 +11,22 @@ LOADED = {"corpus": "docs", "checkpoints": [{"name": "gpt2"}], "context": 64}
 
 def test_a_run_is_told_by_study_and_model():
     given = {"models": {"toy": TOY, "gpt2": LOADED, "unused": TOY}, "studies": {"phrenology": {"models": ["toy"]}}}
-    completed = {**given, "studies": {"phrenology": {"models": ["toy"]}, "induction": {"models": ["gpt2", "toy"]}}}
+    studies = {"phrenology": {"models": ["toy"]}, "induction": {"models": ["gpt2", "toy"]}}
+    completed = {**given, "targets": ["induction"], "studies": studies}
     told = captions.of_run(given, completed, ["numpy", "no-such-package"])
     toy = "2 members of 2 layers with 4 heads each, width 64, context 16"
     assert told["of_study"]["phrenology"] == f"corpus docs; toy: {toy}"
     assert told["of_study"]["induction"] == f"corpus docs; gpt2: 1 checkpoint (gpt2), texts of 64 tokens; toy: {toy}"
     assert told["of_model"]["toy"] == f"corpus docs; toy: {toy}"
     assert set(told["models"]) == {"toy", "gpt2"}
+    phrenology = captions.of_run(given, {**completed, "targets": ["phrenology"]}, [])
+    assert set(phrenology["models"]) == {"toy"}
     assert told["sweep"] is None
     assert set(told["versions"]) == {"Python", "numpy"}
 
 
 def test_settings_are_told_as_yaml_without_aliases():
-    given = {"models": {"toy": TOY, "twin": TOY}, "studies": {}}
+    given = {"models": {"toy": TOY, "twin": TOY}, "studies": {}, "targets": []}
     told = captions.of_run(given, given, [])["settings"]
     assert yaml.safe_load(told) == given
     assert "&" not in told

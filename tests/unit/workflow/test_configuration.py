@@ -1,6 +1,7 @@
 """A wrong configuration is one line that names the key, the value and what is allowed; a right one is filled in."""
 
 import copy
+import datetime
 import json
 import math
 import os
@@ -12,16 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from snakemake.exceptions import WorkflowError
-from snakemake.utils import update_config, validate
+from snakemake.utils import update_config
 
 from headatlas.base.errors import InputError
-from headatlas.workflow import configuration
+from headatlas.data import corpora, tokenizer_training, windows
+from headatlas.models import pretrained, transformer
+from headatlas.studies.attentionviz import joint_embeddings
+from headatlas.studies.circuits import sweep
+from headatlas.studies.phrenology import knn_graph
+from headatlas.workflow import configuration, configuration_page, schema
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = ROOT / "config" / "schema.yaml"
 EMBEDDED = yaml.safe_load((ROOT / "config.yaml").read_text())
-PRESETS = sorted(set((ROOT / "config").glob("*.yaml")) - {SCHEMA})
+PRESETS = sorted(set((ROOT / "config").glob("*.yaml")) - {schema.SCHEMA})
 REMOVED = object()
 
 
@@ -50,11 +54,7 @@ def layered(changes=None):
 
 def checked(config):
     """What the workflow does with a configuration before its first job."""
-    try:
-        validate(config, str(SCHEMA))
-    except WorkflowError as error:
-        raise InputError(configuration.explain(error.__context__)) from None
-    return configuration.complete(config)
+    return configuration.complete(schema.filled(config))
 
 
 PRETRAINED = {
@@ -153,11 +153,47 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "''",
         "not empty",
     ),
-    "no study left": (
-        {"studies": {"phrenology": None, "circuits": None}},
-        "studies",
-        "all are null",
-        "at least one study",
+    "null for a study": ({"studies.circuits": None}, "studies.circuits", "None", "object"),
+    "no target": ({"targets": []}, "targets", "[]", "at least 1"),
+    "unknown target": ({"targets": ["phrenologie"]}, "targets.0", "'phrenologie'", "one of phrenology"),
+    "target that is not configured": (
+        {"studies.circuits": REMOVED},
+        "targets.2",
+        "'circuits' is not among studies",
+        "allowed: phrenology, attentionviz, induction",
+    ),
+    "truth value for a name": ({"models.toy.corpus": False}, "models.toy.corpus", "False", "in quotes", "string"),
+    "truth value as a name": (
+        {"models": {True: TOY}},
+        "models.True",
+        "True is not a name",
+        "in quotes",
+        "small letters",
+    ),
+    "number as a name": ({"models": {100000: TOY}}, "models.100000", "100000 is not a name", "in quotes"),
+    "truth value in a list": (
+        {"studies.phrenology.models": [False]},
+        "studies.phrenology.models.0",
+        "False",
+        "in quotes",
+    ),
+    "revision of digits": (
+        {"tokenizers.x": {"load": "gpt2", "revision": 1234567}},
+        "tokenizers.x.revision",
+        "1234567 found",
+        "a number: put the text in quotes",
+        "string or null",
+    ),
+    "revision like a date": (
+        {"tokenizers.x": {"load": "gpt2", "revision": datetime.date(2024, 1, 31)}},
+        "tokenizers.x.revision",
+        "a date: put the text in quotes",
+    ),
+    "text that is no number": (
+        {"models.toy.training.learning_rate": "1e"},
+        "models.toy.training.learning_rate",
+        "'1e'",
+        "number",
     ),
     "short beyond long": (
         {"studies.induction.short": 18},
@@ -259,7 +295,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
     ),
     "other direction in a study": (
         {
-            "models.b": {**PRETRAINED, "task": "masked", "analysis": TOY["analysis"]},
+            "models.b": {**PRETRAINED, "task": "masked", "analysis": {"windows": 1024}},
             "studies.phrenology.models": ["toy", "b"],
         },
         "studies.phrenology.models.1",
@@ -392,13 +428,13 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
 
 def test_names_and_results_stay_where_they_say():
     """Names become folders and files; no pattern may match at a line break before the end."""
-    schema = yaml.safe_load(SCHEMA.read_text())
-    assert all(schema["properties"][part]["$ref"] == "#/$defs/named" for part in ("corpora", "tokenizers", "models"))
-    named = Draft202012Validator(schema["$defs"]["named"]["propertyNames"])
+    rules = schema.load()
+    assert all(rules["properties"][part]["$ref"] == "#/$defs/named" for part in ("corpora", "tokenizers", "models"))
+    named = Draft202012Validator(rules["$defs"]["named"]["propertyNames"])
     for name in ("../up", "..", ".", "a/../b", "/etc", "~", "a\\b", "a\n", "\n", "", "a b", "{a}", "a" * 65, "é", 7):
         assert not named.is_valid(name), name
     assert all(named.is_valid(name) for name in ("a", "7", "gpt-2", "a" * 64))
-    results = Draft202012Validator(schema["properties"]["results"])
+    results = Draft202012Validator(rules["properties"]["results"])
     for folder in ("..", "../up", "a/../../b", "a/..", "a\n", "a b", "{a}", "<logs>", ""):
         assert not results.is_valid(folder), folder
     assert all(results.is_valid(folder) for folder in ("results", "results/a..b", "~/atlas", "/data/atlas"))
@@ -434,7 +470,7 @@ def test_the_default_and_every_preset_are_right(preset, folder):
     config = layered()
     if preset:
         update_config(config, yaml.safe_load(preset.read_text()))
-    if config["mirror"]:
+    if config.get("mirror"):
         (folder / config["mirror"]).mkdir(parents=True)
     complete = checked(config)
     for study in complete["studies"].values():
@@ -444,113 +480,218 @@ def test_the_default_and_every_preset_are_right(preset, folder):
 def test_every_preset_has_a_results_folder_of_its_own():
     presets = [yaml.safe_load(preset.read_text()) for preset in PRESETS]
     folders = [preset["results"] for preset in presets if "models" in preset or "studies" in preset]
-    assert len({*folders, EMBEDDED["results"]}) == len(folders) + 1
+    assert len({*folders, "results"}) == len(folders) + 1
 
 
-def documented():
-    """(dotted key, value written in config.yaml, default in the schema) wherever the schema has one."""
-    schema = yaml.safe_load(SCHEMA.read_text())
+def test_the_default_does_not_repeat_what_the_schema_says():
+    """A default is written in one place: what config.yaml writes is something else, and never of a study's method."""
+    rules = schema.load()
+    repeated, written = [], []
 
-    def followed(rules):
-        """The rules that a reference leads to, under those that stand beside it."""
-        if "$ref" not in rules:
-            return rules
-        return {**followed(schema["$defs"][rules["$ref"].rpartition("/")[2]]), **rules}
-
-    def walk(written, rules, key):
-        properties = dict(rules.get("properties", {}))
-        if "if" in rules:
-            chosen = rules["then" if set(rules["if"].get("required", [""])) <= set(written) else "else"]
-            properties |= followed(chosen)["properties"]
-        for branch in rules.get("allOf", []):
-            if written.get("source") == branch["if"]["properties"]["source"]["const"]:
-                properties |= followed(branch["then"])["properties"]
-        for name, value in written.items():
-            inner = followed(properties.get(name) or rules.get("additionalProperties") or {})
+    def walk(given, allowed, key):
+        allowed = configuration_page.followed(allowed)
+        properties = dict(allowed.get("properties", {}))
+        if "if" in allowed:
+            chosen = "then" if set(allowed["if"].get("required", [""])) <= set(given) else "else"
+            properties |= configuration_page.followed(allowed[chosen])["properties"]
+        for branch in allowed.get("allOf", []):
+            if given.get("source") == branch["if"]["properties"]["source"]["const"]:
+                properties |= configuration_page.followed(branch["then"])["properties"]
+        for name, value in given.items():
+            inner = configuration_page.followed(properties.get(name) or allowed.get("additionalProperties") or {})
             if "default" in inner and not isinstance(value, dict):
-                yield f"{key}{name}", value, inner["default"]
+                written.append(f"{key}{name}")
+                if value == inner["default"]:
+                    repeated.append(f"{key}{name}")
             if isinstance(value, dict):
-                yield from walk(value, inner, f"{key}{name}.")
+                walk(value, inner, f"{key}{name}.")
 
-    return list(walk(explained(EMBEDDED), schema, ""))
+    walk(EMBEDDED, rules, "")
+    assert len(written) > 15
+    assert not repeated
+    assert all(key.startswith(("corpora.", "tokenizers.", "models.")) for key in written)
 
 
-# What the embedded model chooses for itself: everything else written in config.yaml is the default
-CHOSEN = {
-    "models.toy.architecture.d_head",
-    "models.toy.architecture.d_mlp",
-    "models.toy.architecture.activation",
-    "models.toy.training.windows",
-    "models.toy.training.epochs",
-    "models.toy.training.evaluations",
-    "models.toy.training.learning_rate",
-    "models.toy.training.weight_decay",
-    "studies.circuits.training.windows",
-    "studies.circuits.training.epochs",
-    "studies.circuits.training.evaluations",
-    "studies.circuits.generation.prompt",
-    "studies.circuits.analysis.windows",
-    "studies.phrenology.autoencoders.seeds",
-    "studies.phrenology.autoencoders.epochs",
-    "studies.phrenology.autoencoders.batch",
-    "studies.phrenology.autoencoders.rows",
-    "studies.phrenology.clusters.head_permutations",
-    "studies.phrenology.clusters.resamples",
-    "studies.phrenology.knockouts.permutations",
-    "studies.phrenology.knockouts.windows",
-    "studies.phrenology.clusters.repeated_draws",
-    "studies.attentionviz.percentile",
-    "studies.attentionviz.sentences",
-    "studies.attentionviz.epochs",
-    "studies.induction.length",
-    "studies.induction.texts",
-    "studies.induction.short",
-    "studies.induction.long",
-    "studies.induction.controls",
+def test_a_configuration_of_what_must_be_given_is_filled_in():
+    """Nothing but what has no default: every key that the schema knows is there afterwards."""
+    bare = {
+        "corpora": {"c": {"source": "python-docs"}},
+        "tokenizers": {"t": {"train": "words", "corpus": "c", "vocabulary": 90}},
+        "models": {
+            "m": {
+                "corpus": "c",
+                "tokenizer": "t",
+                "seeds": [0, 1],
+                "architecture": dict.fromkeys(("layers", "heads"), 4),
+            },
+        },
+        "studies": {"phrenology": {"models": ["m"]}, "induction": {"models": ["m"]}, "attentionviz": {"models": ["m"]}},
+        "targets": ["phrenology"],
+    }
+    bare["models"]["m"]["architecture"] |= {"context": 32, "d_model": 8}
+    filled = checked(bare)
+    assert {"results", "store", "mirror", "watch", "threads"} <= set(filled)
+    rules = schema.load()["$defs"]
+    for name in ("phrenology", "induction", "attentionviz"):
+        assert set(filled["studies"][name]) == set(rules[name]["properties"])
+    for part in ("autoencoders", "clusters", "knockouts"):
+        assert set(filled["studies"]["phrenology"][part]) == set(rules[part]["properties"])
+    for part in ("architecture", "training", "analysis", "scores"):
+        assert set(filled["models"]["m"][part]) == set(rules[part]["properties"])
+    filled["studies"]["phrenology"]["clusters"]["draws"] = 7
+    assert checked(bare)["studies"]["phrenology"]["clusters"]["draws"] == 1000  # the schema's own is not handed out
+
+
+def properties_of(rules, key=""):
+    """(dotted key, its rules) of everything that the schema calls a property, references not followed."""
+    for name, inner in rules.items() if isinstance(rules, dict) else enumerate(rules):
+        if name == "properties" and isinstance(inner, dict) and not key.endswith(".if"):
+            yield from ((f"{key}.{one}", what) for one, what in inner.items() if what != {})
+        if isinstance(inner, dict | list):
+            yield from properties_of(inner, f"{key}.{name}")
+
+
+def test_every_key_is_described():
+    found = dict(properties_of(schema.load()))
+    assert len(found) > 120
+    studies = {f".properties.studies.{name}" for name in STUDIES}
+    bare = {key for key, rules in found.items() if not rules.get("description")} - studies
+    assert not bare
+    assert all(schema.load()["$defs"][name]["description"] for name in STUDIES)
+
+
+def test_the_page_of_all_keys_is_current():
+    assert configuration_page.PAGE.read_text() == configuration_page.page(), (
+        "PYTHONPATH=scripts python -m headatlas.workflow.configuration_page"
+    )
+
+
+def test_the_page_tells_every_key_with_its_default():
+    page = configuration_page.page()
+    for key, rules in properties_of(schema.load()):
+        assert f"| `{key.rpartition('.')[2]}` |" in page, key
+        if rules.get("default", {}) != {}:
+            assert f"`{json.dumps(rules['default'])}` |" in page
+    assert "## `studies.phrenology.clusters`" in page
+    assert "## `corpora.NAME` with `source: files`" in page
+
+
+STUDIES = {
+    folder.name for folder in (ROOT / "scripts/headatlas/studies").iterdir() if (folder / "__init__.py").is_file()
+}
+ENUMERATIONS = {  # what the schema lists, by where it does: what the library has
+    "properties.targets.items": STUDIES,
+    "$defs.sampling": windows.SAMPLINGS,
+    "$defs.map_method": joint_embeddings.METHODS,
+    "$defs.corpus.properties.source": corpora.SOURCES,
+    "$defs.corpus_nltk.properties.name": corpora.TAGGED,
+    "$defs.trained_tokenizer.properties.train": tokenizer_training.KINDS,
+    "$defs.pretrained_model.properties.task": pretrained.TASKS,
+    "$defs.architecture.properties.activation": transformer.ACTIVATIONS,
+    "$defs.autoencoders.properties.widths.items": [2**power for power in range(1, 7)],  # of the paper's Table 1
+    "$defs.clusters.properties.weight": knn_graph.WEIGHTS,
+    "$defs.variant": sweep.VARIANTS,
 }
 
 
-def explained(config):
-    """A configuration without the planted models and their corpora: what their keys are is said of `toy`."""
-    kept = {part: {n: v for n, v in config[part].items() if "repeats" not in n} for part in ("corpora", "models")}
-    return {**config, **kept}
+def enumerated(rules, key=""):
+    for name, inner in rules.items() if isinstance(rules, dict) else enumerate(rules):
+        if name == "enum":
+            yield key.removeprefix("."), inner
+        elif isinstance(inner, dict | list):
+            yield from enumerated(inner, f"{key}.{name}")
 
 
-def test_documented_values_are_the_defaults():
-    found = documented()
-    assert len(found) > 25
-    assert {key for key, value, default in found if value != default} == CHOSEN
+def test_what_the_schema_lists_is_what_the_library_has():
+    found = dict(enumerated(schema.load()))
+    assert {key: sorted(values) for key, values in found.items()} == {
+        key: sorted(values) for key, values in ENUMERATIONS.items()
+    }
+    rules = schema.load()
+    assert set(rules["properties"]["studies"]["properties"]) == STUDIES
+    figures = {settings["of"] for settings in sweep.FIGURES.values()} | {"fig01", "losses", "circuits"}
+    assert set(rules["$defs"]["circuits"]["properties"]["figures"]["properties"]) == figures
+    assert set(rules["$defs"]["circuits"]["properties"]["sweep"]["properties"]) == set(sweep.AXES)
+    assert set(rules["$defs"]["run"]["properties"]) == {*sweep.AXES, "epochs"}
+    branches = [branch["if"]["properties"]["source"]["const"] for branch in rules["$defs"]["corpus"]["allOf"]]
+    assert sorted(branches) == sorted(corpora.SOURCES)
 
 
-def test_every_key_with_a_default_is_documented():
-    """What is filled in where nothing is given is written in config.yaml, but for corpora it does not use."""
-    bare = layered()
-    for part in ("training", "analysis", "scores"):
-        bare["models"]["toy"].pop(part)
-    for part in ("autoencoders", "clusters"):
-        bare["studies"]["phrenology"].pop(part)
-    for part in set(bare["studies"]["attentionviz"]) - {"models"}:
-        bare["studies"]["attentionviz"].pop(part)
-    filled = checked(bare)
-    written = checked(layered())
-    for key in CHOSEN:
-        *sections, name = key.split(".")
-        for config in (filled, written):
-            place = config
-            for section in sections:
-                place = place[section]
-            place.pop(name, None)
-    assert filled == written
+def test_files_name_the_schema_for_editors():
+    for file in (ROOT / "config.yaml", *PRESETS):
+        first = file.read_text().partition("\n")[0]
+        named = first.removeprefix("# yaml-language-server: $schema=")
+        assert (file.parent / named).resolve() == schema.SCHEMA, file
 
-    def keys(config):
-        return {name: keys(value) if isinstance(value, dict) else None for name, value in config.items()}
 
-    found = keys(explained(checked(layered())))
-    embedded = explained(EMBEDDED)
-    found["models"] = {name: found["models"][name] for name in embedded["models"]}  # the rest are runs of the sweep
-    for made in ("runs", "shown", "windows", "models"):
-        del found["studies"]["circuits"][made]
-    assert found == keys(embedded)
+@pytest.mark.parametrize("written", ["1e-3", "1E-3", "+1.e-3", "1_000", "0.001"])
+def test_numbers_are_read_as_a_person_means_them(written):
+    """YAML 1.1 takes a number without a point, but with an exponent, for text."""
+    config = yaml.safe_load(f"{{training: {{learning_rate: {written}, weight_decay: {written}}}}}")
+    if written == "1_000":
+        config["training"]["learning_rate"] = 1
+    found = checked(layered({"models.toy.training": config["training"]}))["models"]["toy"]["training"]
+    assert found["weight_decay"] == float(written)
+    assert isinstance(found["learning_rate"], int | float)
+
+
+def test_numbers_in_lists_and_of_whole_numbers_too():
+    found = checked(
+        layered({"studies.circuits.sweep.learning_rate": ["4e-3", 0.002], "models.toy.training.windows": "1e4"})
+    )
+    assert found["studies"]["circuits"]["sweep"]["learning_rate"] == [0.004, 0.002]
+    assert found["models"]["toy"]["training"]["windows"] == 10000
+    text = checked(layered({"models.1e5": TOY, "studies.phrenology.models": ["1e5"]}))  # where text is meant, it stays
+    assert text["studies"]["phrenology"]["models"] == ["1e5"]
+    with pytest.raises(InputError, match=r"models.toy.training.windows: 0.01 found; allowed: of type integer"):
+        checked(layered({"models.toy.training.windows": "1e-2"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "seeds: [7, 010]",
+            "line 1: seeds.1: 010 is read as 8, a number to the base of 8; allowed: 8, or '010' in quotes",
+        ),
+        ("a:\n  revision: 0012345", "line 2: a.revision: 0012345 is read as 5349,"),
+        ("a: 1:30", "line 1: a: 1:30 is read as 90, a number to the base of 60; allowed: 90, or '1:30' in quotes"),
+        ("a: {b: 1}\nc: 2\na: 3", "line 3: a: given in line 1 too; allowed: each key once"),
+        ("models:\n  b: {x: 1}\n  b: {y: 2}", "line 3: models.b: given in line 2 too"),
+    ],
+)
+def test_what_yaml_reads_otherwise_is_said(folder, text, line):
+    (folder / "mine.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        schema.check_file("mine.yaml")
+    assert str(caught.value).startswith(f"mine.yaml, {line}")
+
+
+def test_what_yaml_reads_as_written_is_not_complained_of(folder):
+    fine = "a: &x {revision: '0012345', c: 0, d: 0.5, e: -10, f: 0x1f, g: 08a}\nb: {<<: *x, c: 1}\nd: {<<: *x, c: 2}\n"
+    (folder / "mine.yaml").write_text(fine)
+    schema.check_file("mine.yaml")
+    for text in ("", "a: [", '{"a": 1, "b": [10]}'):  # empty, broken (Snakemake says so), JSON
+        (folder / "mine.yaml").write_text(text)
+        schema.check_file("mine.yaml")
+    for file in (ROOT / "config.yaml", *PRESETS):
+        schema.check_file(file)
+
+
+def test_a_study_that_is_not_a_target_stops_nobody():
+    few = {"models.toy.seeds": [1], "models.toy.architecture.heads": 5}  # too few heads for phrenology
+    found = checked(layered({**few, "targets": ["induction"]}))
+    assert "phrenology" not in found["studies"]
+    assert found["left_out"] == {
+        "phrenology": "studies.phrenology.models: 5 heads in all; allowed: at least 8, "
+        "for the 5 neighbours of the projections"
+    }
+    assert {"attentionviz", "circuits", "induction"} == set(found["studies"])
+    assert checked(layered())["left_out"] == {}
+    wrong = checked(layered({"studies.circuits.sweep.corpus": ["python"], "targets": ["induction"]}))
+    assert not any(name.startswith("circuits-") for name in wrong["models"])
+    with pytest.raises(InputError, match=r"studies\.phrenology\.models: 5 heads"):
+        checked(layered({**few, "targets": ["phrenology"]}))
 
 
 def test_sizes_that_follow_are_filled_in():
@@ -563,8 +704,9 @@ def test_sizes_that_follow_are_filled_in():
 
 
 def test_completing_copies_and_is_done_once():
-    config = layered()
-    validate(config, str(SCHEMA))
+    given = layered()
+    config = schema.filled(given)
+    assert given == layered()
     before = copy.deepcopy(config)
     complete = configuration.complete(config)
     assert config == before
@@ -622,29 +764,48 @@ def test_window_settings():
     assert configuration.window_settings(pretrained, "analysis")["size"] == 16
 
 
-@pytest.mark.parametrize(
-    ("override", "line"),
-    [
-        ({"models": {"toy": {"trainin": {}}}}, "models.toy.trainin: unknown key; did you mean 'training'? allowed: "),
-        (
-            {"studies": {"phrenology": {"models": ["tou"]}}},
-            "studies.phrenology.models.0: 'tou' is not configured; did you mean 'toy'? allowed: ",
-        ),
-    ],
-    ids=["schema", "names"],
-)
-def test_command_line_stops_before_the_first_job(folder, override, line):
-    (folder / "mine.yaml").write_text(yaml.safe_dump({**override, "results": str(folder / "results")}))
+def planned(folder, text, *arguments):
+    """What a dry run with a configuration file says, and whether it ended well."""
+    (folder / "mine.yaml").write_text(f"results: {folder}/results\n{text}")
     ran = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--configfile", str(folder / "mine.yaml")],
+        [sys.executable, "-m", "snakemake", "-n", *arguments, "--configfile", str(folder / "mine.yaml")],
         cwd=ROOT,
         env={**os.environ, "XDG_CACHE_HOME": str(folder)},
         capture_output=True,
         text=True,
     )
-    said = ran.stdout + ran.stderr
-    assert ran.returncode != 0
+    return ran.stdout + ran.stderr, ran.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("models: {toy: {trainin: {}}}", "models.toy.trainin: unknown key; did you mean 'training'? allowed: "),
+        ("models: {toy: {seeds: [010]}}", "mine.yaml, line 2: models.toy.seeds.0: 010 is read as 8"),
+        (
+            "studies: {phrenology: {models: [tou]}}",
+            "studies.phrenology.models.0: 'tou' is not configured; did you mean 'toy'? allowed: ",
+        ),
+    ],
+    ids=["schema", "file", "names"],
+)
+def test_command_line_stops_before_the_first_job(folder, text, line):
+    said, well = planned(folder, text)
+    assert not well
     assert sum(line in found for found in said.splitlines()) == 1
     assert "Traceback" not in said
     assert "rule " not in said
     assert not (folder / "results").exists()
+
+
+def test_targets_are_what_a_plain_run_builds(folder):
+    """Here one of five heads, which phrenology refuses: it stops nobody but who asks for it."""
+    text = "targets: [attentionviz]\nmodels: {toy: {seeds: [1], architecture: {heads: 5}}}"
+    said, well = planned(folder, text)
+    assert well, said
+    jobs = set(re.findall(r"^(\w+) +\d+$", said, re.MULTILINE))
+    assert {"map_chosen_heads", "draw_scales", "write_summary", "train_model"} <= jobs
+    assert not jobs & {"measure_repeats", "gather_sweep", "cluster_heads", "measure_knockouts"}
+    said, well = planned(folder, text, "phrenology")
+    assert not well
+    assert sum("studies.phrenology.models: 5 heads in all; allowed: " in line for line in said.splitlines()) == 1

@@ -11,6 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from headatlas.base.errors import InputError
 
+WEIGHTS = ("binary", "affinity")  # of an edge
+
 
 def neighbour_graph(points=None, *, distances=None, neighbours, counting_self=False, weight="binary"):
     """The graph in which every head is joined to its nearest heads (Edkins & Wiechecki 2023, Figure 3).
@@ -45,8 +47,8 @@ def neighbour_graph(points=None, *, distances=None, neighbours, counting_self=Fa
             f"neighbours: {neighbours}{' with the head itself' if counting_self else ''} of {len(data)} heads; "
             f"allowed are {1 + counting_self} to {len(data) - 1 + counting_self}"
         )
-    if weight not in ("binary", "affinity"):
-        raise InputError(f"weight: {weight!r} is neither binary nor affinity")
+    if weight not in WEIGHTS:
+        raise InputError(f"weight: {weight!r} is not a kind of weight; allowed: {', '.join(WEIGHTS)}")
     away, nearest = NearestNeighbors(n_neighbors=true, metric=metric, algorithm="brute").fit(data).kneighbors()
     source = np.repeat(np.arange(len(data)), true)
     ends = np.sort(np.column_stack([source, nearest.ravel()]), axis=1)
