@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from headatlas.models import families, pretrained
 
 SMALL = {"hidden_size": 16, "num_attention_heads": 4, "num_hidden_layers": 3, "intermediate_size": 24}
+SMALL |= {"vocab_size": 30, "max_position_embeddings": 20}
 
 
 CONFIGS = {

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -222,7 +223,7 @@ def test_parts_lie_beside_their_place_with_its_suffix(tmp_path):
     assert os.path.basename(part).startswith(".")
     assert part.endswith(".model.safetensors")
     other = [sys.executable, "-c", "import sys; from headatlas.jobs.store import beside; print(beside(sys.argv[1]))"]
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(module.__file__))}
+    environment = {**os.environ, "PYTHONPATH": str(Path(module.__file__).parents[2])}
     ran = subprocess.run(
         [*other, str(tmp_path / "model.safetensors")], env=environment, capture_output=True, text=True, check=True
     )
