@@ -6,6 +6,7 @@ layer nothing but the positions that are read is computed. Models of `transforme
 in the middle in a way that holds for all of them: there, each layer costs one pass from the start.
 """
 
+from contextlib import contextmanager
 from itertools import count
 from typing import NamedTuple
 
@@ -87,8 +88,8 @@ def open_member(family, member):
     Returns
     -------
     ToyInterventions or PretrainedInterventions
-        With the attributes `layers`, `heads` and `readout`, and the methods `run`, `replaced` and
-        `prompt_bytes` of `ToyInterventions`.
+        With the attributes `layers`, `heads` and `readout`, and the methods `run`, `replaced`, `shifted`,
+        `writers` and `prompt_bytes` of `ToyInterventions`.
     """
     if hasattr(family, "architecture"):
         return ToyInterventions(family, member)
@@ -137,30 +138,50 @@ class ToyInterventions:
         return Trace(tokens, at, transformer._norm(x, self._weights, "norm_final")[0], outputs, streams)
 
     @torch.no_grad()
-    def replaced(self, trace, layer, change, directions=None):
-        """Hidden states of passes in which something was added to the heads' outputs of a layer.
+    def replaced(self, trace, layer, change):
+        """Hidden states of passes in which something was added to the output of one head each.
 
         Parameters
         ----------
         trace : Trace
         layer : int
-        change : Tensor of shape (pass, prompt, position, part)
+        change : Tensor of shape (head, prompt, position, d_head)
+            Pass i changes head i. Positions are those of `trace.outputs[layer]`.
+
+        Returns
+        -------
+        Tensor of shape (head, prompt, read position, d_model)
+        """
+        passes, prompts, positions, _ = change.shape
+        written = torch.bmm(change.reshape(passes, prompts * positions, -1), self.writers(layer))
+        return self._after(trace, layer, written.view(passes, prompts, positions, -1).add_(trace.streams[layer]))
+
+    @torch.no_grad()
+    def shifted(self, trace, layer, change):
+        """Hidden states of passes in which something was added to what a layer's heads write together.
+
+        Parameters
+        ----------
+        trace : Trace
+        layer : int
+        change : Tensor of shape (pass, prompt, position, d_model)
             Positions are those of `trace.outputs[layer]`.
-        directions : Tensor of shape (pass, part, head * d_head), optional
-            Where the change goes among the outputs of all heads; without it, pass i changes head i.
 
         Returns
         -------
         Tensor of shape (pass, prompt, read position, d_model)
         """
+        return self._after(trace, layer, change + trace.streams[layer])
+
+    def writers(self, layer):
+        """The output matrices W_O of a layer's heads, (head, d_head, d_model): a head writes its output times these."""
+        return transformer._block(self._weights, self._a, layer)["attention.output.weight"][0]
+
+    def _after(self, trace, layer, x):
+        """Hidden states that follow from streams (pass, prompt, position, d_model) behind a layer's heads."""
+        passes, prompts = x.shape[:2]
         block = transformer._block(self._weights, self._a, layer)
-        matrix = block["attention.output.weight"][0]  # (head, d_head, d_model)
-        if directions is not None:
-            matrix = directions @ matrix.flatten(0, 1)  # (pass, part, d_model)
-        passes, prompts, positions, _ = change.shape
-        written = torch.bmm(change.reshape(passes, prompts * positions, -1), matrix)
-        x = written.view(passes, prompts, positions, -1).add_(trace.streams[layer]).flatten(0, 1)[None]
-        x = transformer._after_mlp(x, block, self._a)
+        x = transformer._after_mlp(x.flatten(0, 1)[None], block, self._a)
         tokens = trace.tokens.repeat(passes, 1) if layer + 1 < self.layers else None
         at = None if trace.at is None else trace.at.repeat(passes)
         for later in range(layer + 1, self.layers):
@@ -219,7 +240,7 @@ class PretrainedInterventions:
     """One member of a pretrained family; parameters as in `open_member`, methods as in `ToyInterventions`."""
 
     def __init__(self, family, member):
-        self._family, self._member = family, member
+        self._family, self._member, self._writers = family, member, {}
         self.layers, self.heads = family.layers, family.heads
         model = family.model(member)
         unembedding = model.get_output_embeddings()
@@ -261,27 +282,71 @@ class PretrainedInterventions:
         return Trace(tokens, at, _read(hidden, at), outputs)
 
     @torch.no_grad()
-    def replaced(self, trace, layer, change, directions=None):
-        """Hidden states of passes in which a layer's head outputs were changed, as `ToyInterventions.replaced`."""
-        passes, prompts = change.shape[:2]
+    def replaced(self, trace, layer, change):
+        """Hidden states of passes in which one head's output was changed each, as `ToyInterventions.replaced`."""
         outputs = trace.outputs[layer]  # (prompt, position, head, d_head)
-        edited = outputs.expand(passes, *outputs.shape).clone()  # (pass, prompt, position, head, d_head)
-        if directions is None:
-            each = torch.arange(passes, device=edited.device)
-            edited[each, :, :, each] += change
-        else:
-            edited += (change.flatten(1, 2) @ directions).view(edited.shape)
-        edited, seen = edited.flatten(0, 1), 0
+        edited = outputs.expand(len(change), *outputs.shape).clone()  # (pass, prompt, position, head, d_head)
+        each = torch.arange(len(change), device=edited.device)
+        edited[each, :, :, each] += change
+        edited = edited.flatten(0, 1)
+        return self._again(trace, len(change), lambda seen, mixed: edited if seen == layer else mixed)
 
-        def replace(mixed):
-            nonlocal seen
-            seen += 1
-            return edited if seen == layer + 1 else mixed
+    @torch.no_grad()
+    def shifted(self, trace, layer, change):
+        """Hidden states of passes in which what a layer's heads write was changed, as `ToyInterventions.shifted`."""
+        written = change.flatten(0, 1)  # (pass * prompt, position, d_model)
+        with self._projected(layer, lambda output: output + written) as edit:
+            return self._again(trace, len(change), edit)
 
+    def writers(self, layer):
+        """The output matrices of a layer's heads, as `ToyInterventions.writers`."""
+        if layer not in self._writers:
+            found = []
+            tokens = torch.zeros(1, 1, dtype=torch.long, device=self._family.device)
+            with self._projected(layer, lambda output: output, found.append) as edit:
+                self._again(Trace(tokens, None, None, []), 1, edit)
+            size = self.heads * self._family.d_head
+            with torch.no_grad():
+                written = found[0](torch.cat([tokens.new_zeros(1, size), torch.eye(size, device=tokens.device)]))
+            self._writers[layer] = (written[1:] - written[:1]).unflatten(0, (self.heads, -1))  # less the bias
+        return self._writers[layer]
+
+    @contextmanager
+    def _projected(self, layer, change, show=None):
+        """While this lasts, `change` is applied to the output of a layer's projection from heads to the stream.
+
+        That is the first module without parts and with weights that is called once the layer's heads are done. Yields
+        the function that must see each layer's head outputs.
+        """
+        waiting = False
+
+        def edit(seen, mixed):
+            nonlocal waiting
+            waiting = seen == layer
+            return mixed
+
+        def after(module, _, output):
+            nonlocal waiting
+            if not waiting or module._modules or not module._parameters:
+                return None
+            waiting = False
+            if show is not None:
+                show(module)
+            return change(output)
+
+        hook = torch.nn.modules.module.register_module_forward_hook(after)
+        try:
+            yield edit
+        finally:
+            hook.remove()
+
+    def _again(self, trace, passes, edit):
+        """Hidden states (pass, prompt, read position, d_model) of passes with `edit(layer, outputs)` in every layer."""
+        layers = count()
         ids, real = self._family.inputs(trace.tokens.cpu())
-        hidden = self._hidden(ids.repeat(passes, 1), real.repeat(passes, 1), replace)
+        hidden = self._hidden(ids.repeat(passes, 1), real.repeat(passes, 1), lambda mixed: edit(next(layers), mixed))
         at = None if trace.at is None else trace.at.repeat(passes)
-        return _read(hidden, at).unflatten(0, (passes, prompts))
+        return _read(hidden, at).unflatten(0, (passes, -1))
 
     @torch.no_grad()
     def visited(self, tokens, visit, at=None):

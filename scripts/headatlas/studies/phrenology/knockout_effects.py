@@ -11,7 +11,18 @@ import torch
 from headatlas.base import progress
 from headatlas.base.errors import InputError
 from headatlas.base.statistics import mean_and_error
-from headatlas.models.knockout import KINDS, Replacements, deranged, knock_out, mean_outputs, random_heads, reading
+from headatlas.models.knockout import (
+    KINDS,
+    Replacements,
+    blocks,
+    deranged,
+    exchange,
+    knock_out,
+    mean_outputs,
+    output_statistics,
+    reading,
+    written_size,
+)
 
 EFFECTS = ("published", *KINDS)  # the published vectors are those of zero, normalised over the wrong axis
 MASKING = 0.15  # share of tokens masked where the loss of a bidirectional model is measured
@@ -46,8 +57,8 @@ def scored(tokens, causal, pad=None, mask=None, seed=0):
     return np.where(hidden, mask, tokens), np.where(hidden, tokens, -1)
 
 
-def loss_table(member, tokens, *, causal, pad=None, mask=None, random=8, seed=0, kinds=KINDS):
-    """What each head, and as many random ones, are worth: the loss without them less the loss with them.
+def loss_table(member, tokens, *, causal, pad=None, mask=None, others=8, seed=0, kinds=KINDS):
+    """What each head is worth: the loss without it less the loss with it, and with another head in its place.
 
     Parameters
     ----------
@@ -56,41 +67,69 @@ def loss_table(member, tokens, *, causal, pad=None, mask=None, random=8, seed=0,
         Held-out windows; they are also what means are taken over and donors are drawn from.
     causal : bool
     pad, mask : int, optional
-    random : int
-        Random heads of each layer (`knockout.random_heads`).
+    others : int
+        Heads of the same layer that take a head's place, one by one, at most: the control.
     seed : int
-        Of random heads, donors and masks.
+        Of the others, donors and masks.
     kinds : sequence of {"zero", "mean", "resample"}
 
     Returns
     -------
     DataFrame
-        layer, head, control (True for random heads), kind, loss (nats per token without the head), effect (that
-        less the undisturbed loss; both are means over prompts of the mean over a prompt's predictions) and
-        standard_error (of the effect, over prompts).
+        layer, head, kind (of ablation, or "other": the mean over other heads of the layer in its place, about its own
+        mean and at equal root mean square length), loss (nats per token without the head), effect (that less the
+        undisturbed loss; both are means over prompts of the mean over a prompt's predictions) and standard_error (of
+        the effect, over prompts).
     """
     inputs, targets = scored(tokens, causal, pad, mask, seed)
-    given = Replacements(mean_outputs(member, inputs, pad), inputs[deranged(len(inputs), seed)])
-    clean, rows = None, []
-    d_head = given.means[0].shape[-1]
-    controls = random_heads(member.layers, member.heads, d_head, random, seed) if random else None
-    for directions in (None, controls) if random else (None,):
-        found = {}
-        for part, kind, layer, hidden in knock_out(member, inputs, kinds, given, directions=directions):
-            found.setdefault((kind, layer), []).append(_losses(member.readout, hidden, targets[part]))
-        found = {key: np.concatenate(parts, 1) for key, parts in found.items()}  # (head, prompt)
-        clean = found.pop((None, -1))
-        for (kind, layer), losses in found.items():
-            effect, error = mean_and_error(losses - clean)
-            identity = {"layer": layer, "head": np.arange(len(losses)), "control": directions is not None}
-            numbers = {"loss": np.nanmean(losses, 1), "effect": effect, "standard_error": error}
-            rows.append(pd.DataFrame(identity | {"kind": kind} | numbers))
-    table = pd.concat(rows, ignore_index=True)
-    return table.sort_values(["control", "layer", "head"], kind="stable", ignore_index=True)
+    means, variations = output_statistics(member, inputs, pad)
+    given = Replacements(means, inputs[deranged(len(inputs), seed)])
+    found = {}
+    for part, kind, layer, hidden in knock_out(member, inputs, kinds, given):
+        found.setdefault((kind, layer), []).append(prompt_losses(member.readout, hidden, targets[part]))
+    if others and member.heads > 1:
+        for layer, losses in _in_place(member, inputs, targets, means, variations, others, seed):
+            found.setdefault(("other", layer), []).append(losses)
+    found = {key: np.concatenate(parts, 1) for key, parts in found.items()}  # (head, prompt)
+    clean, rows = found.pop((None, -1)), []
+    for (kind, layer), losses in found.items():
+        effect, error = mean_and_error(losses - clean)
+        identity = {"layer": layer, "head": np.arange(len(losses)), "kind": kind}
+        numbers = {"loss": np.nanmean(losses, 1), "effect": effect, "standard_error": error}
+        rows.append(pd.DataFrame(identity | numbers))
+    return pd.concat(rows, ignore_index=True).sort_values(["layer", "head"], kind="stable", ignore_index=True)
 
 
-def _losses(readout, hidden, targets):
-    """Mean loss of each prompt, (head, prompt), over its targets (prompt, position); NaN for a prompt without any."""
+def _in_place(member, inputs, targets, means, variations, others, seed):
+    """Yield layer and losses (head, prompt), block by block: means over others of the layer in each head's place."""
+    rng = np.random.default_rng(seed)
+    chosen = _chosen_others(member.heads, others, rng)  # (head, other)
+    for part in blocks(member, inputs, chosen.shape[1]):
+        trace = member.run(inputs[part])
+        for layer, outputs in enumerate(trace.outputs):
+            writers = member.writers(layer)
+            varying = outputs - means[layer][: outputs.shape[1]]
+            written = torch.einsum("pthd,hdm->hptm", varying, writers)  # (head, prompt, position, d_model)
+            sizes = written_size(variations[layer], writers)
+            losses = []
+            for head, theirs in enumerate(chosen):
+                factors = (sizes[head] / sizes[theirs].clamp(min=1e-30)).to(written.dtype)[None]
+                (hidden,) = exchange(member, trace, layer, written[head : head + 1], written[theirs], factors)
+                losses.append(prompt_losses(member.readout, hidden, targets[part]).mean(0))
+            yield layer, np.stack(losses)
+
+
+def _chosen_others(heads, most, rng):
+    """For each head, other heads of its layer in their order: all, or as many as asked for, drawn at random."""
+    rows = [[other for other in range(heads) if other != head] for head in range(heads)]
+    return np.array([np.sort(rng.permutation(row)[:most]) for row in rows])
+
+
+def prompt_losses(readout, hidden, targets):
+    """Mean loss of each prompt, (pass, prompt), over its targets (prompt, position); NaN for a prompt without any.
+
+    `hidden` are states (pass, prompt, position, d_model) that the readout reads; -1 is no target.
+    """
     targets = torch.from_numpy(targets).to(hidden.device)
     where = targets >= 0
     wanted = targets[where]

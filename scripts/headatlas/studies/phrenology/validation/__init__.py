@@ -1,0 +1,1 @@
+"""Validation of kinds and partners by what their clustering never saw: effects, weights and transplants."""
