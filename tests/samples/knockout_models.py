@@ -1,7 +1,7 @@
 """A toy model whose heads are knocked out, and prompts for it."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -9,8 +9,10 @@ from safetensors.torch import save_file
 
 from headatlas.models import families, knockout
 from headatlas.models.transformer import Architecture
+from toy_models import one_by_one
 
 SMALL = Architecture(vocabulary=40, context=7, layers=1, heads=2, d_model=12, d_head=5, d_mlp=20, activation="gelu")
+SQUARE = replace(SMALL, layers=2, heads=3, d_head=4)  # its heads together write any vector of the stream
 
 
 def toy(folder, architecture, weights, pad=None):
@@ -34,3 +36,33 @@ def gathered(member, tokens, **options):
     for _, kind, layer, hidden in knockout.knock_out(member, tokens, **options):
         found.setdefault((kind, layer), []).append(member.readout.logits(hidden))
     return {key: torch.cat(parts, 1) for key, parts in found.items()}
+
+
+def written_one_by_one(weights, architecture, tokens, pad=None):
+    """What each head of one member writes, by (layer, head): (prompt, position, d_model), from the definitions."""
+    written = {}
+
+    def keep(layer, head, mixed):
+        written.setdefault((layer, head), []).append(mixed @ weights[f"layers.{layer}.attention.output.weight"][head])
+        return mixed
+
+    for ids in tokens:
+        one_by_one(weights, architecture, torch.tensor(ids), pad, keep)
+    return {key: torch.stack(parts) for key, parts in written.items()}
+
+
+def shifted_one_by_one(weights, architecture, tokens, layer, shift, pad=None):
+    """Logits (prompt, position, vocabulary) with `shift` (prompt, position, d_model) added to a layer's heads.
+
+    From the definitions, for architectures like SQUARE: the shift is said by the heads themselves.
+    """
+    outward = weights[f"layers.{layer}.attention.output.weight"].flatten(0, 1)  # (head * d_head, d_model)
+    said = (shift @ torch.linalg.inv(outward)).unflatten(-1, (architecture.heads, architecture.d_head))
+    found = []
+    for prompt, ids in enumerate(tokens):
+
+        def add(at, head, mixed, prompt=prompt):
+            return mixed + said[prompt, :, head] if at == layer else mixed
+
+        found.append(one_by_one(weights, architecture, torch.tensor(ids), pad, add)[0])
+    return torch.stack(found)

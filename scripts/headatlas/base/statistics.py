@@ -92,6 +92,25 @@ def permutation_p_value(observed, null, alternative="greater"):
     return (1 + np.count_nonzero(null >= observed)) / (len(null) + 1)
 
 
+def holm(p_values):
+    """P-values adjusted for the number of tests by Holm's method (1979): all tests together keep the level.
+
+    Parameters
+    ----------
+    p_values : array of shape (test,)
+        What is not a number was not tested, and stays so.
+
+    Returns
+    -------
+    ndarray of shape (test,), float64
+    """
+    p_values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p_values)[: np.isfinite(p_values).sum()]  # NaN comes last
+    adjusted = np.full(len(p_values), np.nan)
+    adjusted[order] = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1)).clip(max=1)
+    return adjusted
+
+
 def describe_p_value(p_value, permutations=None):
     """A p-value in words, never smaller than its test can tell: "p ≤ 0.025 (40 permutations)".
 

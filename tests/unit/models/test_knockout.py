@@ -85,10 +85,9 @@ def test_knocking_out_nothing_changes_nothing(tmp_path, options):
     member = interventions.open_member(toy(tmp_path, architecture, perturbed(architecture, [5])), 0)
     tokens = some_tokens(None)
     given = knockout.Replacements(donors=tokens)
-    for directions in (None, knockout.random_heads(architecture.layers, 2, 5, 4, 0)):
-        found = gathered(member, tokens, kinds=("resample",), replacements=given, directions=directions)
-        for logits in found.values():
-            torch.testing.assert_close(logits, found[None, -1].expand_as(logits), atol=1e-5, rtol=1e-5)
+    found = gathered(member, tokens, kinds=("resample",), replacements=given)
+    for logits in found.values():
+        torch.testing.assert_close(logits, found[None, -1].expand_as(logits), atol=1e-5, rtol=1e-5)
 
 
 def test_a_head_that_always_says_the_same_is_its_mean(tmp_path):
@@ -104,22 +103,66 @@ def test_a_head_that_always_says_the_same_is_its_mean(tmp_path):
     assert (found["mean", 1][0] - found[None, -1][0]).abs().max() > 1e-2
 
 
-def test_directions_that_are_the_heads_give_the_heads(tmp_path):
-    architecture = replace(SMALL, layers=2)
+def assert_shifting_equals_replacing(member, tokens):
+    """What a head writes, added to the stream, is what changing its output does; W_O writes what the layer writes."""
+    trace = member.run(tokens)
+    for layer, outputs in enumerate(trace.outputs):
+        change = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(layer)).permute(2, 0, 1, 3)
+        change = change.to(outputs.dtype)
+        written = torch.einsum("hptd,hdm->hptm", change, member.writers(layer))
+        replaced = member.replaced(trace, layer, change)
+        torch.testing.assert_close(member.shifted(trace, layer, written), replaced, atol=1e-4, rtol=1e-4)
+        assert (replaced - trace.hidden).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_shifting_the_stream_equals_replacing_the_output(tmp_path, options):
+    architecture = replace(SMALL, **options)
     member = interventions.open_member(toy(tmp_path, architecture, perturbed(architecture, [5])), 0)
-    heads = [torch.eye(10).view(2, 5, 10)] * 2
-    as_heads = gathered(member, some_tokens(None), kinds=("zero",))
-    as_directions = gathered(member, some_tokens(None), kinds=("zero",), directions=heads)
-    for key, logits in as_heads.items():
-        torch.testing.assert_close(as_directions[key], logits, atol=1e-5, rtol=1e-5)
+    assert_shifting_equals_replacing(member, some_tokens(None))
 
 
-def test_random_heads_are_orthonormal_and_carry_a_heads_share():
-    (drawn,) = knockout.random_heads(1, 4, 8, 50, 0)
-    torch.testing.assert_close(drawn @ drawn.mT, torch.eye(8).expand(50, 8, 8), atol=1e-5, rtol=0)
-    outputs = torch.randn(200, 32, generator=torch.Generator().manual_seed(1))
-    share = (outputs @ drawn.mT).square().sum((1, 2)).mean() / outputs.square().sum()
-    assert 0.23 < float(share) < 0.27
+@pytest.mark.parametrize("name", ["gpt2", "llama", "bert", "albert"])
+def test_shifting_the_stream_of_pretrained_models(tmp_path, name):
+    family = opened(tmp_path, [checkpoint(tmp_path / "given", name)], task_of(name))
+    member = interventions.open_member(family, 0)
+    assert_shifting_equals_replacing(member, np.random.default_rng(0).integers(3, 30, (2, 9)))
+    for layer in range(family.layers):
+        expected = torch.from_numpy(family.head_weights(0, layer)["W_O"])
+        torch.testing.assert_close(member.writers(layer), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pad", [None, 39])
+def test_how_outputs_vary_about_their_means(tmp_path, pad):
+    architecture, tokens = replace(SMALL, layers=2), some_tokens(pad)
+    member = interventions.open_member(toy(tmp_path, architecture, perturbed(architecture, [5]), pad), 0)
+    means, variations = knockout.output_statistics(member, tokens, pad, memory=1)
+    real = torch.ones(tokens.shape, dtype=torch.bool) if pad is None else torch.tensor(tokens != pad)
+    for layer, outputs in enumerate(member.run(tokens).outputs):
+        varying = (outputs - means[layer])[real].double()  # (token, head, d_head)
+        expected = torch.einsum("thi,thj->hij", varying, varying) / len(varying)
+        torch.testing.assert_close(variations[layer], expected, atol=1e-6, rtol=1e-5)
+        written = torch.einsum("thd,hdm->htm", varying, member.writers(layer).double())
+        sizes = written.square().sum(-1).mean(1).sqrt()
+        torch.testing.assert_close(
+            knockout.written_size(variations[layer], member.writers(layer)), sizes, rtol=1e-4, atol=0
+        )
+
+
+def test_exchange_with_oneself_or_with_silence(tmp_path):
+    architecture, tokens = replace(SMALL, layers=2), some_tokens(None)
+    member = interventions.open_member(toy(tmp_path, architecture, perturbed(architecture, [5])), 0)
+    means = knockout.mean_outputs(member, tokens)
+    ablated = gathered(member, tokens, kinds=("mean",), replacements=knockout.Replacements(means))
+    trace = member.run(tokens)
+    for layer in range(2):
+        own = torch.einsum("pthd,hdm->hptm", trace.outputs[layer] - means[layer], member.writers(layer))
+        factors = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+        for head, hidden in enumerate(knockout.exchange(member, trace, layer, own, own, factors)):
+            logits = member.readout.logits(hidden)  # (other, prompt, position, vocabulary)
+            itself, silence = logits[head], logits[1 - head]
+            torch.testing.assert_close(itself, ablated[None, -1][0], atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(silence, ablated["mean", layer][head], atol=1e-5, rtol=1e-4)
 
 
 def attention_projections(model):
@@ -186,18 +229,17 @@ def test_equal_to_transformers_for_real_checkpoints(mirror, tmp_path, name, task
     assert_equal_to_hooks(family, model, tokens, 1e-4)
 
 
-def test_pretrained_mean_resample_and_random_heads(tmp_path):
+def test_pretrained_mean_and_resample(tmp_path):
     """A pretrained model's own arithmetic: replaced at read positions only or everywhere, in one block or several."""
     family = opened(tmp_path, [checkpoint(tmp_path / "given", "gpt2")], "causal")
     member = interventions.open_member(family, 0)
     tokens = np.random.default_rng(0).integers(3, 30, (4, 9))
     given = knockout.Replacements(knockout.mean_outputs(member, tokens), tokens[[1, 2, 3, 0]])
     _, at = knockout.reading(tokens, True)
-    for directions in (None, knockout.random_heads(3, 4, 4, 2, 0)):
-        whole = gathered(member, tokens, replacements=given, directions=directions)
-        last = gathered(member, tokens, replacements=given, directions=directions, at=at, memory=1)
-        for key, logits in last.items():
-            torch.testing.assert_close(logits[:, :, 0], whole[key][:, :, -1], atol=1e-5, rtol=1e-4)
+    whole = gathered(member, tokens, replacements=given)
+    last = gathered(member, tokens, replacements=given, at=at, memory=1)
+    for key, logits in last.items():
+        torch.testing.assert_close(logits[:, :, 0], whole[key][:, :, -1], atol=1e-5, rtol=1e-4)
 
 
 def test_reading_is_at_the_last_real_token():

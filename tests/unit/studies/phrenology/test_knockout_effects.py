@@ -11,7 +11,7 @@ from torch.nn import functional
 from headatlas.base.errors import InputError
 from headatlas.models import interventions, knockout
 from headatlas.studies.phrenology import knockout_effects
-from knockout_models import SMALL, gathered, some_tokens, toy
+from knockout_models import SMALL, SQUARE, gathered, shifted_one_by_one, some_tokens, toy, written_one_by_one
 from tiny_checkpoints import checkpoint, opened
 from toy_models import perturbed
 
@@ -22,39 +22,76 @@ def member_of(folder, architecture=TWO, pad=None, seed=5):
     return interventions.open_member(toy(folder, architecture, perturbed(architecture, [seed]), pad), 0)
 
 
+def losses_by_prompt(logits, targets):
+    """Mean cross-entropy of each prompt, (pass, prompt), of logits (pass, prompt, position, vocabulary)."""
+    wanted = torch.tensor(targets).expand(len(logits), -1, -1)
+    losses = functional.cross_entropy(logits.movedim(-1, 1), wanted, ignore_index=-1, reduction="none")
+    count = (targets >= 0).sum(1)
+    return np.where(count, losses.sum(-1).numpy() / count.clip(1), np.nan)
+
+
+def assert_effects(rows, losses, clean):
+    """Rows of the table, head by head, are those of losses (head, prompt) against the undisturbed (prompt,)."""
+    assert rows["head"].tolist() == list(range(len(losses)))
+    effects = losses - clean
+    count = np.isfinite(clean).sum()
+    np.testing.assert_allclose(rows["effect"], np.nanmean(effects, 1), atol=2e-6)
+    np.testing.assert_allclose(rows["standard_error"], np.nanstd(effects, 1, ddof=1) / count**0.5, atol=2e-6)
+    np.testing.assert_allclose(rows["loss"], np.nanmean(losses, 1), atol=2e-6)
+
+
 @pytest.mark.parametrize("pad", [None, 39])
 @pytest.mark.parametrize("causal", [True, False])
 def test_losses_are_cross_entropies(tmp_path, causal, pad):
     member = member_of(tmp_path, replace(TWO, causal=causal), pad)
     tokens = some_tokens(pad)
-    table = knockout_effects.loss_table(member, tokens, causal=causal, pad=pad, mask=38, random=3, seed=1)
+    table = knockout_effects.loss_table(member, tokens, causal=causal, pad=pad, mask=38, others=0, seed=1)
     inputs, targets = knockout_effects.scored(tokens, causal, pad, 38, 1)
     donors = inputs[knockout.deranged(4, 1)]
     given = knockout.Replacements(knockout.mean_outputs(member, inputs, pad), donors)
-    for control, directions in ((False, None), (True, knockout.random_heads(2, 2, 5, 3, 1))):
-        logits = gathered(member, inputs, replacements=given, directions=directions)
-        by_prompt = {}
-        for key, found in logits.items():
-            losses = functional.cross_entropy(
-                found.movedim(-1, 1),
-                torch.tensor(targets).expand(len(found), -1, -1),
-                ignore_index=-1,
-                reduction="none",
-            )
-            count = (targets >= 0).sum(1)
-            by_prompt[key] = np.where(count, losses.sum(-1).numpy() / count.clip(1), np.nan)
-        clean = by_prompt.pop((None, -1))
-        for (kind, layer), losses in by_prompt.items():
-            rows = table[(table["control"] == control) & (table["layer"] == layer) & (table["kind"] == kind)]
-            assert rows["head"].tolist() == list(range(len(losses)))
-            effects = losses - clean
-            count = np.isfinite(effects[0]).sum()
-            np.testing.assert_allclose(rows["effect"], np.nanmean(effects, 1), atol=2e-6)
-            error = np.nanstd(effects, 1, ddof=1) / count**0.5
-            np.testing.assert_allclose(rows["standard_error"], error, atol=2e-6)
-            np.testing.assert_allclose(rows["loss"], np.nanmean(losses, 1), atol=2e-6)
-    assert len(table) == 2 * (2 + 3) * 3
-    assert table["kind"].tolist() == list(knockout.KINDS) * 10
+    logits = gathered(member, inputs, replacements=given)
+    (clean,) = losses_by_prompt(logits.pop((None, -1)), targets)
+    for (kind, layer), found in logits.items():
+        rows = table[(table["layer"] == layer) & (table["kind"] == kind)]
+        assert_effects(rows, losses_by_prompt(found, targets), clean)
+    assert table["kind"].tolist() == list(knockout.KINDS) * 4
+
+
+@pytest.mark.parametrize("pad", [None, 39])
+def test_the_control_is_another_head_in_the_place_at_equal_size(tmp_path, pad):
+    weights = perturbed(SQUARE, [5])
+    member = interventions.open_member(toy(tmp_path, SQUARE, weights, pad), 0)
+    own, tokens = {name: value[0].double() for name, value in weights.items()}, some_tokens(pad)
+    table = knockout_effects.loss_table(member, tokens, causal=True, pad=pad, others=9, kinds=("mean",))
+    inputs, targets = knockout_effects.scored(tokens, True, pad)
+    real = torch.ones(inputs.shape, dtype=torch.bool) if pad is None else torch.tensor(inputs != pad)
+    varying = {}
+    for key, written in written_one_by_one(own, SQUARE, inputs, pad).items():
+        mean = (written * real[..., None]).sum(0) / real.sum(0).clamp(min=1)[:, None]
+        varying[key] = written - mean
+    size = {key: value[real].square().sum(-1).mean().sqrt() for key, value in varying.items()}
+    (clean,) = losses_by_prompt(shifted_one_by_one(own, SQUARE, inputs, 0, 0 * varying[0, 0], pad)[None], targets)
+    for layer in range(2):
+        losses = []
+        for head in range(3):
+            by_other = []
+            for other in {0, 1, 2} - {head}:
+                shift = varying[layer, other] * size[layer, head] / size[layer, other] - varying[layer, head]
+                by_other.append(shifted_one_by_one(own, SQUARE, inputs, layer, shift, pad))
+            losses.append(losses_by_prompt(torch.stack(by_other), targets).mean(0))
+        rows = table[(table["layer"] == layer) & (table["kind"] == "other")]
+        assert_effects(rows, np.stack(losses), clean)
+    assert (table.loc[table["kind"] == "other", "effect"].abs() > 1e-3).all()
+
+
+def test_as_many_others_as_asked_for(tmp_path):
+    member, tokens = member_of(tmp_path, replace(TWO, heads=4)), some_tokens(None)
+    few = knockout_effects.loss_table(member, tokens, causal=True, others=2)
+    all_others = knockout_effects.loss_table(member, tokens, causal=True, others=3)
+    assert len(few) == len(all_others) == 8 * 4
+    is_control = few["kind"] == "other"
+    assert (few["effect"] != all_others["effect"])[is_control].any()
+    np.testing.assert_allclose(few["effect"][~is_control], all_others["effect"][~is_control], atol=1e-6)
 
 
 def test_something_is_predicted_of_every_prompt():

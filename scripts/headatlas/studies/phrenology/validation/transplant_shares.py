@@ -1,0 +1,189 @@
+"""What transplants recovered, summed up: a head's partners against others of its kind and all others of the layer.
+
+The share recovered is a ratio of sums: the loss that transplants make good over the loss that the mean ablations cost
+(`transplants`). Heads whose ablation costs no more than two standard errors have nothing to recover and are left out.
+"""
+
+import numpy as np
+import pandas as pd
+
+from headatlas.base.statistics import bootstrap_interval, permutation_p_value
+from headatlas.studies.phrenology.validation.effect_agreement import permuted_within
+from headatlas.studies.phrenology.validation.partner_agreement import resampled_members
+
+NORMS = {"as mapped": "recovered", "equal norm": "recovered_equal_norm"}
+SOURCES = ("partner", "kind", "others", "other layer")
+
+
+class Shares:
+    """The transplants of one study, head by head and member by member.
+
+    Parameters
+    ----------
+    worth, pairs : DataFrame
+        What `transplants.transplant` gives.
+    partners : int array of shape (head, member)
+        `partner_agreement.partners_of`.
+    members : integer array of shape (head,)
+        From 0 on.
+    kinds : integer array of shape (head,)
+
+    Attributes
+    ----------
+    cost : float array of shape (head,)
+        Of the mean ablation, nats per token; NaN where it is within two standard errors of nothing.
+    """
+
+    def __init__(self, worth, pairs, partners, members, kinds):
+        self.members, self._kinds, self._partners = np.asarray(members), np.asarray(kinds), partners
+        self._layers = worth["layer"].to_numpy()
+        self._belongs = (self.members[:, None] == np.arange(partners.shape[1])).astype(float)  # (head, member)
+        something = worth["ablation"] > 2 * worth["ablation_error"]
+        self.cost = worth["ablation"].where(something).to_numpy()
+        self._recovered = {}
+        for norm, column in NORMS.items():
+            table = np.full((len(worth), len(worth)), np.nan)
+            table[pairs["receiver"], pairs["donor"]] = pairs[column]
+            self._recovered[norm] = table  # (receiver, donor)
+        self._same_layer = self._layers[:, None] == self._layers
+
+    def recovered(self, norm, partners=None):
+        """Loss recovered, by source and by the member that the donors are from.
+
+        Parameters
+        ----------
+        norm : {"as mapped", "equal norm"}
+        partners : int array of shape (head, member), optional
+            Others than the study's, as in a null.
+
+        Returns
+        -------
+        dict from source to float array of shape (head, member)
+            Nats per token, the mean over the donors: "partner"; "kind": others of the layer that are of the head's
+            kind; "others": all others of the layer; "other layer". NaN where there are none. Members in which a head
+            has no partner count for none of the first three.
+        """
+        partners, recovered = self._partners if partners is None else partners, self._recovered[norm]
+        theirs = partners[:, self.members]  # (head, donor): the partner in the donor's member
+        known, own_layer = np.isfinite(recovered), self._same_layer & (theirs >= 0)
+        is_partner = known & (theirs == np.arange(len(theirs)))
+        others = known & own_layer & ~is_partner
+        masks = {"partner": is_partner, "kind": others & (self._kinds[:, None] == self._kinds), "others": others}
+        masks["other layer"] = known & ~self._same_layer
+        return {source: self._means(recovered, mask) for source, mask in masks.items()}
+
+    def ranks(self, norm):
+        """Rank of each partner among the heads of its layer and member by what they recover, 1 the best.
+
+        Returns
+        -------
+        float array of shape (head, member)
+            NaN where a head has no partner.
+        """
+        recovered, theirs = self._recovered[norm], self._partners[:, self.members]
+        partner = np.take_along_axis(recovered, theirs, 1)  # -1 is masked below
+        better = ((recovered > partner) & self._same_layer) @ self._belongs
+        return np.where(self._partners >= 0, 1 + better, np.nan)
+
+    def of_layer(self):
+        """How many heads the layer of each head has in each member, (head, member)."""
+        return self._same_layer @ self._belongs
+
+    def _means(self, values, mask):
+        counts = mask @ self._belongs
+        sums = np.where(mask, values, 0) @ self._belongs
+        return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+
+
+def by_head(shares, draws=2000, seed=0):
+    """Share of every head's ablation cost that its partners and others recover.
+
+    Parameters
+    ----------
+    shares : Shares
+    draws, seed : int
+        Of the bootstrap over the members that the donors are from.
+
+    Returns
+    -------
+    DataFrame
+        row (head), norm, source, share, low, high (95%; NaN with a single member) and members. Rows of heads whose
+        ablation costs nothing, and of sources that do not exist, are left out.
+    """
+    tables = []
+    for norm in NORMS:
+        for source, values in shares.recovered(norm).items():
+            for row in np.flatnonzero(np.isfinite(shares.cost)):
+                own = values[row, np.isfinite(values[row])] / shares.cost[row]
+                if not len(own):
+                    continue
+                low, high = bootstrap_interval(own, draws=draws, seed=seed) if len(own) > 1 else (np.nan, np.nan)
+                tables.append((row, norm, source, own.mean(), low, high, len(own)))
+    return pd.DataFrame(tables, columns=["row", "norm", "source", "share", "low", "high", "members"])
+
+
+def overall(shares, strata, permutations=1000, draws=2000, seed=0):
+    """Share recovered over all heads, by source, and how much more of it partners recover.
+
+    Parameters
+    ----------
+    shares : Shares
+    strata : integer array of shape (head,)
+        Partners are permuted within these in the null: member, layer and kind.
+    permutations : int
+    draws : int
+        Of members, with replacement, behind the intervals.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        norm, source, share, low, high, heads (how many), p and permutations (of "partner less others" alone). Beside
+        the sources: "partner less others", "partner less kind", and "partner best", the share of heads and members in
+        which no other head of the layer recovers more, with its chance in the column `chance`.
+    """
+    rows = []
+    for norm in NORMS:
+        found = shares.recovered(norm)
+        for source in (*SOURCES, "partner less others", "partner less kind"):
+            first, *less = source.split(" less ")
+            values = found[first] - (found[less[0]] if less else 0)
+            row = _ratio(values, shares, draws, seed) | {"norm": norm, "source": source}
+            if source == "partner less others" and np.isfinite(row["share"]):
+                row |= _permuted(shares, norm, values, strata, permutations, seed)
+            rows.append(row)
+        ranks = np.where(np.isfinite(shares.cost)[:, None], shares.ranks(norm), np.nan)
+        known = np.isfinite(ranks)
+        row = _ratio(np.where(known, ranks == 1, np.nan), shares, draws, seed, np.ones(len(ranks)))
+        row |= {"norm": norm, "source": "partner best"}
+        row["chance"] = float((1 / shares.of_layer()[known]).mean()) if known.any() else np.nan
+        rows.append(row)
+    names = ["norm", "source", "share", "low", "high", "heads", "chance", "p", "permutations"]
+    return pd.DataFrame(rows).reindex(columns=names)
+
+
+def _ratio(values, shares, draws, seed, whole=None):
+    """The sum of values (head, member) over that of the heads' cost, and its interval over members."""
+    whole = shares.cost if whole is None else whole
+    known = np.isfinite(values) & np.isfinite(shares.cost)[:, None]
+    if not known.any():
+        return {"share": np.nan, "low": np.nan, "high": np.nan, "heads": 0}
+    part, cost = np.where(known, values, 0), np.where(known, whole[:, None], 0)
+    by_member = [np.zeros((values.shape[1], values.shape[1])) for _ in range(2)]
+    for sums, added in zip(by_member, (part, cost), strict=True):
+        np.add.at(sums, shares.members, added)
+    low, high = resampled_members(*by_member, draws, seed)
+    return {"share": part.sum() / cost.sum(), "low": low, "high": high, "heads": int(known.any(1).sum())}
+
+
+def _permuted(shares, norm, observed, strata, permutations, seed):
+    """The p-value of what partners recover beyond others, where heads are permuted within their strata."""
+    rng, null = np.random.default_rng(seed), []
+    paid = np.isfinite(shares.cost)
+    for _ in range(permutations):
+        order = permuted_within(np.asarray(strata), rng)
+        named = np.where(shares._partners >= 0, order[shares._partners], -1)
+        found = shares.recovered(norm, named)
+        null.append(np.nansum((found["partner"] - found["others"])[paid]))
+    p = permutation_p_value(np.round(np.nansum(observed[paid]), 12), np.round(null, 12))
+    return {"p": p, "permutations": permutations}
