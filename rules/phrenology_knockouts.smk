@@ -27,7 +27,7 @@ rule measure_knockouts:
             "measure_knockouts",
             prompt=config["studies"]["phrenology"]["knockouts"]["prompt"],
             windows=config["studies"]["phrenology"]["knockouts"]["windows"],
-            random_heads=config["studies"]["phrenology"]["knockouts"]["random_heads"],
+            others=config["studies"]["phrenology"]["knockouts"]["others"],
             seed=config["studies"]["phrenology"]["seed"],
             threads=forward_threads(wildcards.model),
         ),
@@ -172,7 +172,7 @@ rule draw_knockout_effects:
 
 
 rule draw_knockout_losses:
-    """Draw what every head is worth in loss, beside random heads of its layer."""
+    """Draw what every head is worth in loss, beside another head of its layer in its place."""
     input:
         losses=of_models("phrenology", "<results>/knockouts/{model}/losses.parquet"),
         clusters="<results>/phrenology/clusters.parquet",

@@ -1,4 +1,4 @@
-"""Draw what every head is worth in loss, beside random heads of its layer."""
+"""Draw what every head is worth in loss, beside another head of its layer in its place."""
 
 from headatlas.jobs.job import job
 

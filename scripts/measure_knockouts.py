@@ -26,7 +26,7 @@ def main(snakemake, run):
     losses, logits = [], []
     for index in range(family.members):
         member, part = interventions.open_member(family, index), windows[: settings["windows"]]
-        own = knockout_effects.loss_table(member, part, random=settings["random_heads"], **reading)
+        own = knockout_effects.loss_table(member, part, others=settings["others"], **reading)
         losses.append(own.assign(member=index))
         logits.append(knockout_effects.prompt_table(member, prompt, windows, **reading).assign(member=index))
     shown = pd.concat(logits, ignore_index=True)

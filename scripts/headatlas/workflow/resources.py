@@ -209,14 +209,14 @@ def scoring(model):
     return _need(TORCH, max(3 * layer + entropies, model.loaded + tables + _window(model)), seconds)
 
 
-def knocking_out(model, windows, random_heads, **_):
+def knocking_out(model, windows, others, **_):
     """`measure_knockouts`: passes with each head of a layer replaced, a block of logits, the table of the readout."""
     inner = 4 * model.d_model + 3 * model.d_mlp + model.heads * (4 * model.d_head + 2 * model.context)
     prompt = _FLOAT * model.context * inner * (model.heads + model.layers)
     clean = _FLOAT * model.context * inner * model.layers * model.prompts
     block = max(prompt, min(_KNOCKED, max(prompt * windows, clean)))
     held = model.loaded + _FLOAT * model.vocabulary * model.d_model + block + _FLOAT * _LOGITS
-    passes = model.all_heads * 3 * (1 + random_heads / model.heads) * windows
+    passes = model.all_heads * (3 + others) * windows
     readout = 2 * model.vocabulary * model.d_model * passes * model.context / 1e10
     return _need(TORCH, held, _passes(model, passes) + readout)
 

@@ -85,16 +85,15 @@ def test_effects_lie_where_the_table_says(protocol):
         assert "50% of variance" in axes.get_xlabel()
 
 
-def losses_of(heads, random=5):
-    rng = np.random.default_rng(0)
-    parts = []
-    for kind in KINDS:
-        parts.append(heads.assign(control=False, kind=kind, effect=heads["head"] / 10, standard_error=0.01))
-        layers = heads[["model", "member", "layer"]].drop_duplicates()
-        controls = layers.loc[layers.index.repeat(random)].assign(head=np.tile(np.arange(random), len(layers)))
-        effect = 0.5 + 0.1 * rng.normal(size=len(controls))
-        parts.append(controls.assign(control=True, kind=kind, effect=effect, standard_error=0.01))
-    return pd.concat(parts, ignore_index=True)
+def losses_of(heads):
+    """Head h costs h / 10 nats; another in its place costs 0.15 throughout."""
+    parts = [heads.assign(kind=kind, effect=heads["head"] / 10, standard_error=0.01) for kind in KINDS]
+    return pd.concat([*parts, heads.assign(kind="other", effect=0.15, standard_error=0.01)], ignore_index=True)
+
+
+def points_of(axes, marker):
+    found = np.concatenate([line.get_xydata() for line in axes.get_lines() if line.get_marker() == marker])
+    return found[np.argsort(found[:, 0])]
 
 
 def test_losses(tmp_path):
@@ -102,10 +101,14 @@ def test_losses(tmp_path):
     figure = knockouts.losses(losses_of(heads), clusters_of(heads), 128)
     assert len(figure.axes) == 3
     for axes in figure.axes:
-        points = np.concatenate([line.get_xydata() for line in axes.get_lines() if line.get_marker() == "o"])
-        points = points[np.argsort(points[:, 0])]
-        np.testing.assert_allclose(points, np.column_stack([np.arange(8), heads["head"] / 10]))
+        points = points_of(axes, "o")
+        assert points[:, 0].tolist() == list(range(8))
+        np.testing.assert_allclose(points[:, 1], [0.1, 0.1, 0, 0, 0.3, 0.3, 0.2, 0.2])  # costliest first in a cluster
+    np.testing.assert_allclose(points_of(figure.axes[0], "D")[:, 1], 0.15)
     assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == ["0", "1"]
+    assert figure.get_suptitle().startswith(
+        "6 of 8 heads are worth something; for 4, another head in the place costs more"
+    )
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
 
 

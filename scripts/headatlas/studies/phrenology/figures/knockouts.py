@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
@@ -235,11 +234,12 @@ def effects(table, facts, protocol):
 
 @style.paper
 def losses(table, clusters, windows):
-    """What every head is worth: the held-out loss without it less the loss with it, beside random heads.
+    """What every head is worth: the held-out loss without it less the loss with it, and with another head in its place.
 
     Parameters
     ----------
-    table : DataFrame of [model, member, layer, head, control, kind, effect, standard_error]
+    table : DataFrame of [model, member, layer, head, kind, effect, standard_error]
+        Kinds of ablation, and "other": the mean over other heads of the layer in the head's place, at equal norm.
     clusters : DataFrame of [model, member, layer, head, cluster]
     windows : int
         How many the losses are means over.
@@ -248,55 +248,59 @@ def losses(table, clusters, windows):
     -------
     matplotlib.figure.Figure
     """
-    heads = table[~table["control"]].merge(clusters[[*_IDENTITY, "cluster"]], on=_IDENTITY, validate="many_to_one")
-    places = heads.drop_duplicates(_IDENTITY)[_IDENTITY].reset_index(drop=True)
-    places["place"] = places.index
-    group = ["model", "member", "layer"]
+    heads = table.merge(clusters[[*_IDENTITY, "cluster"]], on=_IDENTITY, validate="many_to_one")
+    first = heads[heads["kind"] == "mean"].sort_values(["cluster", "effect"], ascending=[True, False], kind="stable")
+    places = first[_IDENTITY].reset_index(drop=True).assign(place=np.arange(len(first)))
     heads = heads.merge(places, on=_IDENTITY)
-    spans = places.groupby(group, sort=False)["place"].agg(["min", "max"]).reset_index()
-    kinds = [kind for kind in KINDS if (table["kind"] == kind).any()]
-    figure = style.blank(style.WIDTH, 1.55 * len(kinds) + 1.0)
+    by_kind = dict(list(heads.groupby("kind", sort=False)))
+    figure = style.blank(style.WIDTH, 4.6)
     _room(figure, 0.3)
-    panels = figure.subplots(len(kinds), 1, sharex=True, squeeze=False)[:, 0]
+    panels = figure.subplots(3, 1, sharex=True, height_ratios=[2, 1, 1])
     size = min(3.2, 260 / len(places))
-    for axes, kind in zip(panels, kinds, strict=True):
-        control = table[table["control"] & (table["kind"] == kind)].groupby(group, sort=False)["effect"]
-        bands = spans.merge(control.agg(["mean", "std"]).reset_index(), on=group)
-        for row in bands.itertuples():
-            spread = 0.0 if np.isnan(row.std) else 2 * row.std
-            axes.fill_between([row.min - 0.5, row.max + 0.5], row.mean - spread, row.mean + spread, color="0.87", lw=0)
-            axes.plot([row.min - 0.5, row.max + 0.5], [row.mean, row.mean], color="0.6", linewidth=0.7)
-        own = heads[heads["kind"] == kind]
+    for axes, kind in zip(panels, ("mean", "zero", "resample"), strict=True):
         axes.axhline(0, color="0.3", linewidth=0.6)
-        for cluster, part in own.groupby("cluster"):
-            axes.errorbar(
-                part["place"], part["effect"], yerr=1.96 * part["standard_error"], fmt="o", markersize=size,
-                color=style.cluster_colour(cluster), elinewidth=0.8, capsize=0, markeredgewidth=0,
-            )  # fmt: skip
+        if kind == "mean" and "other" in by_kind:
+            _with_errors(axes, by_kind["other"], "0.55", size, marker="D", markerfacecolor="white", zorder=1)
+        for cluster, part in by_kind[kind].groupby("cluster"):
+            _with_errors(axes, part, style.cluster_colour(cluster), size, marker="o", markeredgewidth=0)
         axes.set_title(f"head {KINDS[kind]}", loc="left", pad=3)
-        axes.set_ylabel("loss, nats per token")
-        axes.set_xlim(-0.8, len(places) - 0.2)
         axes.margins(y=0.08)
-    for start in spans["min"][1:]:
+    spans = heads.groupby("cluster")["place"].agg(["min", "max"])
+    for start in spans["min"].iloc[1:]:
         for axes in panels:
             axes.axvline(start - 0.5, color="0.8", linewidth=0.5, zorder=0)
-    level = "member" if places["member"].nunique() > 1 else "layer"
-    blocks = places.groupby(["model", level], sort=False)["place"].mean().reset_index()
-    names = blocks[level].astype(str)
-    if blocks["model"].nunique() > 1:  # a model's name stands below its first block
-        names = names + blocks["model"].where(~blocks["model"].duplicated(), "").map("\n{}".format)
-    panels[-1].set_xticks(*style.thinned(blocks["place"].tolist(), names.tolist(), len(places), 40))
+    names = [str(cluster) for cluster in spans.index]
+    middles = spans.mean(axis=1).tolist()
+    panels[-1].set_xticks(*style.thinned(middles, names, len(places), 40))
     panels[-1].tick_params(axis="x", length=0)
-    within = " and layer" if level == "member" and places["layer"].nunique() > 1 else ""
-    panels[-1].set_xlabel(f"heads, by {level}{within}")
-    figure.suptitle(f"Held-out loss without a head, less with it (mean over {windows} windows, 95% intervals)")
-    band = Patch(color="0.87", label="random heads of the same layer: mean ± 2 sd")
-    keys = _cluster_keys(heads["cluster"], 4)
-    keys[0].set_label(f"cluster {keys[0].get_label()}")
-    figure.legend(
-        handles=[*keys, band], loc="lower center", ncols=min(14, len(keys) + 1), handletextpad=0.2, columnspacing=0.9
-    )
+    panels[-1].set(xlabel="heads, by cluster and cost", xlim=(-0.8, len(places) - 0.2))
+    figure.supylabel("loss added, nats per token", fontsize=7.5)
+    figure.suptitle(f"{worth_in_words(table)}\n(held-out loss, mean over {windows} windows, 95% intervals)")
+    keys = [Line2D([], [], linestyle="", marker="o", markersize=4, color="0.3", label="the head ablated")]
+    if "other" in by_kind:
+        label = "another head of its layer in its place (mean over them, equal norm)"
+        keys.append(Line2D([], [], linestyle="", marker="D", markersize=3.5, color="0.55", mfc="white", label=label))
+    figure.legend(handles=keys, loc="lower center", ncols=2, handletextpad=0.2, columnspacing=1.5)
     return figure
+
+
+def _with_errors(axes, table, colour, size, **marks):
+    axes.errorbar(
+        table["place"], table["effect"], yerr=1.96 * table["standard_error"], linestyle="", markersize=size,
+        color=colour, elinewidth=0.8, capsize=0, **marks,
+    )  # fmt: skip
+
+
+def worth_in_words(table):
+    """How many heads are worth something, and for how many another head in the place costs more than the ablation."""
+    by_kind = {kind: part.set_index(_IDENTITY) for kind, part in table.groupby("kind")}
+    ablated = by_kind["mean"]
+    worth = int((ablated["effect"] > 1.96 * ablated["standard_error"]).sum())
+    words = f"{worth} of {len(ablated)} heads are worth something"
+    if "other" in by_kind:
+        worse = int((by_kind["other"]["effect"].reindex(ablated.index) > ablated["effect"]).sum())
+        words += f"; for {worse}, another head in the place costs more than the ablation"
+    return words
 
 
 @style.paper
