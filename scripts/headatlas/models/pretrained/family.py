@@ -1,0 +1,177 @@
+"""A family of pretrained models, read through the interface of `families`."""
+
+import numpy as np
+import torch
+import transformers
+from safetensors import safe_open
+
+from headatlas.base.errors import InputError
+from headatlas.models.pretrained import checks
+from headatlas.models.pretrained.head_weights import head_weights
+from headatlas.models.pretrained.loading import TASKS, eager, untied
+from headatlas.models.pretrained.positions import context
+from headatlas.models.pretrained.watching import AllLayersSeen, Capture, OwnCode, watched
+from headatlas.models.transformer import LayerAttention
+
+
+class PretrainedFamily:
+    """Checkpoints of one architecture, read through the interface of `families`.
+
+    Parameters
+    ----------
+    model_file : path-like
+        The stacked weights of `fetch`, as safetensors.
+    config : dict
+        The configuration of `fetch`.
+    device : str or torch.device
+    """
+
+    def __init__(self, model_file, config, device="cpu"):
+        self.config, self.device, self._file = config, torch.device(device), model_file
+        self._member = None
+        settings = dict(config["config"])
+        settings.pop("dtype", None)  # whatever the checkpoint's precision, float32 here
+        model_type = settings.pop("model_type")
+        hugging = eager(transformers.AutoConfig.for_model(model_type, **settings))
+        hugging.use_cache = False
+        auto, _ = TASKS[config["task"]]
+        self._model = auto.from_config(hugging, dtype=torch.float32)
+        self._model.eval().requires_grad_(False).to(self.device)
+        with safe_open(self._file, framework="pt") as opened:
+            self.members = opened.get_slice(next(iter(opened.keys()))).get_shape()[0]
+        self._load(0)
+
+        layout = checks.layout(self._model, config["task"])
+        self.heads, self.d_head, self.d_value = layout.heads, layout.d_head, layout.d_value
+        self._scalings, self._own_code = layout.scalings, layout.own_code
+        text = hugging.get_text_config()
+        self.model_type, self.layers, self.vocabulary = text.model_type, text.num_hidden_layers, text.vocab_size
+        self.context = context(self._model)
+        self.causal = config["task"] == "causal"
+        self.pad = config.get("pad")
+        self.scaling = self._scalings[0]
+        self.rotary = any("Rotary" in type(module).__name__ for module in self._model.modules())
+        self._stand_in = checks.stand_in(text)
+        self._width = max(getattr(text, "intermediate_size", None) or 0, 4 * text.hidden_size)
+
+    def window_bytes(self, size):
+        """About how much memory one window of `size` tokens takes in `attention`."""
+        one = self.heads * size * (size + 2 * self.d_head) * 4
+        return self.layers * one + 3 * self.heads * size * size * 4 + 3 * size * self._width * 4
+
+    def attention(self, tokens, member):
+        """Yield what the heads of one member do, layer by layer; no logits are computed.
+
+        Parameters
+        ----------
+        tokens : integer array of shape (batch, position)
+            Padding (`pad`) is never attended to.
+        member : int
+
+        Yields
+        ------
+        LayerAttention
+            queries and keys (batch, head, position, d_head), after any rotation of positions, keys
+            repeated for the heads that share them; pattern (batch, head, query, key). float32.
+            Where a model scales its layers differently, the queries carry the difference, so that
+            scores are q.k * `scaling` in every layer.
+        """
+        self._load(member)
+        tokens, real = self.inputs(tokens)
+        capture = Capture(stop_after=self.layers)
+        try:
+            with torch.no_grad(), self._watched(capture=capture):
+                self._model.base_model(tokens, attention_mask=real)
+        except AllLayersSeen:
+            pass
+        for layer in range(self.layers):
+            queries, keys, _, pattern, *_ = capture.layers[layer]
+            capture.layers[layer] = None  # so that a reader who packs as it goes holds one layer less each time
+            if self._scalings[layer] != self.scaling:
+                queries = queries * (self._scalings[layer] / self.scaling)
+            yield LayerAttention(layer, queries.float(), keys.float(), pattern)
+
+    def inputs(self, tokens):
+        """Token ids (batch, position) as the model takes them, and which of them are real: both tensors.
+
+        Padding is replaced by a token that the model knows.
+        """
+        tokens = torch.tensor(np.asarray(tokens), dtype=torch.long, device=self.device)
+        real = torch.ones_like(tokens) if self.pad is None else (tokens != self.pad).long()
+        tokens = torch.where(real.bool(), tokens, self._stand_in)
+        if int(tokens.max()) >= self.vocabulary:
+            raise InputError(
+                f"token {int(tokens.max())}: this model's vocabulary is 0 to {self.vocabulary - 1}; "
+                "allowed: windows made with the tokenizer that the model was trained with"
+            )
+        if self.context is not None and tokens.shape[1] > self.context:
+            raise InputError(f"windows of {tokens.shape[1]} tokens: this model's context is {self.context}")
+        return tokens, real
+
+    def model(self, member):
+        """The model of `transformers` that holds one member's weights, until another member is asked for."""
+        self._load(member)
+        return self._model
+
+    def _watched(self, **watching):
+        return watched(OwnCode(heads=self.heads) if self._own_code else None, **watching)
+
+    def editing(self, edit):
+        """While this lasts, `edit` is given every layer's head outputs in turn and returns what the layer goes on with.
+
+        Parameters
+        ----------
+        edit : callable from a Tensor of shape (batch, position, head, d_head) to one of the same shape
+        """
+        return self._watched(edit=edit)
+
+    def visiting(self, visit):
+        """While this lasts, every layer goes on with what `visit` returns in place of its head outputs.
+
+        Parameters
+        ----------
+        visit : callable
+            Given the pattern (batch, head, query, key) and the outputs (batch, position, head, d_head).
+        """
+        return self._watched(visit=visit)
+
+    def head_weights(self, member, layer):
+        """The matrices of one layer's heads, as `families.load_family` says.
+
+        Raises
+        ------
+        InputError
+            If the weights of this model type are not known.
+        """
+        self._load(member)
+        return head_weights(self._model, layer)
+
+    def predictor(self, member):
+        """What one member expects next, as a function: `ToyFamily.predictor`."""
+        self._load(member)
+
+        @torch.no_grad()
+        def predict(tokens, last):
+            tokens, last = tokens.to(self.device), last.to(self.device)
+            real = torch.arange(tokens.shape[1], device=self.device) <= last[:, None]  # (batch, position)
+            logits = self._model(tokens, attention_mask=real.long()).logits
+            return logits[torch.arange(len(last)), last]
+
+        return predict
+
+    def _load(self, member):
+        if member == self._member:
+            return
+        with safe_open(self._file, framework="pt", device=str(self.device)) as opened:
+            state = {name: opened.get_slice(name)[member : member + 1][0] for name in opened.keys()}  # noqa: SIM118
+        tied = self._model.load_state_dict(state, strict=False)
+        missing = set(tied.missing_keys) - set(self._model.all_tied_weights_keys) - _shared_names(self._model)
+        if missing or tied.unexpected_keys:
+            name = sorted(missing | set(tied.unexpected_keys))[0]
+            raise InputError(f"{self._file}: does not fit its configuration: weight {name}; delete it and run again")
+        self._member = member
+
+
+def _shared_names(model):
+    """Names of tensors that also have another name, which holds the weights."""
+    return set(model.state_dict()) - set(untied(model))
