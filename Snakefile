@@ -22,7 +22,9 @@ ROOT = Path(workflow.current_basedir)  # this checkout; results and store lie wh
 configfile: str(ROOT / "config.yaml")
 
 
-report: "report/workflow.rst"
+if workflow.modifier.is_main_snakefile():  # a module leaves the report's front page to whoever uses it
+
+    report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
@@ -41,6 +43,7 @@ wildcard_constraints:
     use="train|evaluation|analysis",
 
 
+include: "rules/figures.smk"
 include: "rules/corpora.smk"
 include: "rules/tokens.smk"
 include: "rules/models.smk"

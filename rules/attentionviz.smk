@@ -14,26 +14,16 @@ rule attentionviz:
     input:
         figures(
             "attentionviz",
-            expand(
-                "{model}/{name}",
-                model=models_of("attentionviz"),
-                name=["fig01_joint_embedding", "fig02_scales", "fig03_early_head", "fig04_late_head"],
-            ),
+            ["fig01_joint_embedding", "fig02_scales", "fig03_early_head", "fig04_late_head"],
+            models=models_of("attentionviz"),
         ),
         figures(
             "attentionviz",
-            expand(
-                "{model}/{name}",
-                model=models_of("attentionviz"),
-                name=["global_view_type", "global_view_position", "constructions", "invariance"],
-            ),
+            ["global_view_type", "global_view_position", "constructions", "invariance"],
             ["corrected"],
+            models_of("attentionviz"),
         ),
-        figures(
-            "attentionviz",
-            expand("{model}/{name}", model=TAGGED_MODELS, name=["global_view_part_of_speech", "parts_of_speech"]),
-            ["corrected"],
-        ),
+        figures("attentionviz", ["global_view_part_of_speech", "parts_of_speech"], ["corrected"], TAGGED_MODELS),
         "<results>/attentionviz/findings.md",
 
 
@@ -48,8 +38,6 @@ rule choose_scales:
         "<logs>/choose_scales/{model}.log",
     benchmark:
         "<benchmarks>/choose_scales/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -57,11 +45,7 @@ rule choose_scales:
     params:
         spec=spec(
             "choose_scales",
-            percentile=config["studies"]["attentionviz"]["percentile"],
-            minimum_pairs=config["studies"]["attentionviz"]["minimum_pairs"],
-            pairs=config["studies"]["attentionviz"]["pairs"],
-            draws=config["studies"]["attentionviz"]["draws"],
-            seed=config["studies"]["attentionviz"]["seed"],
+            **study_settings("attentionviz", "percentile", "minimum_pairs", "pairs", "draws", "seed"),
         ),
     script:
         "../scripts/choose_scales.py"
@@ -80,8 +64,6 @@ rule map_chosen_heads:
         "<logs>/map_chosen_heads/{model}.log",
     benchmark:
         "<benchmarks>/map_chosen_heads/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -89,12 +71,7 @@ rule map_chosen_heads:
     params:
         spec=spec(
             "map_chosen_heads",
-            heads=config["studies"]["attentionviz"]["heads"],
-            method=config["studies"]["attentionviz"]["method"],
-            pairs=config["studies"]["attentionviz"]["pairs"],
-            sentences=config["studies"]["attentionviz"]["sentences"],
-            epochs=config["studies"]["attentionviz"]["epochs"],
-            seed=config["studies"]["attentionviz"]["seed"],
+            **study_settings("attentionviz", "heads", "method", "pairs", "sentences", "epochs", "seed"),
         ),
     script:
         "../scripts/map_chosen_heads.py"
@@ -112,8 +89,6 @@ rule compare_constructions:
         "<logs>/compare_constructions/{model}.log",
     benchmark:
         "<benchmarks>/compare_constructions/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -121,7 +96,7 @@ rule compare_constructions:
     params:
         spec=spec(
             "compare_constructions",
-            seed=config["studies"]["attentionviz"]["seed"],
+            **study_settings("attentionviz", "seed"),
             **config["studies"]["attentionviz"]["all_heads"],
         ),
     script:
@@ -138,14 +113,12 @@ rule measure_invariance:
         "<logs>/measure_invariance/{model}.log",
     benchmark:
         "<benchmarks>/measure_invariance/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
     conda:
         "../envs/analysis.yaml"
     resources:
         **needs("measure_invariance"),
     params:
-        spec=spec("measure_invariance", pairs=config["studies"]["attentionviz"]["pairs"]),
+        spec=spec("measure_invariance", **study_settings("attentionviz", "pairs")),
     script:
         "../scripts/measure_invariance.py"
 
@@ -167,186 +140,110 @@ rule measure_parts_of_speech:
     resources:
         **needs("measure_parts_of_speech"),
     params:
-        spec=spec("measure_parts_of_speech", pairs=config["studies"]["attentionviz"]["pairs"]),
+        spec=spec("measure_parts_of_speech", **study_settings("attentionviz", "pairs")),
     script:
         "../scripts/measure_parts_of_speech.py"
 
 
-rule draw_joint_embedding:
+use rule draw_figure as draw_joint_embedding with:
     """Fig 1: queries and keys of one head in one picture, and the relation wished for."""
     input:
         maps="<results>/attentionviz/{model}/maps.parquet",
         quality="<results>/attentionviz/{model}/map_quality.parquet",
         relation="<results>/attentionviz/{model}/relation.parquet",
     output:
-        published_png=reported("<results>/figures/attentionviz/published/{model}/fig01_joint_embedding.png"),
-        published_pdf="<results>/figures/attentionviz/published/{model}/fig01_joint_embedding.pdf",
-        corrected_png=reported("<results>/figures/attentionviz/corrected/{model}/fig01_joint_embedding.png"),
-        corrected_pdf="<results>/figures/attentionviz/corrected/{model}/fig01_joint_embedding.pdf",
-    log:
-        "<logs>/draw_joint_embedding/{model}.log",
-    benchmark:
-        "<benchmarks>/draw_joint_embedding/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_joint_embedding"),
+        **figure("attentionviz", "{model}/fig01_joint_embedding"),
+    pathvars:
+        name="draw_joint_embedding/{model}",
     params:
-        spec=spec("draw_joint_embedding"),
-    script:
-        "../scripts/draw_joint_embedding.py"
+        spec=drawn_by("studies.attentionviz.figures.joint_embeddings.draw_joint_embedding"),
 
 
-rule draw_scales:
+use rule draw_figure as draw_scales with:
     """Fig 2: the constants that the criteria choose, as heat maps of layers and heads."""
     input:
         scales="<results>/attentionviz/{model}/scales.parquet",
     output:
-        published_png=reported("<results>/figures/attentionviz/published/{model}/fig02_scales.png"),
-        published_pdf="<results>/figures/attentionviz/published/{model}/fig02_scales.pdf",
-        corrected_png=reported("<results>/figures/attentionviz/corrected/{model}/fig02_scales.png"),
-        corrected_pdf="<results>/figures/attentionviz/corrected/{model}/fig02_scales.pdf",
-    log:
-        "<logs>/draw_scales/{model}.log",
-    benchmark:
-        "<benchmarks>/draw_scales/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_scales"),
+        **figure("attentionviz", "{model}/fig02_scales"),
+    pathvars:
+        name="draw_scales/{model}",
     params:
-        spec=spec("draw_scales"),
-    script:
-        "../scripts/draw_scales.py"
+        spec=drawn_by("studies.attentionviz.figures.joint_embeddings.draw_scales"),
 
 
-rule draw_scaled_embeddings:
+use rule draw_figure as draw_scaled_embeddings with:
     """Figs 3 and 4: joint maps of an early and a later head at six constants."""
     input:
         maps="<results>/attentionviz/{model}/maps.parquet",
         quality="<results>/attentionviz/{model}/map_quality.parquet",
     output:
-        published_png=reported(
-            "<results>/figures/attentionviz/published/{model}/{figure}.png", caption="scaled_embeddings"
-        ),
-        published_pdf="<results>/figures/attentionviz/published/{model}/{figure}.pdf",
-        corrected_png=reported(
-            "<results>/figures/attentionviz/corrected/{model}/{figure}.png", caption="scaled_embeddings"
-        ),
-        corrected_pdf="<results>/figures/attentionviz/corrected/{model}/{figure}.pdf",
-    log:
-        "<logs>/draw_scaled_embeddings/{model}/{figure}.log",
-    benchmark:
-        "<benchmarks>/draw_scaled_embeddings/{model}/{figure}.tsv"
+        **figure("attentionviz", "{model}/{figure}", caption="scaled_embeddings"),
+    pathvars:
+        name="draw_scaled_embeddings/{model}/{figure}",
     wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
         figure="fig03_early_head|fig04_late_head",
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_scaled_embeddings"),
     params:
-        spec=spec("draw_scaled_embeddings"),
-    script:
-        "../scripts/draw_scaled_embeddings.py"
+        spec=lambda wildcards: drawn_by(
+            "studies.attentionviz.figures.joint_embeddings.draw_scaled_embeddings",
+            place=int(wildcards.figure == "fig04_late_head"),
+        ),
 
 
-rule draw_global_view:
+use rule draw_figure as draw_global_view with:
     """All heads at once: a small joint map of each."""
     input:
         maps="<results>/attentionviz/{model}/global_maps.parquet",
         constructions="<results>/attentionviz/{model}/constructions.parquet",
     output:
-        png=reported("<results>/figures/attentionviz/corrected/{model}/global_view_{colour}.png", caption="global_view"),
-        pdf="<results>/figures/attentionviz/corrected/{model}/global_view_{colour}.pdf",
-    log:
-        "<logs>/draw_global_view/{model}/{colour}.log",
-    benchmark:
-        "<benchmarks>/draw_global_view/{model}/{colour}.tsv"
+        **figure("attentionviz", "{model}/global_view_{colour}", ["corrected"], caption="global_view"),
+    pathvars:
+        name="draw_global_view/{model}/{colour}",
     wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
         colour="type|position|part_of_speech",
-    conda:
-        "../envs/figures.yaml"
     resources:
         **needs("draw_global_view"),
     params:
-        spec=spec("draw_global_view"),
-    script:
-        "../scripts/draw_global_view.py"
+        spec=lambda wildcards: drawn_by(
+            "studies.attentionviz.figures.joint_embeddings.draw_global_view", colour=wildcards.colour
+        ),
 
 
-rule draw_constructions:
+use rule draw_figure as draw_constructions with:
     """Which construction, and which map of it, shows attention best."""
     input:
         constructions="<results>/attentionviz/{model}/constructions.parquet",
     output:
-        png=reported("<results>/figures/attentionviz/corrected/{model}/constructions.png"),
-        pdf="<results>/figures/attentionviz/corrected/{model}/constructions.pdf",
-    log:
-        "<logs>/draw_constructions/{model}.log",
-    benchmark:
-        "<benchmarks>/draw_constructions/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_constructions"),
+        **figure("attentionviz", "{model}/constructions", ["corrected"]),
+    pathvars:
+        name="draw_constructions/{model}",
     params:
-        spec=spec("draw_constructions"),
-    script:
-        "../scripts/draw_constructions.py"
+        spec=drawn_by("studies.attentionviz.figures.comparisons.draw_constructions"),
 
 
-rule draw_invariance:
+use rule draw_figure as draw_invariance with:
     """What leaves attention alone and what does not."""
     input:
         invariance="<results>/attentionviz/{model}/invariance.parquet",
     output:
-        png=reported("<results>/figures/attentionviz/corrected/{model}/invariance.png"),
-        pdf="<results>/figures/attentionviz/corrected/{model}/invariance.pdf",
-    log:
-        "<logs>/draw_invariance/{model}.log",
-    benchmark:
-        "<benchmarks>/draw_invariance/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(models_of("attentionviz")),
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_invariance"),
+        **figure("attentionviz", "{model}/invariance", ["corrected"]),
+    pathvars:
+        name="draw_invariance/{model}",
     params:
-        spec=spec("draw_invariance"),
-    script:
-        "../scripts/draw_invariance.py"
+        spec=drawn_by("studies.attentionviz.figures.comparisons.draw_invariance"),
 
 
-rule draw_parts_of_speech:
+use rule draw_figure as draw_parts_of_speech with:
     """Which part of speech attends to which beyond chance."""
     input:
         parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
     output:
-        png=reported("<results>/figures/attentionviz/corrected/{model}/parts_of_speech.png"),
-        pdf="<results>/figures/attentionviz/corrected/{model}/parts_of_speech.pdf",
-    log:
-        "<logs>/draw_parts_of_speech/{model}.log",
-    benchmark:
-        "<benchmarks>/draw_parts_of_speech/{model}.tsv"
+        **figure("attentionviz", "{model}/parts_of_speech", ["corrected"]),
+    pathvars:
+        name="draw_parts_of_speech/{model}",
     wildcard_constraints:
         model=one_of(TAGGED_MODELS),
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_parts_of_speech"),
     params:
-        spec=spec("draw_parts_of_speech"),
-    script:
-        "../scripts/draw_parts_of_speech.py"
+        spec=drawn_by("studies.attentionviz.figures.comparisons.draw_parts_of_speech"),
 
 
 rule describe_attentionviz:

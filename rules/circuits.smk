@@ -127,53 +127,33 @@ rule read_circuits:
         "../scripts/read_circuits.py"
 
 
-rule draw_tokenizers:
+use rule draw_figure as draw_tokenizers with:
     """Fig 1: text sampled under each tokenizer; corrected, with the share of continuation pieces beside it."""
     input:
         text="<results>/circuits/text.parquet",
     output:
-        published_png=reported("<results>/figures/circuits/published/fig01_tokenizers.png"),
-        published_pdf="<results>/figures/circuits/published/fig01_tokenizers.pdf",
-        corrected_png=reported("<results>/figures/circuits/corrected/fig01_tokenizers.png"),
-        corrected_pdf="<results>/figures/circuits/corrected/fig01_tokenizers.pdf",
-    log:
-        "<logs>/draw_tokenizers.log",
-    benchmark:
-        "<benchmarks>/draw_tokenizers.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_tokenizers"),
+        **figure("circuits", "fig01_tokenizers"),
+    pathvars:
+        name="draw_tokenizers",
     params:
-        spec=lambda wildcards: spec("draw_tokenizers", models=SHOWN["fig01"]["corrected"]),
-    script:
-        "../scripts/draw_tokenizers.py"
+        spec=lambda wildcards: drawn_by(
+            "studies.circuits.figures.sweep.draw_tokenizers", models=SHOWN["fig01"]["corrected"]
+        ),
 
 
-rule draw_sweep:
+use rule draw_figure as draw_sweep with:
     """Fig 2: losses and accuracies of all runs by epoch; corrected, with baselines and what each parameter does."""
     input:
         sweep="<results>/circuits/sweep.parquet",
     output:
-        published_png=reported("<results>/figures/circuits/published/fig02_sweep.png"),
-        published_pdf="<results>/figures/circuits/published/fig02_sweep.pdf",
-        corrected_png=reported("<results>/figures/circuits/corrected/fig02_sweep.png"),
-        corrected_pdf="<results>/figures/circuits/corrected/fig02_sweep.pdf",
-    log:
-        "<logs>/draw_sweep.log",
-    benchmark:
-        "<benchmarks>/draw_sweep.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_sweep"),
+        **figure("circuits", "fig02_sweep"),
+    pathvars:
+        name="draw_sweep",
     params:
-        spec=spec("draw_sweep", axes=config["studies"]["circuits"]["sweep"]),
-    script:
-        "../scripts/draw_sweep.py"
+        spec=drawn_by("studies.circuits.figures.sweep.draw_sweep", axes=config["studies"]["circuits"]["sweep"]),
 
 
-rule draw_heat_maps:
+use rule draw_figure as draw_heat_maps with:
     """Figs 3 to 9: what heads look at in a sampled text; published, the chosen heads; corrected, all, with their scores."""
     input:
         text="<results>/circuits/text.parquet",
@@ -182,65 +162,39 @@ rule draw_heat_maps:
         names="<results>/circuits/names.parquet",
         sweep="<results>/circuits/sweep.parquet",
     output:
-        published_png=reported("<results>/figures/circuits/published/{figure}.png", caption="heat_maps"),
-        published_pdf="<results>/figures/circuits/published/{figure}.pdf",
-        corrected_png=reported("<results>/figures/circuits/corrected/{figure}.png", caption="heat_maps"),
-        corrected_pdf="<results>/figures/circuits/corrected/{figure}.pdf",
-    log:
-        "<logs>/draw_heat_maps/{figure}.log",
-    benchmark:
-        "<benchmarks>/draw_heat_maps/{figure}.tsv"
+        **figure("circuits", "{figure}", caption="heat_maps"),
+    pathvars:
+        name="draw_heat_maps/{figure}",
     wildcard_constraints:
         figure=one_of(HEAT_MAPS),
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_heat_maps"),
     params:
-        spec=lambda wildcards: spec("draw_heat_maps", figure=HEAT_MAPS[wildcards.figure]),
-    script:
-        "../scripts/draw_heat_maps.py"
+        spec=lambda wildcards: drawn_by(
+            "studies.circuits.figures.heat_maps.draw_heat_maps", figure=HEAT_MAPS[wildcards.figure]
+        ),
 
 
-rule draw_losses:
+use rule draw_figure as draw_losses with:
     """Draw the published loss over positions beside the cross-entropy of the same run."""
     input:
         losses="<results>/circuits/losses.parquet",
     output:
-        png=reported("<results>/figures/circuits/corrected/losses_compared.png"),
-        pdf="<results>/figures/circuits/corrected/losses_compared.pdf",
-    log:
-        "<logs>/draw_losses.log",
-    benchmark:
-        "<benchmarks>/draw_losses.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_losses"),
+        **figure("circuits", "losses_compared", ["corrected"]),
+    pathvars:
+        name="draw_losses",
     params:
-        spec=spec("draw_losses"),
-    script:
-        "../scripts/draw_losses.py"
+        spec=drawn_by("studies.circuits.figures.sweep.draw_losses"),
 
 
-rule draw_settings:
+use rule draw_figure as draw_settings with:
     """Table I: settings of the reference work, of the paper and of what was run."""
     output:
-        csv=reported("<results>/figures/circuits/corrected/table1_settings.csv"),
-        png=reported("<results>/figures/circuits/corrected/table1_settings.png"),
-        pdf="<results>/figures/circuits/corrected/table1_settings.pdf",
-    log:
-        "<logs>/draw_settings.log",
-    benchmark:
-        "<benchmarks>/draw_settings.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_settings"),
+        **figure("circuits", "table1_settings", ["corrected"], kinds=["csv", "png", "pdf"]),
+    pathvars:
+        name="draw_settings",
     params:
-        spec=spec("draw_settings", models={model: config["models"][model] for model in RUNS}),
-    script:
-        "../scripts/draw_settings.py"
+        spec=drawn_by(
+            "studies.circuits.figures.sweep.draw_settings", models={model: config["models"][model] for model in RUNS}
+        ),
 
 
 rule report_circuits:

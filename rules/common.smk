@@ -44,14 +44,21 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
-def spec(script, **settings):
-    """All that a step's outputs depend on besides inputs and wildcards, in one canonical order."""
+def spec(script, *modules, **settings):
+    """All that a step's outputs depend on besides inputs and wildcards, in one canonical order; `modules` are those
+    of the library that the script imports by a name it is given."""
     path = f"{SCRIPTS}/{script}.py"
     return {
-        "code": code_digest.code_digest(path, SCRIPTS),
-        "packages": dict(code_digest.packages(path, SCRIPTS)),
+        "code": code_digest.code_digest(path, SCRIPTS, *modules),
+        "packages": dict(code_digest.packages(path, SCRIPTS, *modules)),
         "settings": configuration.ordered(settings),
     }
+
+
+def drawn_by(function, **settings):
+    """`spec` of a figure: the library's function that draws it, and what that is told besides the rule's inputs."""
+    function = f"headatlas.{function}"
+    return spec("draw_figure", function.rpartition(".")[0], drawn_by=function, **settings)
 
 
 def checkpoint_files(model):
@@ -93,7 +100,7 @@ def checkpoint_settings(model):
     return {part: settings[part] for part in ("checkpoints", "task", "context")}
 
 
-def needs(rule):
+def needs(rule, **others):
     """Memory and minutes of a rule's jobs, more at every attempt: estimated by scripts/headatlas/workflow/resources.py."""
 
     def asked(wildcards):
@@ -103,6 +110,7 @@ def needs(rule):
         return resources.of_rule(config, rule, name)
 
     return {
+        **others,
         "mem_mb": lambda wildcards, attempt: attempt * asked(wildcards).memory,
         "runtime": lambda wildcards, attempt: attempt * asked(wildcards).minutes,
     }
@@ -116,8 +124,12 @@ def models_of(study):
 
 
 def study_settings(study, *names):
-    """Settings of a study that a step depends on."""
-    return {name: config["studies"][study][name] for name in names}
+    """Settings of a study that a step depends on; one within a section is named with it, as in "knockouts.head"."""
+    found = {}
+    for name in names:
+        *section, key = name.split(".")
+        found[key] = (config["studies"][study][section[0]] if section else config["studies"][study])[key]
+    return found
 
 
 def of_models(study, path):
@@ -147,10 +159,21 @@ TOKENIZER = {  # the same of the wildcard's model
 }
 
 
-def figures(study, names, protocols=("published", "corrected")):
-    """Both files of each of a study's figures under each protocol."""
+def figures(study, names, protocols=("published", "corrected"), models=None):
+    """Both files of each of a study's figures under each protocol, of each of the models if they are given."""
+    names = names if models is None else expand("{model}/{name}", model=models, name=names)
     path = "<results>/figures/{study}/{protocol}/{name}.{kind}"
     return expand(path, study=study, protocol=protocols, name=names, kind=["png", "pdf"])
+
+
+def figure(study, name, protocols=("published", "corrected"), caption=None, kinds=("png", "pdf")):
+    """A figure's files as outputs that are called published_png and so on; the PDF is not in the report."""
+    files = {}
+    for protocol in protocols:
+        for kind in kinds:
+            file = f"<results>/figures/{study}/{protocol}/{name}.{kind}"
+            files[f"{protocol}_{kind}"] = file if kind == "pdf" else reported(file, caption)
+    return files
 
 
 def reported(path, caption=None):

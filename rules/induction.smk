@@ -192,203 +192,112 @@ rule find_induction:
         "../scripts/find_induction.py"
 
 
-rule draw_in_context:
+use rule draw_figure as draw_in_context with:
     """Fig 5: what a long context gains over a short one; corrected, with intervals and the whole curve."""
     input:
         pairs=of_models("induction", "<results>/induction/{model}/in_context.parquet"),
         curve=of_models("induction", "<results>/induction/{model}/curve.parquet"),
     output:
-        published_png=reported("<results>/figures/induction/published/fig05_in_context_learning.png"),
-        published_pdf="<results>/figures/induction/published/fig05_in_context_learning.pdf",
-        corrected_png=reported("<results>/figures/induction/corrected/fig05_in_context_learning.png"),
-        corrected_pdf="<results>/figures/induction/corrected/fig05_in_context_learning.pdf",
-    log:
-        "<logs>/draw_in_context.log",
-    benchmark:
-        "<benchmarks>/draw_in_context.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_in_context"),
+        **figure("induction", "fig05_in_context_learning"),
+    pathvars:
+        name="draw_in_context",
     params:
-        spec=spec("draw_in_context", models=models_of("induction")),
-    script:
-        "../scripts/draw_in_context.py"
+        spec=drawn_by("studies.induction.figures.in_context_learning.draw_in_context", models=models_of("induction")),
 
 
-rule draw_repeats:
+use rule draw_figure as draw_repeats with:
     """Fig 6: the setups of random repeated tokens, each drawn from an actual trial."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
-        published_png=reported("<results>/figures/induction/published/fig06_repeated_tokens.png"),
-        published_pdf="<results>/figures/induction/published/fig06_repeated_tokens.pdf",
-        corrected_png=reported("<results>/figures/induction/corrected/fig06_repeated_tokens.png"),
-        corrected_pdf="<results>/figures/induction/corrected/fig06_repeated_tokens.pdf",
-    log:
-        "<logs>/draw_repeats.log",
-    benchmark:
-        "<benchmarks>/draw_repeats.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_repeats"),
+        **figure("induction", "fig06_repeated_tokens"),
+    pathvars:
+        name="draw_repeats",
     params:
-        spec=spec("draw_repeats", models=models_of("induction")),
-    script:
-        "../scripts/draw_repeats.py"
+        spec=drawn_by("studies.induction.figures.repeated_tokens.draw_repeats", models=models_of("induction")),
 
 
-rule draw_induction:
+use rule draw_figure as draw_induction with:
     """Fig 7: induction maps of the standard setup."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
-        published_png=reported("<results>/figures/induction/published/fig07_induction.png"),
-        published_pdf="<results>/figures/induction/published/fig07_induction.pdf",
-        corrected_png=reported("<results>/figures/induction/corrected/fig07_induction.png"),
-        corrected_pdf="<results>/figures/induction/corrected/fig07_induction.pdf",
-    log:
-        "<logs>/draw_induction.log",
-    benchmark:
-        "<benchmarks>/draw_induction.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_induction"),
+        **figure("induction", "fig07_induction"),
+    pathvars:
+        name="draw_induction",
     params:
-        spec=spec("draw_induction", models=models_of("induction")),
-    script:
-        "../scripts/draw_induction.py"
+        spec=drawn_by("studies.induction.figures.induction_maps.draw_induction", models=models_of("induction")),
 
 
-rule draw_shuffled:
+use rule draw_figure as draw_shuffled with:
     """Fig 8: induction maps of the shuffled and the bidirectional setup."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
     output:
-        published_png=reported("<results>/figures/induction/published/fig08_shuffled_bidirectional.png"),
-        published_pdf="<results>/figures/induction/published/fig08_shuffled_bidirectional.pdf",
-        corrected_png=reported("<results>/figures/induction/corrected/fig08_shuffled_bidirectional.png"),
-        corrected_pdf="<results>/figures/induction/corrected/fig08_shuffled_bidirectional.pdf",
-    log:
-        "<logs>/draw_shuffled.log",
-    benchmark:
-        "<benchmarks>/draw_shuffled.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_shuffled"),
+        **figure("induction", "fig08_shuffled_bidirectional"),
+    pathvars:
+        name="draw_shuffled",
     params:
-        spec=spec("draw_shuffled", models=models_of("induction")),
-    script:
-        "../scripts/draw_shuffled.py"
+        spec=drawn_by("studies.induction.figures.induction_maps.draw_shuffled", models=models_of("induction")),
 
 
-rule draw_sizes:
+use rule draw_figure as draw_sizes with:
     """Fig 9: induction maps of models of all sizes as one mosaic; corrected, how deep induction lies in each."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
         depth="<results>/induction/depth.parquet",
     output:
-        published_png=reported("<results>/figures/induction/published/fig09_sizes.png"),
-        published_pdf="<results>/figures/induction/published/fig09_sizes.pdf",
-        corrected_png=reported("<results>/figures/induction/corrected/fig09_sizes.png"),
-        corrected_pdf="<results>/figures/induction/corrected/fig09_sizes.pdf",
-    log:
-        "<logs>/draw_sizes.log",
-    benchmark:
-        "<benchmarks>/draw_sizes.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_sizes"),
+        **figure("induction", "fig09_sizes"),
+    pathvars:
+        name="draw_sizes",
     params:
-        spec=spec("draw_sizes", models=models_of("induction")),
-    script:
-        "../scripts/draw_sizes.py"
+        spec=drawn_by("studies.induction.figures.model_sizes.draw_sizes", models=models_of("induction")),
 
 
-rule draw_dynamics:
+use rule draw_figure as draw_dynamics with:
     """Induction, previous-token and in-context-learning scores against the tokens seen in training."""
     input:
         dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=TRACED),
     output:
-        png=reported("<results>/figures/induction/corrected/dynamics.png"),
-        pdf="<results>/figures/induction/corrected/dynamics.pdf",
-    log:
-        "<logs>/draw_dynamics.log",
-    benchmark:
-        "<benchmarks>/draw_dynamics.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_dynamics"),
+        **figure("induction", "dynamics", ["corrected"]),
+    pathvars:
+        name="draw_dynamics",
     params:
-        spec=spec("draw_dynamics", models=TRACED),
-    script:
-        "../scripts/draw_dynamics.py"
+        spec=drawn_by("studies.induction.figures.training_dynamics.draw_dynamics", models=TRACED),
 
 
-rule draw_look_alikes:
+use rule draw_figure as draw_look_alikes with:
     """Prefix matching against copying: induction heads and their look-alikes."""
     input:
         look_alikes="<results>/induction/look_alikes.parquet",
     output:
-        png=reported("<results>/figures/induction/corrected/look_alikes.png"),
-        pdf="<results>/figures/induction/corrected/look_alikes.pdf",
-    log:
-        "<logs>/draw_look_alikes.log",
-    benchmark:
-        "<benchmarks>/draw_look_alikes.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_look_alikes"),
+        **figure("induction", "look_alikes", ["corrected"]),
+    pathvars:
+        name="draw_look_alikes",
     params:
-        spec=spec("draw_look_alikes"),
-    script:
-        "../scripts/draw_look_alikes.py"
+        spec=drawn_by("studies.induction.figures.head_kinds.draw_look_alikes"),
 
 
-rule draw_backup_heads:
+use rule draw_figure as draw_backup_heads with:
     """What the loss costs without the strongest induction heads, and what the other heads do then."""
     input:
         effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
         backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),
     output:
-        png=reported("<results>/figures/induction/corrected/backup_heads.png"),
-        pdf="<results>/figures/induction/corrected/backup_heads.pdf",
-    log:
-        "<logs>/draw_backup_heads.log",
-    benchmark:
-        "<benchmarks>/draw_backup_heads.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_backup_heads"),
+        **figure("induction", "backup_heads", ["corrected"]),
+    pathvars:
+        name="draw_backup_heads",
     params:
-        spec=spec("draw_backup_heads", models=models_of("induction")),
-    script:
-        "../scripts/draw_backup_heads.py"
+        spec=drawn_by("studies.induction.figures.self_repair.draw_backup_heads", models=models_of("induction")),
 
 
-rule draw_masks:
+use rule draw_figure as draw_masks with:
     """Induction with several masks at once, and on whole words against pieces of words."""
     input:
         conditions=of_models("induction", "<results>/induction/{model}/conditions.parquet"),
     output:
-        png=reported("<results>/figures/induction/corrected/masks.png"),
-        pdf="<results>/figures/induction/corrected/masks.pdf",
-    log:
-        "<logs>/draw_masks.log",
-    benchmark:
-        "<benchmarks>/draw_masks.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_masks"),
+        **figure("induction", "masks", ["corrected"]),
+    pathvars:
+        name="draw_masks",
     params:
-        spec=spec("draw_masks", models=models_of("induction")),
-    script:
-        "../scripts/draw_masks.py"
+        spec=drawn_by("studies.induction.figures.masks.draw_masks", models=models_of("induction")),

@@ -81,7 +81,7 @@ rule fetch_model:
         "../scripts/fetch_model.py"
 
 
-rule draw_training:
+use rule draw_figure as draw_training with:
     """Draw the training curves of a family beside its baselines."""
     input:
         training="<results>/models/{model}/training.parquet",
@@ -89,15 +89,7 @@ rule draw_training:
     output:
         png=reported("<results>/figures/training/{model}.png", caption="training"),
         pdf="<results>/figures/training/{model}.pdf",
-    log:
-        "<logs>/draw_training/{model}.log",
-    benchmark:
-        "<benchmarks>/draw_training/{model}.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_training"),
+    pathvars:
+        name="draw_training/{model}",
     params:
-        spec=spec("draw_training"),
-    script:
-        "../scripts/draw_training.py"
+        spec=lambda wildcards: drawn_by("plotting.training_curves.draw_training", model=wildcards.model),

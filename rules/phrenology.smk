@@ -49,7 +49,7 @@ rule measure_distances:
     resources:
         **needs("measure_distances"),
     params:
-        spec=spec("measure_distances", models=config["studies"]["phrenology"]["models"], threads=config["threads"]),
+        spec=spec("measure_distances", models=models_of("phrenology"), threads=config["threads"]),
     script:
         "../scripts/measure_distances.py"
 
@@ -70,11 +70,7 @@ rule project_heads:
     resources:
         **needs("project_heads"),
     params:
-        spec=spec(
-            "project_heads",
-            models=config["studies"]["phrenology"]["models"],
-            seed=config["studies"]["phrenology"]["seed"],
-        ),
+        spec=spec("project_heads", **study_settings("phrenology", "models", "seed")),
     script:
         "../scripts/project_heads.py"
 
@@ -94,7 +90,7 @@ rule decompose_patterns:
     resources:
         **needs("decompose_patterns"),
     params:
-        spec=spec("decompose_patterns", models=config["studies"]["phrenology"]["models"]),
+        spec=spec("decompose_patterns", models=models_of("phrenology")),
     script:
         "../scripts/decompose_patterns.py"
 
@@ -117,124 +113,71 @@ rule project_first_token:
     resources:
         **needs("project_first_token"),
     params:
-        spec=spec("project_first_token", models=config["studies"]["phrenology"]["models"]),
+        spec=spec("project_first_token", models=models_of("phrenology")),
     script:
         "../scripts/project_first_token.py"
 
 
-rule draw_head_distances:
+use rule draw_figure as draw_head_distances with:
     """Fig 7: distances between heads; corrected, the Jensen-Shannon distance by cluster beside the published one."""
     input:
         distances="<results>/phrenology/distances.parquet",
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        published_png=reported("<results>/figures/phrenology/published/fig07_head_distances.png"),
-        published_pdf="<results>/figures/phrenology/published/fig07_head_distances.pdf",
-        corrected_png=reported("<results>/figures/phrenology/corrected/fig07_head_distances.png"),
-        corrected_pdf="<results>/figures/phrenology/corrected/fig07_head_distances.pdf",
-    log:
-        "<logs>/draw_head_distances.log",
-    benchmark:
-        "<benchmarks>/draw_head_distances.tsv"
-    conda:
-        "../envs/figures.yaml"
+        **figure("phrenology", "fig07_head_distances"),
+    pathvars:
+        name="draw_head_distances",
     resources:
         **needs("draw_head_distances"),
     params:
-        spec=spec("draw_head_distances"),
-    script:
-        "../scripts/draw_head_distances.py"
+        spec=drawn_by("studies.phrenology.figures.projections.draw_head_distances"),
 
 
-rule draw_projections:
+use rule draw_figure as draw_projections with:
     """Fig 8: heads beside artificial ones in UMAP, t-SNE and PCA; corrected, with the trust each panel deserves."""
     input:
         projections="<results>/phrenology/projections.parquet",
     output:
-        published_png=reported("<results>/figures/phrenology/published/fig08_projections.png"),
-        published_pdf="<results>/figures/phrenology/published/fig08_projections.pdf",
-        corrected_png=reported("<results>/figures/phrenology/corrected/fig08_projections.png"),
-        corrected_pdf="<results>/figures/phrenology/corrected/fig08_projections.pdf",
-    log:
-        "<logs>/draw_projections.log",
-    benchmark:
-        "<benchmarks>/draw_projections.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_projections"),
+        **figure("phrenology", "fig08_projections"),
+    pathvars:
+        name="draw_projections",
     params:
-        spec=spec("draw_projections"),
-    script:
-        "../scripts/draw_projections.py"
+        spec=drawn_by("studies.phrenology.figures.projections.draw_projections"),
 
 
-rule draw_components:
+use rule draw_figure as draw_components with:
     """Fig 9: principal components as maps of the first prompts; both protocols draw the same."""
     input:
         components="<results>/phrenology/components.parquet",
     output:
-        published_png=reported("<results>/figures/phrenology/published/fig09_components.png"),
-        published_pdf="<results>/figures/phrenology/published/fig09_components.pdf",
-        corrected_png=reported("<results>/figures/phrenology/corrected/fig09_components.png"),
-        corrected_pdf="<results>/figures/phrenology/corrected/fig09_components.pdf",
-    log:
-        "<logs>/draw_components.log",
-    benchmark:
-        "<benchmarks>/draw_components.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_components"),
+        **figure("phrenology", "fig09_components"),
+    pathvars:
+        name="draw_components",
     params:
-        spec=spec("draw_components"),
-    script:
-        "../scripts/draw_components.py"
+        spec=drawn_by("studies.phrenology.figures.components.draw_components"),
 
 
-rule draw_third_component:
+use rule draw_figure as draw_third_component with:
     """Fig 10: the third component on the tokens of the first prompts; both protocols draw the same."""
     input:
         **tokenizer_of(models_of("phrenology")[0]),
         components="<results>/phrenology/components.parquet",
         windows=prompts_of("phrenology"),
     output:
-        published_png=reported("<results>/figures/phrenology/published/fig10_third_component.png"),
-        published_pdf="<results>/figures/phrenology/published/fig10_third_component.pdf",
-        corrected_png=reported("<results>/figures/phrenology/corrected/fig10_third_component.png"),
-        corrected_pdf="<results>/figures/phrenology/corrected/fig10_third_component.pdf",
-    log:
-        "<logs>/draw_third_component.log",
-    benchmark:
-        "<benchmarks>/draw_third_component.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_third_component"),
+        **figure("phrenology", "fig10_third_component"),
+    pathvars:
+        name="draw_third_component",
     params:
-        spec=spec("draw_third_component"),
-    script:
-        "../scripts/draw_third_component.py"
+        spec=drawn_by("studies.phrenology.figures.components.draw_third_component"),
 
 
-rule draw_first_token:
+use rule draw_figure as draw_first_token with:
     """Fig 11: tokens by what the heads do with them, as published and as its title says."""
     input:
         first_token="<results>/phrenology/first_token.parquet",
     output:
-        published_png=reported("<results>/figures/phrenology/published/fig11_first_token.png"),
-        published_pdf="<results>/figures/phrenology/published/fig11_first_token.pdf",
-        corrected_png=reported("<results>/figures/phrenology/corrected/fig11_first_token.png"),
-        corrected_pdf="<results>/figures/phrenology/corrected/fig11_first_token.pdf",
-    log:
-        "<logs>/draw_first_token.log",
-    benchmark:
-        "<benchmarks>/draw_first_token.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_first_token"),
+        **figure("phrenology", "fig11_first_token"),
+    pathvars:
+        name="draw_first_token",
     params:
-        spec=spec("draw_first_token"),
-    script:
-        "../scripts/draw_first_token.py"
+        spec=drawn_by("studies.phrenology.figures.projections.draw_first_token"),

@@ -23,12 +23,7 @@ rule fit_autoencoders:
         **needs("fit_autoencoders"),
         gpu=1,
     params:
-        spec=spec(
-            "fit_autoencoders",
-            models=config["studies"]["phrenology"]["models"],
-            autoencoders=config["studies"]["phrenology"]["autoencoders"],
-            seed=config["studies"]["phrenology"]["seed"],
-        ),
+        spec=spec("fit_autoencoders", **study_settings("phrenology", "models", "autoencoders", "seed")),
     script:
         "../scripts/fit_autoencoders.py"
 
@@ -51,11 +46,7 @@ rule search_resolutions:
     resources:
         **needs("search_resolutions"),
     params:
-        spec=spec(
-            "search_resolutions",
-            clusters=config["studies"]["phrenology"]["clusters"],
-            seed=config["studies"]["phrenology"]["seed"],
-        ),
+        spec=spec("search_resolutions", **study_settings("phrenology", "clusters", "seed")),
     script:
         "../scripts/search_resolutions.py"
 
@@ -108,12 +99,7 @@ rule judge_clusters:
     resources:
         **needs("judge_clusters"),
     params:
-        spec=spec(
-            "judge_clusters",
-            clusters=config["studies"]["phrenology"]["clusters"],
-            seed=config["studies"]["phrenology"]["seed"],
-            threads=config["threads"],
-        ),
+        spec=spec("judge_clusters", **study_settings("phrenology", "clusters", "seed"), threads=config["threads"]),
     script:
         "../scripts/judge_clusters.py"
 
@@ -138,7 +124,7 @@ rule describe_clusters:
     resources:
         **needs("describe_clusters"),
     params:
-        spec=spec("describe_clusters", models=config["studies"]["phrenology"]["models"]),
+        spec=spec("describe_clusters", models=models_of("phrenology")),
     script:
         "../scripts/describe_clusters.py"
 
@@ -160,6 +146,6 @@ rule place_heads:
     resources:
         **needs("place_heads"),
     params:
-        spec=spec("place_heads", seed=config["studies"]["phrenology"]["seed"]),
+        spec=spec("place_heads", **study_settings("phrenology", "seed")),
     script:
         "../scripts/place_heads.py"

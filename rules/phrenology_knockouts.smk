@@ -25,10 +25,7 @@ rule measure_knockouts:
     params:
         spec=lambda wildcards: spec(
             "measure_knockouts",
-            prompt=config["studies"]["phrenology"]["knockouts"]["prompt"],
-            windows=config["studies"]["phrenology"]["knockouts"]["windows"],
-            others=config["studies"]["phrenology"]["knockouts"]["others"],
-            seed=config["studies"]["phrenology"]["seed"],
+            **study_settings("phrenology", "knockouts.prompt", "knockouts.windows", "knockouts.others", "seed"),
             threads=forward_threads(wildcards.model),
         ),
     script:
@@ -59,9 +56,7 @@ rule compare_knockouts:
     params:
         spec=spec(
             "compare_knockouts",
-            models=config["studies"]["phrenology"]["models"],
-            prompts=config["studies"]["phrenology"]["knockouts"]["prompts"],
-            seed=config["studies"]["phrenology"]["seed"],
+            **study_settings("phrenology", "models", "knockouts.prompts", "seed"),
             threads=forward_threads(*models_of("phrenology")),
         ),
     script:
@@ -87,113 +82,71 @@ rule predict_knockouts:
     resources:
         **needs("predict_knockouts"),
     params:
-        spec=spec(
-            "predict_knockouts",
-            permutations=config["studies"]["phrenology"]["knockouts"]["permutations"],
-            seed=config["studies"]["phrenology"]["seed"],
-        ),
+        spec=spec("predict_knockouts", **study_settings("phrenology", "knockouts.permutations", "seed")),
     script:
         "../scripts/predict_knockouts.py"
 
 
-rule draw_one_head:
+use rule draw_figure as draw_one_head with:
     """Fig 12: the logits after one prompt with a head knocked out, by zero and, corrected, by its mean and by others."""
     input:
         prompt=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet")[0],
     output:
-        published_png=reported("<results>/figures/phrenology/published/fig12_one_head.png"),
-        published_pdf="<results>/figures/phrenology/published/fig12_one_head.pdf",
-        corrected_png=reported("<results>/figures/phrenology/corrected/fig12_one_head.png"),
-        corrected_pdf="<results>/figures/phrenology/corrected/fig12_one_head.pdf",
-    log:
-        "<logs>/draw_one_head.log",
-    benchmark:
-        "<benchmarks>/draw_one_head.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_one_head"),
+        **figure("phrenology", "fig12_one_head"),
+    pathvars:
+        name="draw_one_head",
     params:
-        spec=spec("draw_one_head", head=config["studies"]["phrenology"]["knockouts"]["head"]),
-    script:
-        "../scripts/draw_one_head.py"
+        spec=drawn_by(
+            "studies.phrenology.figures.knockouts.draw_one_head",
+            **study_settings("phrenology", "knockouts.head"),
+        ),
 
 
-rule draw_one_cluster:
+use rule draw_figure as draw_one_cluster with:
     """Fig 13: the logits after one prompt with each head of one cluster knocked out."""
     input:
         prompts=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        published_png=reported("<results>/figures/phrenology/published/fig13_cluster.png"),
-        published_pdf="<results>/figures/phrenology/published/fig13_cluster.pdf",
-        corrected_png=reported("<results>/figures/phrenology/corrected/fig13_cluster.png"),
-        corrected_pdf="<results>/figures/phrenology/corrected/fig13_cluster.pdf",
-    log:
-        "<logs>/draw_one_cluster.log",
-    benchmark:
-        "<benchmarks>/draw_one_cluster.tsv"
-    conda:
-        "../envs/figures.yaml"
+        **figure("phrenology", "fig13_cluster"),
+    pathvars:
+        name="draw_one_cluster",
     resources:
         **needs("draw_one_cluster"),
     params:
-        spec=spec(
-            "draw_one_cluster",
-            models=config["studies"]["phrenology"]["models"],
-            cluster=config["studies"]["phrenology"]["knockouts"]["cluster"],
+        spec=drawn_by(
+            "studies.phrenology.figures.knockouts.draw_one_cluster",
+            **study_settings("phrenology", "models", "knockouts.cluster"),
         ),
-    script:
-        "../scripts/draw_one_cluster.py"
 
 
-rule draw_knockout_effects:
+use rule draw_figure as draw_knockout_effects with:
     """Fig 14: heads placed by what knocking them out does, coloured by their cluster."""
     input:
         knockouts="<results>/phrenology/knockouts.parquet",
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        published_png=reported("<results>/figures/phrenology/published/fig14_effects.png"),
-        published_pdf="<results>/figures/phrenology/published/fig14_effects.pdf",
-        corrected_png=reported("<results>/figures/phrenology/corrected/fig14_effects.png"),
-        corrected_pdf="<results>/figures/phrenology/corrected/fig14_effects.pdf",
-    log:
-        "<logs>/draw_knockout_effects.log",
-    benchmark:
-        "<benchmarks>/draw_knockout_effects.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_knockout_effects"),
+        **figure("phrenology", "fig14_effects"),
+    pathvars:
+        name="draw_knockout_effects",
     params:
-        spec=spec("draw_knockout_effects"),
-    script:
-        "../scripts/draw_knockout_effects.py"
+        spec=drawn_by("studies.phrenology.figures.knockouts.draw_knockout_effects"),
 
 
-rule draw_knockout_losses:
+use rule draw_figure as draw_knockout_losses with:
     """Draw what every head is worth in loss, beside another head of its layer in its place."""
     input:
         losses=of_models("phrenology", "<results>/knockouts/{model}/losses.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        png=reported("<results>/figures/phrenology/corrected/knockout_losses.png"),
-        pdf="<results>/figures/phrenology/corrected/knockout_losses.pdf",
-    log:
-        "<logs>/draw_knockout_losses.log",
-    benchmark:
-        "<benchmarks>/draw_knockout_losses.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_knockout_losses"),
+        **figure("phrenology", "knockout_losses", ["corrected"]),
+    pathvars:
+        name="draw_knockout_losses",
     params:
-        spec=spec("draw_knockout_losses", models=config["studies"]["phrenology"]["models"]),
-    script:
-        "../scripts/draw_knockout_losses.py"
+        spec=drawn_by("studies.phrenology.figures.knockouts.draw_knockout_losses", models=models_of("phrenology")),
 
 
-rule draw_prediction:
+use rule draw_figure as draw_prediction with:
     """Draw how well the effect of knocking a head out is predicted by the heads that attend like it."""
     input:
         heads="<results>/phrenology/prediction_heads.parquet",
@@ -201,17 +154,8 @@ rule draw_prediction:
         draws="<results>/phrenology/prediction_draws.parquet",
         clusters="<results>/phrenology/clusters.parquet",
     output:
-        png=reported("<results>/figures/phrenology/corrected/prediction.png"),
-        pdf="<results>/figures/phrenology/corrected/prediction.pdf",
-    log:
-        "<logs>/draw_prediction.log",
-    benchmark:
-        "<benchmarks>/draw_prediction.tsv"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_prediction"),
+        **figure("phrenology", "prediction", ["corrected"]),
+    pathvars:
+        name="draw_prediction",
     params:
-        spec=spec("draw_prediction"),
-    script:
-        "../scripts/draw_prediction.py"
+        spec=drawn_by("studies.phrenology.figures.knockouts.draw_prediction"),

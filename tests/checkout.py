@@ -11,7 +11,8 @@ from types import SimpleNamespace
 ROOT = Path(__file__).parents[1]
 CONFIG = "tests/workflow/tiny.yaml"
 _ASKED = re.compile(r"\b(mem_mb|runtime)=(\d+)")
-_JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", re.MULTILINE)
+# A job, indented by four where a dry run shows it within its group
+_JOB = re.compile(r"^(?:    )?(?:local)?rule (\w+):\n((?: {4,8}\w.*\n)*)", re.MULTILINE)
 
 
 def copy_of_tree(target):
@@ -66,11 +67,11 @@ class Checkout:
 
     @staticmethod
     def _wildcards(body):
-        found = re.search(r"^    wildcards: (.*)$", body, re.MULTILINE)
+        found = re.search(r"^ +wildcards: (.*)$", body, re.MULTILINE)
         return found[1] if found else ""
 
     def _log(self, body):
-        return self.folder / re.search(r"^    log: (\S+)", body, re.MULTILINE)[1]
+        return self.folder / re.search(r"^ +log: (\S+)", body, re.MULTILINE)[1]
 
     @staticmethod
     def _sorted_out(jobs):

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
 
@@ -81,3 +82,8 @@ def training_curves(histories, baselines, titles):
         keys.append(Line2D([], [], color="0.4", linewidth=0.4, label="single members"))
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
     return figure
+
+
+def draw_training(training, baselines, model):
+    """One model's curves."""
+    return training_curves(tables.read(training), tables.read(baselines), model)

@@ -30,15 +30,16 @@ def _imported(path):
 
 
 @cache
-def _reach(script, root):
+def _reach(script, root, *modules):
     """Local files a script can import, and the names of everything else it imports."""
     root, files, others, todo = Path(root).resolve(), set(), set(), [Path(script).resolve()]
+    by_name = {todo[0]: [(0, module) for module in modules]}
     while todo:
         path = todo.pop()
         if path in files:
             continue
         files.add(path)
-        for level, name in _imported(path):
+        for level, name in _imported(path) + by_name.get(path, []):
             base = path.parents[level - 1] if level else root
             found = []
             for part in name.split("."):
@@ -52,7 +53,7 @@ def _reach(script, root):
     return sorted(files), sorted(others - set(sys.stdlib_module_names))
 
 
-def local_sources(script, root):
+def local_sources(script, root, *modules):
     """The script and every file under `root` that it imports, directly or not.
 
     Parameters
@@ -60,12 +61,14 @@ def local_sources(script, root):
     script : str or path-like
     root : str or path-like
         The folder that is on the script's import path.
+    *modules : str
+        Dotted names of modules that it imports by a name it is given when it runs.
 
     Returns
     -------
     list of pathlib.Path
     """
-    return list(_reach(str(script), str(root))[0])
+    return list(_reach(str(script), str(root), *modules)[0])
 
 
 def _undocumented(tree):
@@ -88,10 +91,10 @@ def _file_digest(path):
 
 
 @cache
-def code_digest(script, root):
+def code_digest(script, root, *modules):
     """Digest of the statements of a script and of all library modules in its reach (16 hex digits)."""
     digest = hashlib.sha256()
-    for path in local_sources(script, root):
+    for path in local_sources(script, root, *modules):
         digest.update(str(path.relative_to(Path(root).resolve())).encode() + b"\0")
         digest.update(_file_digest(path))
     return digest.hexdigest()[:16]
@@ -103,14 +106,14 @@ def _distributions():
 
 
 @cache
-def packages(script, root):
+def packages(script, root, *modules):
     """Names and versions of the packages that a script and its modules import, as pairs.
 
     A module of no package that is installed here stands under its own name, with None: the job may run
     in an environment that has it.
     """
     found = {}
-    for module in _reach(str(script), str(root))[1]:
+    for module in _reach(str(script), str(root), *modules)[1]:
         for name in _distributions().get(module, []):
             found[name] = metadata.version(name)
         if module not in _distributions():

@@ -19,7 +19,7 @@ import drawn_figures
 from drawn_figures import distances_of, drawn_texts, heads_of, maps_of
 from headatlas.base.errors import InputError
 from headatlas.plotting import style, training_curves
-from headatlas.studies.phrenology.figures import matrix, projections
+from headatlas.studies.phrenology.figures import components, matrix, projections
 
 SIZE, PROMPTS = 6, 8
 WORDS = ["The", "␣of", "␣and", "␣jury", "↵", "$", "␣election", "␣rooms", "␣was", "␣county", "$", "␣irregularities"]
@@ -88,17 +88,17 @@ def every_figure():
         many = heads_of(*sizes)
         far = distances_of(many)
         yield f"distances, {name}", lambda h=many, d=far: projections.head_distances(h, d, jensen_shannon=d)
-        yield f"projections, {name}", lambda h=many: projections.projections(*projections_of(h), "corrected")
+        yield f"projections, {name}", lambda h=many: projections.head_projections(*projections_of(h), "corrected")
     deep = heads_of(1, 30, 13, 1)
-    yield "projections, deep", lambda: projections.projections(*projections_of(deep), "corrected")
-    yield "published projections", lambda: projections.projections(*projections_of(heads), "published")
+    yield "projections, deep", lambda: projections.head_projections(*projections_of(deep), "corrected")
+    yield "published projections", lambda: projections.head_projections(*projections_of(heads), "published")
     for packing, size, count in (("lower", SIZE, 5), ("full", 40, 3)):
         table, facts, _ = components_of(packing, size, count)
-        yield f"components, {packing}", lambda t=table, f=facts: projections.components(t, f)
+        yield f"components, {packing}", lambda t=table, f=facts: components.component_maps(t, f)
         tokens = tokens_of(size=size)
-        yield f"third, {packing}", lambda t=table, f=facts, w=tokens: projections.third_component(t, f, w)
-    yield "published first token", lambda: projections.first_token(first_token_of(), "published")
-    yield "corrected first token", lambda: projections.first_token(first_token_of(), "corrected")
+        yield f"third, {packing}", lambda t=table, f=facts, w=tokens: components.third_component(t, f, w)
+    yield "published first token", lambda: projections.tokens_on_plane(first_token_of(), "published")
+    yield "corrected first token", lambda: projections.tokens_on_plane(first_token_of(), "corrected")
     history, baselines = training_of()
     yield "training", lambda: training_curves.training_curves(history, baselines, "brown")
     yield "three trainings", lambda: training_curves.training_curves([history] * 3, [baselines] * 3, ["a", "b", "c"])
@@ -155,7 +155,7 @@ def test_colours_stand_for_members_everywhere():
     distances, wanted = distances_of(heads), [style.member_colour(member) for member in heads["member"]]
     strip = projections.head_distances(heads, distances).axes[0].child_axes[0].images[0].get_array()
     np.testing.assert_allclose(strip[:, 0], wanted)
-    figure = projections.projections(*projections_of(heads), "published")
+    figure = projections.head_projections(*projections_of(heads), "published")
     points = figure.axes[0].collections[0].get_facecolors()[:, :3]
     np.testing.assert_allclose(points, wanted)
     assert len({style.member_colour(member) for member in range(27)}) == 27
@@ -164,7 +164,7 @@ def test_colours_stand_for_members_everywhere():
 def test_projections_place_every_head_and_name_the_artificial_ones():
     heads = heads_of(layers=2)
     table, facts = projections_of(heads)
-    figure = projections.projections(table, facts, "corrected")
+    figure = projections.head_projections(table, facts, "corrected")
     for axes, method in zip(figure.axes, ("umap", "tsne", "pca"), strict=True):
         rows = table[table["method"] == method]
         offsets = np.concatenate([dots.get_offsets() for dots in axes.collections])
@@ -178,14 +178,14 @@ def test_projections_place_every_head_and_name_the_artificial_ones():
     named = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert named == [label for label, *_ in projections.ARTIFICIAL] + ["0", "1", "2", "layer 0", "layer 1"]
     assert "62% of variance" in figure.axes[2].get_xlabel()
-    assert not any(axes.texts for axes in projections.projections(table, facts, "published").axes)
+    assert not any(axes.texts for axes in projections.head_projections(table, facts, "published").axes)
 
 
 @pytest.mark.parametrize("packing", ["lower", "full"])
 def test_components_are_drawn_on_one_scale_around_zero(packing):
     table, facts, weights = components_of(packing)
     shuffled = table.sample(frac=1, random_state=0)
-    figure = projections.components(shuffled, facts)
+    figure = components.component_maps(shuffled, facts)
     drawn = np.array(maps_of(figure, (SIZE, SIZE))).reshape(5, PROMPTS, SIZE, SIZE)
     seen = np.tri(SIZE, dtype=bool) if packing == "lower" else np.ones((SIZE, SIZE), dtype=bool)
     np.testing.assert_allclose(drawn[..., seen], weights)
@@ -198,7 +198,7 @@ def test_components_are_drawn_on_one_scale_around_zero(packing):
 
 def test_third_component_colours_each_token_by_its_weight_on_the_first_key():
     table, facts, weights = components_of()
-    figure = projections.third_component(table, facts, tokens_of())
+    figure = components.third_component(table, facts, tokens_of())
     first_key = np.array([query * (query + 1) // 2 for query in range(SIZE)])
     lines = [axes for axes in figure.axes if axes.texts and axes.patches]
     for prompt, axes in enumerate(lines):
@@ -213,7 +213,7 @@ def test_third_component_colours_each_token_by_its_weight_on_the_first_key():
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
 def test_first_token_draws_its_protocol_only_and_says_what_it_shows(protocol):
     table = first_token_of()
-    axes = projections.first_token(table, protocol, labels=9).axes[0]
+    axes = projections.tokens_on_plane(table, protocol, labels=9).axes[0]
     rows = table[table["protocol"] == protocol]
     np.testing.assert_allclose(axes.collections[0].get_offsets(), rows[["component_1", "component_2"]])
     np.testing.assert_array_equal(axes.collections[0].get_array(), rows["position"])
@@ -228,7 +228,7 @@ def test_names_of_points_stay_clear_of_one_another():
     table = first_token_of()
     table[["component_1", "component_2"]] *= 0.01
     table.loc[len(table)] = ["published", 0, 0, "far", 9.0, 9.0]  # presses all others together
-    figure = projections.first_token(table, "published")
+    figure = projections.tokens_on_plane(table, "published")
     figure.canvas.draw()
     boxes = [text.get_window_extent().padded(-2) for text in figure.axes[0].texts if text.get_text()]
     assert len(boxes) > 1
@@ -255,9 +255,9 @@ def test_bad_tables_are_refused_in_one_line():
     with pytest.raises(InputError, match="3 x 3 for 12 heads; it must be 12 x 12"):
         projections.head_distances(heads, np.zeros((3, 3)))
     with pytest.raises(InputError, match="2 components; there must be at least 3"):
-        projections.third_component(table, facts, tokens_of())
+        components.third_component(table, facts, tokens_of())
     with pytest.raises(InputError, match="no rows of the protocol 'both'"):
-        projections.first_token(first_token_of(), "both")
+        projections.tokens_on_plane(first_token_of(), "both")
     with pytest.raises(InputError, match="one of each per model"):
         training_curves.training_curves([training_of()[0]], [], ["a"])
 

@@ -9,7 +9,7 @@ from headatlas.attention.queries_keys import LayerVectors
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
 from headatlas.studies.attentionviz import embedding_variants, findings, key_scaling
-from headatlas.studies.attentionviz.figures import joint_embeddings
+from headatlas.studies.attentionviz.figures import comparisons, joint_embeddings
 from query_key_heads import PROMPTS, REAL, SIZE, chosen, compared, everything, head
 from tagged_heads import measured, tags_of
 
@@ -69,15 +69,15 @@ def every_figure(mapped):
     maps, quality, relation = mapped
     for protocol in ("published", "corrected"):
         yield f"fig01 {protocol}", joint_embeddings.joint_embedding(maps, quality, relation, protocol)
-        yield f"fig02 {protocol}", joint_embeddings.scales(TABLES["scales"], protocol)
+        yield f"fig02 {protocol}", joint_embeddings.scale_maps(TABLES["scales"], protocol)
         yield f"fig04 {protocol}", joint_embeddings.scaled_embeddings(maps, quality, protocol, 1)
     for colour in joint_embeddings.COLOURS:
         yield f"global {colour}", joint_embeddings.global_view(TABLES["maps"], TABLES["constructions"], colour)
-    yield "constructions", joint_embeddings.constructions(TABLES["constructions"])
-    yield "invariance", joint_embeddings.invariance(TABLES["invariance"])
-    yield "parts of speech", joint_embeddings.parts_of_speech(TABLES["parts_of_speech"])
+    yield "constructions", comparisons.construction_scores(TABLES["constructions"])
+    yield "invariance", comparisons.invariances(TABLES["invariance"])
+    yield "parts of speech", comparisons.attention_between_parts(TABLES["parts_of_speech"])
     many = pd.concat([TABLES["scales"].assign(member=m, layer=n) for m in range(3) for n in range(4)])
-    yield "fig02 of several members and layers", joint_embeddings.scales(many, "corrected")
+    yield "fig02 of several members and layers", joint_embeddings.scale_maps(many, "corrected")
 
 
 def test_no_text_is_cut_off_and_none_is_unread_mathematics(mapped, monkeypatch):
@@ -94,12 +94,12 @@ def test_missing_constants_are_crossed_out():
     scales = TABLES["scales"].copy()
     row = scales.query("head == 1 and criterion == 'closed_form'").index
     scales.loc[row, "c"] = np.nan
-    figure = joint_embeddings.scales(scales, "corrected")
+    figure = joint_embeddings.scale_maps(scales, "corrected")
     grid = maps_of(figure, (1, 3))[3]
     assert np.isnan(grid).tolist() == [[False, True, False]]
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["x"]
     with pytest.raises(InputError, match="published or corrected"):
-        joint_embeddings.scales(scales, "both")
+        joint_embeddings.scale_maps(scales, "both")
 
 
 def test_the_chosen_constant_is_framed(mapped):
@@ -131,7 +131,7 @@ def test_global_view_has_a_map_for_every_head_and_draws_the_most_trusted_kind():
 
 
 def test_figures_are_written(mapped, tmp_path):
-    figure = joint_embeddings.constructions(TABLES["constructions"])
+    figure = comparisons.construction_scores(TABLES["constructions"])
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf").stat().st_size > 1000
 
@@ -174,6 +174,6 @@ def test_findings_and_figures_stand_missing_constants():
     assert "The best constant is not available for any head" in said
     assert "undetermined for 3 of 3 heads" in said
     assert maps.empty
-    assert joint_embeddings.constructions(table).axes
+    assert comparisons.construction_scores(table).axes
     figure = joint_embeddings.global_view(embedding_variants.annotate(maps, np.zeros((1, 1)), REAL), table)
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["x"] * 3

@@ -110,7 +110,7 @@ def test_sweep_has_a_line_per_run(history, protocol):
     other = history.assign(model=history["model"] + "-words", tokenizer="words")  # cannot be held against the first
     history = pd.concat([history, other], ignore_index=True)
     ended = findings.outcomes(history)
-    figure = sweep.sweep(history, ended, axes, protocol)
+    figure = sweep.learning_curves(history, ended, axes, protocol)
     drawn(figure)
     panels = [axes_ for axes_ in figure.axes if "held out loss" in axes_.get_title()]
     runs = [line for line in panels[0].get_lines() if len(line.get_xdata()) == 4]

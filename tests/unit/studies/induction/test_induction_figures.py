@@ -6,7 +6,16 @@ import pytest
 
 from drawn_figures import drawn_texts, maps_of
 from headatlas.studies.induction import findings, head_kinds, induction_depth, repeated_tokens
-from headatlas.studies.induction.figures import beyond_the_report, induction
+from headatlas.studies.induction.figures import head_kinds as kinds_figure
+from headatlas.studies.induction.figures import (
+    in_context_learning,
+    induction_maps,
+    masks,
+    model_sizes,
+    self_repair,
+    training_dynamics,
+)
+from headatlas.studies.induction.figures import repeated_tokens as setups_figure
 
 SHAPES = {
     "repeats-bidirectional": (2, 4, 2, True),
@@ -114,7 +123,7 @@ def in_context_figure(protocol, names=tuple(SHAPES)):
         for name, table in pairs.items()
         for (of, member), rows in table.groupby(["protocol", "member"])
     }
-    return induction.in_context(pairs, curves, facts, gains, protocol)
+    return in_context_learning.in_context(pairs, curves, facts, gains, protocol)
 
 
 STANDARD = [("standard", reading) for reading in repeated_tokens.SETUPS["standard"]]
@@ -123,20 +132,22 @@ FIGURES = {
     "published learning": lambda: in_context_figure("published"),
     "learning": lambda: in_context_figure("corrected"),
     "learning of one": lambda: in_context_figure("corrected", ["repeats-bidirectional"]),
-    "scheme": lambda: induction.scheme(
+    "scheme": lambda: setups_figure.scheme(
         {"repeats-bidirectional": trials_of(32, True), "bert": trials_of(401, False)}, "corrected"
     ),
-    "maps": lambda: induction.maps(MAPS, STANDARD, "published"),
-    "other maps": lambda: induction.maps(MAPS, OTHERS, "corrected"),
-    "no maps": lambda: induction.maps({"repeats-bidirectional": MAPS["repeats-bidirectional"]}, OTHERS, "corrected"),
-    "published sizes": lambda: induction.sizes(of_protocol("published"), DEPTHS, "published"),
-    "sizes": lambda: induction.sizes(of_protocol("corrected"), DEPTHS, "corrected"),
-    "dynamics": lambda: induction.dynamics({"a": dynamics_table(), "b": dynamics_table()}),
-    "no dynamics": lambda: induction.dynamics({}),
-    "look-alikes": lambda: induction.look_alikes(TOLD, head_kinds.MATCHING, head_kinds.COPYING),
-    "back-up heads": lambda: beyond_the_report.backup_heads(*({n: ABLATIONS[n][p] for n in SHAPES} for p in (0, 1))),
-    "masks": lambda: beyond_the_report.masks(CONDITIONS),
-    "no masks": lambda: beyond_the_report.masks({"repeats-bidirectional": CONDITIONS["repeats-bidirectional"][:0]}),
+    "maps": lambda: induction_maps.induction_maps(MAPS, STANDARD, "published"),
+    "other maps": lambda: induction_maps.induction_maps(MAPS, OTHERS, "corrected"),
+    "no maps": lambda: induction_maps.induction_maps(
+        {"repeats-bidirectional": MAPS["repeats-bidirectional"]}, OTHERS, "corrected"
+    ),
+    "published sizes": lambda: model_sizes.sizes(of_protocol("published"), DEPTHS, "published"),
+    "sizes": lambda: model_sizes.sizes(of_protocol("corrected"), DEPTHS, "corrected"),
+    "dynamics": lambda: training_dynamics.training_dynamics({"a": dynamics_table(), "b": dynamics_table()}),
+    "no dynamics": lambda: training_dynamics.training_dynamics({}),
+    "look-alikes": lambda: kinds_figure.head_kinds(TOLD, head_kinds.MATCHING, head_kinds.COPYING),
+    "back-up heads": lambda: self_repair.backup_heads(*({n: ABLATIONS[n][p] for n in SHAPES} for p in (0, 1))),
+    "masks": lambda: masks.masks(CONDITIONS),
+    "no masks": lambda: masks.masks({"repeats-bidirectional": CONDITIONS["repeats-bidirectional"][:0]}),
 }
 
 

@@ -98,7 +98,7 @@ def points_of(axes, marker):
 
 def test_losses(tmp_path):
     heads = heads_of()
-    figure = knockouts.losses(losses_of(heads), clusters_of(heads), 128)
+    figure = knockouts.loss_without(losses_of(heads), clusters_of(heads), 128)
     assert len(figure.axes) == 3
     for axes in figure.axes:
         points = points_of(axes, "o")
@@ -123,12 +123,12 @@ def test_prediction(tmp_path):
             values = {"permutation": np.arange(50), "value": rng.normal(0, 0.1, 50)}
             parts["draws"].append(pd.DataFrame({"kind": kind, "statistic": statistic, **values}))
     tables = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
-    figure = knockouts.prediction(**tables, clusters=clusters_of(heads))
+    figure = knockouts.predicted_effects(**tables, clusters=clusters_of(heads))
     assert sum("p = 0.01" in text.get_text() for axes in figure.axes for text in axes.texts) == 6
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
 
 
 def test_prediction_of_one_member_says_that_it_cannot_be_asked():
     empty = pd.DataFrame({"kind": pd.Series(dtype=object)})
-    figure = knockouts.prediction(empty, empty, empty, clusters_of(heads_of(1)))
+    figure = knockouts.predicted_effects(empty, empty, empty, clusters_of(heads_of(1)))
     assert figure.texts[0].get_text().startswith("One member")

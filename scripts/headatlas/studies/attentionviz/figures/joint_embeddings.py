@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import LogNorm, Normalize, to_rgb
+from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
 from headatlas.studies.attentionviz.parts_of_speech import CATEGORIES
@@ -25,7 +26,7 @@ CRITERIA = {
     "closed_form": "closed form",
 }
 COLOURS = ("type", "position", "part_of_speech")
-_IDENTITY = ["member", "layer", "head"]
+IDENTITY = ["member", "layer", "head"]
 
 
 def _points(axes, maps, size, colour="type", rasterized=False):
@@ -62,14 +63,14 @@ def _category_colour(tag):
 
 
 def _kinds():
-    return [_dot(QUERY, "query"), _dot(KEY, "key")]
+    return [dot(QUERY, "query"), dot(KEY, "key")]
 
 
-def _dot(colour, label, marker="o"):
+def dot(colour, label, marker="o"):
     return Line2D([], [], linestyle="", marker=marker, markersize=4, color=colour, label=label, markeredgewidth=0)
 
 
-def _name(identity):
+def name_of(identity):
     member, layer, head = identity
     return f"member {member}, layer {layer}, head {head}"
 
@@ -83,20 +84,20 @@ def _judged(row):
     return f"Spearman {row.spearman:.2f}, trustworthiness {row.trustworthiness:.2f}"
 
 
-def _of(table, identity, **equal):
-    for column, value in dict(zip(_IDENTITY, identity, strict=True), **equal).items():
+def of_head(table, identity, **equal):
+    for column, value in dict(zip(IDENTITY, identity, strict=True), **equal).items():
         table = table[table[column] == value]
     return table
 
 
 def heads_of(table):
     """The heads of a table in the order in which they come, as (member, layer, head)."""
-    return list(dict.fromkeys(map(tuple, table[_IDENTITY].to_numpy().tolist())))
+    return list(dict.fromkeys(map(tuple, table[IDENTITY].to_numpy().tolist())))
 
 
 def _mark(quality, identity, protocol):
     """The row of the constant chosen; where there is none, of constant 1 or the least."""
-    rows = _of(quality, identity, protocol=protocol, exact=False)
+    rows = of_head(quality, identity, protocol=protocol, exact=False)
     chosen = rows[rows["chosen"]]
     return (chosen if len(chosen) else rows[(rows["c"] - 1).abs() == (rows["c"] - 1).abs().min()]).iloc[0]
 
@@ -121,16 +122,16 @@ def joint_embedding(maps, quality, relation, protocol):
     mark = _mark(quality, identity, protocol)
     figure = style.blank(height=3.3)
     left, right = figure.subplots(1, 2)
-    _points(left, _of(maps, identity, protocol=protocol, exact=False, c=mark.c), 7)
+    _points(left, of_head(maps, identity, protocol=protocol, exact=False, c=mark.c), 7)
     _frame(left, "0.7", 0.6)
-    left.set_title(f"(a) {_name(identity)}, c = {mark.c:.3g}\n{_judged(mark)}")
+    left.set_title(f"(a) {name_of(identity)}, c = {mark.c:.3g}\n{_judged(mark)}")
     left.legend(handles=_kinds(), loc="best", handletextpad=0.1)
-    rows = _of(relation, identity, protocol=protocol).sort_values("score")
+    rows = of_head(relation, identity, protocol=protocol).sort_values("score")
     right.scatter(rows["score"], rows["distance"], s=2, c="0.55", linewidths=0, alpha=0.5, rasterized=True)
     right.plot(rows["score"], rows["ideal"], color=style.HELD_OUT, linewidth=1.4)
     found = np.corrcoef(rows["score"], rows["distance"])[0, 1]
     keys = [
-        _dot("0.55", f"pairs of the head (correlation {found:.2f})"),
+        dot("0.55", f"pairs of the head (correlation {found:.2f})"),
         Line2D([], [], color=style.HELD_OUT, label="ideal: the exact construction"),
     ]
     right.legend(handles=keys, loc="upper right")
@@ -140,7 +141,7 @@ def joint_embedding(maps, quality, relation, protocol):
 
 
 @style.paper
-def scales(table, protocol):
+def scale_maps(table, protocol):
     """Fig 2: the constant that each criterion chooses for each head; one row per layer (and member).
 
     Parameters
@@ -233,18 +234,18 @@ def scaled_embeddings(maps, quality, protocol, place):
     matplotlib.figure.Figure
     """
     identity = heads_of(quality)[: place + 1][-1]
-    rows = _of(quality, identity, protocol=protocol)
+    rows = of_head(quality, identity, protocol=protocol)
     figure = style.blank(height=4.9 if protocol == "published" else 4.1)
     panels = figure.subplots(2, 3 if protocol == "published" else 4).ravel()
     for axes in panels[len(rows) :]:
         axes.axis("off")
     for axes, row in zip(panels, rows.itertuples(), strict=False):
-        _points(axes, _of(maps, identity, protocol=protocol, exact=row.exact, c=row.c), 4, rasterized=True)
+        _points(axes, of_head(maps, identity, protocol=protocol, exact=row.exact, c=row.c), 4, rasterized=True)
         _frame(axes, style.HELD_OUT if row.chosen else "0.7", 2.0 if row.chosen else 0.6)
         title = f"exact, c = {row.c:.3g}" if row.exact else f"c = {row.c:.3g}" + (" (chosen)" if row.chosen else "")
         axes.set_title(title, color=style.HELD_OUT if row.chosen else "black")
         axes.set_xlabel(f"Spearman {row.spearman:.2f}\ntrustworthiness {row.trustworthiness:.2f}", fontsize=6.5)
-    figure.suptitle(f"Joint maps of {_name(identity)}", fontsize=9)
+    figure.suptitle(f"Joint maps of {name_of(identity)}", fontsize=9)
     if protocol == "published":
         figure.legend(handles=_kinds(), loc="outside lower center", ncols=2, handletextpad=0.1)
     else:
@@ -289,7 +290,7 @@ def global_view(maps, table, colour="type"):
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     axes.set(xlim=(0, width), ylim=(0, height), autoscale_on=False)
-    grouped = dict(list(maps[maps["method"] == method].groupby(_IDENTITY, sort=False)))
+    grouped = dict(list(maps[maps["method"] == method].groupby(IDENTITY, sort=False)))
     several, deep = (len({row[place] for row in every}) > 1 for place in (0, 1))
     shape, placed, frames = np.array([0.94 * side, 0.94 * tall]), [], []
     for row, (member, layer) in enumerate(every):
@@ -336,137 +337,30 @@ def _keys(maps, colour):
     if colour == "position":
         ends = ((0.3, "first"), (1.0, "last"))
         return [
-            _dot(colormaps[scale](shade), f"{kind}, {end} token")
+            dot(colormaps[scale](shade), f"{kind}, {end} token")
             for kind, scale in (("query", "Greens"), ("key", "RdPu"))
             for shade, end in ends
         ]
     present = [name for name in CATEGORIES if (maps["tag"] == name).any()]
-    keys = [_dot(_category_colour(name), name.lower()) for name in present]
-    return [*keys, _dot("0.4", "query"), _dot("0.4", "key", "D")]
+    keys = [dot(_category_colour(name), name.lower()) for name in present]
+    return [*keys, dot("0.4", "query"), dot("0.4", "key", "D")]
 
 
-@style.paper
-def constructions(table):
-    """Which construction, and which map of it, shows attention best: one dot per head, the median as a bar.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `constructions.compare` gives.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    names = list(dict.fromkeys(table["construction"]))
-    methods = list(dict.fromkeys(table["method"]))
-    figure = style.blank(height=3.4)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    spread = np.linspace(-1, 1, len(heads_of(table)))
-    panels = ((upper, "spearman", methods), (lower, "trustworthiness", methods[1:]))
-    for axes, quantity, shown in panels:
-        for place, method in enumerate(methods):
-            if method not in shown:
-                continue
-            colour = style.model_colour(place)
-            for at, name in enumerate(names):
-                values = table.loc[(table["construction"] == name) & (table["method"] == method), quantity].to_numpy()
-                x = at + (place - (len(methods) - 1) / 2) * 0.8 / len(methods)
-                axes.scatter(x + 0.28 / len(methods) * spread, values, s=4, color=colour, alpha=0.5, linewidths=0)
-                if np.isfinite(values).any():
-                    half = 0.36 / len(methods)
-                    axes.plot([x - half, x + half], [np.nanmedian(values)] * 2, color="black", linewidth=1.2, zorder=3)
-        axes.spines["bottom"].set_visible(False)
-        axes.tick_params(axis="x", length=0)
-        axes.grid(axis="y", color="0.9", linewidth=0.5)
-        axes.set_axisbelow(True)
-    upper.axhline(0, color="0.5", linewidth=0.6)
-    upper.set_ylabel("Spearman of closeness\nwith attention, per query")
-    lower.set_ylabel("trustworthiness\nof the map")
-    lower.set_xticks(range(len(names)), names)
-    keys = [_dot(style.model_colour(place), METHODS[method]) for place, method in enumerate(methods)]
-    figure.legend(handles=keys, loc="outside upper center", ncols=len(keys), handletextpad=0.1)
-    return figure
+def draw_joint_embedding(maps, quality, relation, protocol):
+    """Fig 1."""
+    return joint_embedding(tables.read(maps), tables.read(quality), tables.read(relation), protocol)
 
 
-@style.paper
-def invariance(table):
-    """What leaves attention alone and what does not: the largest change of an attention weight, one dot per head.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `scaling.invariances` gives.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    changes = list(dict.fromkeys(table["change"]))
-    figure = style.blank(0.6 * style.WIDTH, 2.3)
-    axes = figure.subplots()
-    for place, change in enumerate(changes):
-        values = np.maximum(table.loc[table["change"] == change, "difference"].to_numpy(), 1e-9)
-        x = place + 0.5 * (np.arange(len(values)) + 0.5) / len(values) - 0.25
-        axes.scatter(x, values, s=6, color=style.TRAIN, alpha=0.6, linewidths=0)
-    axes.axhline(1e-5, color=style.HELD_OUT, linewidth=1)
-    axes.text(len(changes) - 0.55, 1e-5, "0.00001", color=style.HELD_OUT, va="bottom", ha="right", fontsize=7)
-    axes.set(yscale="log", xlim=(-0.5, len(changes) - 0.5), ylabel="largest change\nof an attention weight")
-    axes.set_ylim(bottom=5e-10, top=3)
-    axes.yaxis.set_major_formatter("{x:.0e}")  # the usual one needs mathematical text
-    axes.set_xticks(range(len(changes)), [change.replace(" ", "\n") for change in changes])
-    return figure
+def draw_scales(scales, protocol):
+    """Fig 2."""
+    return scale_maps(tables.read(scales), protocol)
 
 
-@style.paper
-def parts_of_speech(table, asked=("NOUN", "PRON")):
-    """Which part of speech attends to which beyond chance, and one question asked of every head.
+def draw_scaled_embeddings(maps, quality, place, protocol):
+    """Figs 3 and 4: the first or the second chosen head."""
+    return scaled_embeddings(tables.read(maps), tables.read(quality), protocol, place)
 
-    Parameters
-    ----------
-    table : DataFrame
-        As `parts_of_speech.measure` gives.
-    asked : tuple of str
-        Categories of the query and of the key whose heads stand on the right; those of the largest excess where the
-        table has no such rows.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    rows = table[(table["query"] == asked[0]) & (table["key"] == asked[1])]
-    if rows.empty:
-        best = table.loc[table["excess"].abs().idxmax()]
-        rows = table[(table["query"] == best["query"]) & (table["key"] == best["key"])]
-    asked = (rows["query"].iloc[0], rows["key"].iloc[0])
-    names = [name for name in CATEGORIES if (table["query"] == name).any()]
-    strongest = table.loc[table["excess"].where(table["significant"], -1).idxmax()]
-    identity = tuple(strongest[_IDENTITY])
-    grid = _of(table, identity).pivot(index="query", columns="key", values="excess").loc[names, names].to_numpy()
-    sure = _of(table, identity).pivot(index="query", columns="key", values="significant").loc[names, names].to_numpy()
-    figure = style.blank(height=3.4)
-    left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
-    bound = max(float(np.nanmax(np.abs(grid))), 1e-6)
-    norm = Normalize(-bound, bound)
-    image = left.imshow(grid, cmap=style.SIGNED, norm=norm)
-    for row, column in np.argwhere(sure):
-        ink = style.ink(image.cmap(norm(grid[row, column]))[:3])
-        left.text(column, row, "•", ha="center", va="center", color=ink, fontsize=7)
-    short = [name.lower() for name in names]
-    left.set_xticks(range(len(names)), short, rotation=90)
-    left.set_yticks(range(len(names)), short)
-    left.set(xlabel="key", ylabel="query", title=f"(a) {_name(identity)}: attention beyond chance")
-    left.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=left, shrink=0.85, label="share of attention, less chance")
-    bar.outline.set_visible(False)
-    rows = rows.sort_values("excess", kind="stable")
-    heights = np.arange(len(rows))
-    colours = np.where(rows["significant"], style.HELD_OUT, "0.6")
-    right.hlines(heights, rows["low"], rows["high"], color=colours, linewidth=1)
-    right.scatter(rows["excess"], heights, s=8, color=colours, zorder=3, linewidths=0)
-    right.axvline(0, color="0.5", linewidth=0.6)
-    right.set(ylabel=f"{len(rows)} heads, least first", yticks=[], xlabel="share of attention, less chance")
-    right.set_title(f"(b) do {asked[0].lower()} queries attend to {asked[1].lower()} keys?")
-    keys = [_dot(style.HELD_OUT, "beyond chance (5%)"), _dot("0.6", "not")]
-    right.legend(handles=keys, loc="lower right", handletextpad=0.1)
-    return figure
+def draw_global_view(maps, constructions, colour):
+    """All heads at once, coloured by one property of the tokens."""
+    return global_view(tables.read(maps), tables.read(constructions), colour)

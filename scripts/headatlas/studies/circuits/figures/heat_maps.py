@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from headatlas.base import tables
 from headatlas.plotting import style
 from headatlas.scores import catalogue
 
@@ -152,3 +153,14 @@ def _score_grid(figure, axes, scores, heads):
     axes.set_title("mean attention over many prompts\n(colour: above or below that of a uniform head)", fontsize=7.5)
     bar = figure.colorbar(image, ax=axes, label="above chance", aspect=15)
     bar.outline.set_visible(False)
+
+
+def draw_heat_maps(text, attention, heads, names, sweep, figure, protocol):
+    """Figs 3 to 9: of the run that the figure shows under the protocol, the first sampled text."""
+    model = figure["runs"][protocol]
+    texts = tables.read(text, model=model)
+    history = tables.read(sweep, model=model) if figure["curves"] else None
+    shown = tables.read(attention, model=model), texts[texts["sample"] == 0], model, figure
+    if protocol == "published":
+        return chosen_heads(*shown, history)
+    return all_heads(*shown, tables.read(heads, model=model), tables.read(names, model=model), history)

@@ -6,7 +6,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, NullFormatter, PercentFormatter
 
+from headatlas.base import tables
 from headatlas.plotting import style
+from headatlas.studies.circuits import findings
 
 _AXES = {"max_length": "longest text", "d_model": "d_model", "learning_rate": "learning rate"}
 
@@ -72,7 +74,7 @@ def _pieces(figure, axes, row, text):
 
 
 @style.paper
-def sweep(table, ended, axes, protocol):
+def learning_curves(table, ended, axes, protocol):
     """Fig 2: losses and accuracies by epoch of all runs on the first corpus and tokenizer of the sweep.
 
     Losses per token of other tokenizers, and baselines of other texts, are not comparable with them.
@@ -229,3 +231,26 @@ def settings(table):
             axes.text(start, upper + 0.15, cell, va="top", fontsize=7)
         upper += height + 0.5
     return figure
+
+
+def draw_tokenizers(text, models, protocol):
+    """Fig 1: the texts of its models."""
+    texts = tables.read(text)
+    return tokenizers(texts[texts["model"].isin(models)], protocol)
+
+
+def draw_sweep(sweep, axes, protocol):
+    """Fig 2."""
+    table = tables.read(sweep)
+    return learning_curves(table, findings.in_grid(findings.outcomes(table), axes), axes, protocol)
+
+
+def draw_losses(losses):
+    """Read the losses of one run at its snapshots."""
+    return losses_compared(tables.read(losses), tables.facts(losses))
+
+
+def draw_settings(models):
+    """Table I, and its rows."""
+    table = findings.settings_table(models)
+    return settings(table), table

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
 
@@ -224,3 +225,19 @@ def decoded_pairs(importance, decoded, protocol, width):
 def _around(values):
     half = (values[-1] - values[0]) / (2 * max(1, len(values) - 1)) or 0.5
     return values[0] - half, values[-1] + half
+
+
+def draw_autoencoders(autoencoders, protocol):
+    """Table 1, and its rows."""
+    table = tables.read(autoencoders)
+    own = table[table["protocol"] == protocol]
+    rows = table1(table, protocol)
+    seeds = own.loc[own["method"] == "autoencoder", "seed"].nunique()
+    return draw_table1(rows, protocol, seeds, int(own["observations"].min())), rows
+
+
+def draw_decoded_pairs(importance, decoded, published, corrected, protocol):
+    """Fig 1; the width is that of the protocol's embedding."""
+    width = tables.facts({"published": published, "corrected": corrected}[protocol])["width"]
+    importance, decoded = tables.read(importance, protocol=protocol), tables.read(decoded, protocol=protocol)
+    return decoded_pairs(importance, decoded, protocol, width)

@@ -4,8 +4,9 @@ import textwrap
 
 import numpy as np
 
+from headatlas.base import tables
 from headatlas.plotting import style
-from headatlas.studies.phrenology.figures.clusters import label_of
+from headatlas.studies.phrenology.figures.clusters import label_of, names_of
 
 _MOST = 24  # clusters, the largest first
 _NULLS = [
@@ -113,3 +114,10 @@ def _why(cluster, several, least_jaccard):
     faults = ["unstable"] if cluster.jaccard < least_jaccard else []
     faults += ["uneven"] if several and cluster.f <= cluster.f_null else []
     return ", ".join(faults) or "chance"
+
+
+def draw_standing_clusters(nulls, draws, standing, names):
+    """Read the corrected protocol's tables."""
+    nulls, draws = tables.read(nulls, protocol="corrected"), tables.read(draws, protocol="corrected")
+    names = names_of(tables.read(names, protocol="corrected"))
+    return clusters_stand(nulls, draws, tables.read(standing), names, tables.facts(standing)["sentence"])

@@ -5,6 +5,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from headatlas.attention import packing
+from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
 from headatlas.studies.phrenology.figures import matrix
@@ -365,3 +367,58 @@ def pair_weights(packed, places, clusters, names):
     axes.set_yticks([])
     edge.set_ylabel(f"cluster (rows: head by head, {prompts} prompts each)")
     return figure
+
+
+def _clusters(path, protocol):
+    return tables.read(path, ["cluster"], protocol=protocol)["cluster"].to_numpy()
+
+
+def _names(path, protocol):
+    return names_of(tables.read(path, protocol=protocol))
+
+
+def draw_embedded_distances(published, corrected, distances, protocol):
+    """Fig 2; corrected, the Jensen-Shannon distance of the heads' patterns beside the distance of their embeddings."""
+    from sklearn.metrics.pairwise import euclidean_distances  # slow to import, and of this figure alone
+
+    path = {"published": published, "corrected": corrected}[protocol]
+    heads = tables.read(path, ["model", "member", "layer", "head"])
+    embedded = euclidean_distances(tables.read_lists(path, "embedding"))
+    beside = tables.read_lists(distances, "jensen_shannon") if protocol == "corrected" else None
+    return embedded_distances(heads, embedded, tables.facts(path)["width"], jensen_shannon=beside)
+
+
+def draw_neighbour_graph(places, edges, clusters, names, protocol):
+    """Fig 3."""
+    neighbours = tables.facts(edges)[protocol]["neighbours"]
+    places, edges = tables.read(places, protocol=protocol), tables.read(edges, protocol=protocol)
+    return neighbour_graph(places, edges, _clusters(clusters, protocol), _names(names, protocol), protocol, neighbours)
+
+
+def draw_resolutions(resolutions, profile, clusters, standing, nulls, names, protocol):
+    """Fig 4; the sizes of clusters beside it are the corrected ones."""
+    chosen = tables.facts(clusters)[protocol]
+    scores = ["f_published", "f_weighted", "precision", "recall", "clusters", "modularity", "silhouette"]
+    draws = tables.read(resolutions, ["resolution", *scores], protocol=protocol)
+    profile = tables.read(profile, ["low", "high", "clusters", "silhouette", "longest"], protocol=protocol)
+    nulls = tables.read(nulls)
+    of_labels = nulls[(nulls["protocol"] == protocol) & (nulls["null"] == "labels")]
+    of_criterion = of_labels[of_labels["statistic"] == chosen["criterion"]]
+    null = of_criterion[["null_mean", "null_95"]].iloc[0].tolist() if len(of_criterion) else None
+    sizes, names = tables.read(standing), _names(names, "corrected")
+    return resolution(draws, profile, chosen, protocol, null=null, sizes=sizes, names=names)
+
+
+def draw_clusters(places, clusters, names, protocol):
+    """Fig 5."""
+    chosen = tables.facts(clusters)[protocol]["resolution"]
+    places = tables.read(places, protocol=protocol)
+    return clusters_on_plane(places, _clusters(clusters, protocol), _names(names, protocol), chosen)
+
+
+def draw_pair_weights(patterns, clusters, names, protocol):
+    """Fig 6; a file of patterns of each model."""
+    packed = np.concatenate([packing.first_prompts(path, SHOWN_PROMPTS) for path in patterns])
+    facts = tables.facts(patterns[0])
+    places = packing.places(facts["size"], facts["packing"])
+    return pair_weights(packed, places, _clusters(clusters, protocol), _names(names, protocol))

@@ -1,8 +1,10 @@
 """What knocking out heads does: Figures 12 to 14 of "Attention phrenology", and what that paper did not measure."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.lines import Line2D
 
+from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
 
@@ -233,7 +235,7 @@ def effects(table, facts, protocol):
 
 
 @style.paper
-def losses(table, clusters, windows):
+def loss_without(table, clusters, windows):
     """What every head is worth: the held-out loss without it less the loss with it, and with another head in its place.
 
     Parameters
@@ -304,7 +306,7 @@ def worth_in_words(table):
 
 
 @style.paper
-def prediction(prediction, heads, draws, clusters):
+def predicted_effects(prediction, heads, draws, clusters):
     """Do heads that attend alike do alike: each head's prediction, and the whole against permutations.
 
     Parameters
@@ -367,3 +369,42 @@ def prediction(prediction, heads, draws, clusters):
         axes.margins(x=0.12)
         axes.locator_params(axis="x", nbins=5)
     return figure
+
+
+def _together(paths, models):
+    """Files of one model each as one table."""
+    return pd.concat(
+        [tables.read(path).assign(model=model) for model, path in zip(models, paths, strict=True)], ignore_index=True
+    )
+
+
+def draw_one_head(prompt, head, protocol):
+    """Fig 12: `head` is its member, layer and head."""
+    member, layer, head = head
+    table = tables.read(prompt, member=member, layer=layer, head=head)
+    return one_head(table, tables.facts(prompt)["prompt"], protocol)
+
+
+def draw_one_cluster(prompts, clusters, models, cluster, protocol):
+    """Fig 13; a file of each model, in their order."""
+    prompt = tables.facts(prompts[0])["prompt"]
+    clusters = tables.read(clusters, protocol=protocol)
+    return one_cluster(_together(prompts, models), clusters, cluster, prompt, protocol)
+
+
+def draw_knockout_effects(knockouts, clusters, protocol):
+    """Fig 14."""
+    table, facts = tables.read(knockouts, [*_IDENTITY, *COMPONENTS]), tables.facts(knockouts)
+    return effects(table.merge(tables.read(clusters, protocol=protocol)), facts, protocol)
+
+
+def draw_knockout_losses(losses, clusters, models):
+    """A file of losses of each model, in their order."""
+    windows = tables.facts(losses[0])["windows"]
+    return loss_without(_together(losses, models), tables.read(clusters, protocol="corrected"), windows)
+
+
+def draw_prediction(prediction, heads, draws, clusters):
+    """Clusters are the corrected ones."""
+    clusters = tables.read(clusters, protocol="corrected")
+    return predicted_effects(tables.read(prediction), tables.read(heads), tables.read(draws), clusters)

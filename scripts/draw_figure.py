@@ -1,0 +1,28 @@
+"""Draw a figure: a function of the library, which the rule names, makes it of the rule's inputs and settings."""
+
+from headatlas.jobs.job import job
+
+
+@job
+def main(snakemake, run):
+    from importlib import import_module
+    from inspect import signature
+
+    from headatlas.plotting import style
+
+    settings = dict(run.settings)
+    module, _, function = settings.pop("drawn_by").rpartition(".")
+    draw, out = getattr(import_module(module), function), vars(run.out)
+    for png in (name for name in out if name.endswith("png")):  # published_png and corrected_png, or one of them
+        protocol = png.removesuffix("png")
+        if "protocol" in signature(draw).parameters:  # else it looks the same under both
+            settings["protocol"] = protocol.rstrip("_")
+        drawn = draw(**dict(snakemake.input.items()), **settings)
+        figure, table = drawn if isinstance(drawn, tuple) else (drawn, None)
+        style.save(figure, out[png], out[f"{protocol}pdf"])
+        if table is not None:
+            table.to_csv(out[f"{protocol}csv"], index=False, float_format="%.6g")
+
+
+if "snakemake" in globals():
+    main(snakemake)

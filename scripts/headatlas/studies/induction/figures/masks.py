@@ -1,0 +1,74 @@
+"""Induction with several masks at once, and on whole words against pieces of words."""
+
+from headatlas.base import tables
+from headatlas.plotting import style
+
+_ABREAST = 3  # panels side by side
+
+
+@style.paper
+def masks(found):
+    """Induction with several masks at once, and on whole words against pieces of words.
+
+    Parameters
+    ----------
+    found : dict from model to DataFrame of [condition, level, count, reading, member, layer, head, value]
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    masked = {model: table[table["condition"] == "masks"] for model, table in found.items()}
+    masked = {model: table for model, table in masked.items() if len(table)}
+    words = {model: table[table["condition"] == "words"] for model, table in found.items()}
+    words = {model: table for model, table in words.items() if len(table)}
+    wide = len(masked) + len(words)
+    across = max(1, min(_ABREAST, wide))
+    down = max(1, -(-wide // across))
+    figure = style.blank(max(3.0, style.WIDTH * across / _ABREAST), 2.6 * down)
+    if not wide:
+        figure.text(0.5, 0.5, "no masked model, and no tokenizer that cuts words", ha="center", va="center")
+        return figure
+    panels = figure.subplots(down, across, squeeze=False)
+    drawn = [*((_several, *one) for one in masked.items()), *((_pieces, *one) for one in words.items())]
+    for axes, (draw, model, table) in zip(panels.flat, drawn, strict=False):
+        draw(axes, table)
+        axes.set_title(model)
+    for axes in panels.flat[wide:]:
+        axes.axis("off")
+    return figure
+
+
+def _several(axes, table):
+    """The heads strongest with the fewest masks: attention to the earlier instance, and to the other masks."""
+    levels = table.drop_duplicates("level").sort_values("count", kind="stable")
+    one = table[(table["level"] == levels["level"].iloc[0]) & (table["reading"] == "same")]
+    for number, best in enumerate(one.nlargest(3, "value").itertuples()):
+        own = table[(table["member"] == best.member) & (table["layer"] == best.layer) & (table["head"] == best.head)]
+        name = f"{best.layer}.{best.head}" + (f" of member {best.member}" if table["member"].nunique() > 1 else "")
+        for reading, dashes in (("same", "-"), ("masks", (0, (2, 1.5)))):
+            line = own[own["reading"] == reading].sort_values("count", kind="stable")
+            label = name if reading == "same" else None
+            colour = style.head_colour(number)
+            axes.errorbar(
+                range(len(line)), line["value"], line["standard_error"], color=colour, linestyle=dashes, label=label
+            )
+    axes.set_xticks(range(len(levels)), levels["level"])
+    axes.set(xlabel="tokens masked at once\n(dashed: attention among masks)", ylabel="mean attention", ylim=(0, None))
+    axes.legend(fontsize=6, title="head")
+
+
+def _pieces(axes, table):
+    """Each head's induction on pieces against that on whole words."""
+    reading = "same" if table["count"].max() > 0 else "after"
+    wide = table[table["reading"] == reading].pivot(index=["member", "layer", "head"], columns="level", values="value")
+    colours = [style.layer_colour(layer, table["layer"].max() + 1) for layer in wide.index.get_level_values("layer")]
+    axes.scatter(wide["whole words"], wide["pieces"], c=colours, s=12, linewidths=0.3, edgecolors="white")
+    top = max(0.1, wide.to_numpy().max())
+    axes.plot([0, top], [0, top], color="0.6", linewidth=0.6, linestyle=":")
+    axes.set(xlabel="induction on whole words", ylabel="induction on pieces of words")
+
+
+def draw_masks(conditions, models):
+    """Read a file of each model, in their order."""
+    return masks({model: tables.read(path) for model, path in zip(models, conditions, strict=True)})

@@ -1,0 +1,78 @@
+"""What figures of induction heads share: a panel for every member, heat maps of layers by heads, axes of tokens."""
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from headatlas.plotting import style
+
+READINGS = {
+    "same": "the earlier instance",
+    "before": "the token before it",
+    "after": "the token after it",
+    "after_left": "after the left\nneighbour's earlier one",
+    "before_right": "before the right\nneighbour's earlier one",
+    "earlier": "the earlier instance",
+    "later": "the later instance",
+}
+_LABELLED = 3  # heads of a map whose score is written out
+
+
+def panels_of(tables):
+    """Every member of every model, as (title, model, member, rows)."""
+    found = []
+    for model, table in tables.items():
+        members = sorted(table["member"].unique())
+        for member in members:
+            title = model if len(members) == 1 else f"{model}\nmember {member}"
+            found.append((title, model, member, table[table["member"] == member]))
+    return found
+
+
+def head_grid(rows, name="value"):
+    """Values as an array (layer, head)."""
+    return rows.pivot(index="layer", columns="head", values=name).to_numpy(np.float64)
+
+
+def draw_map(axes, grid, chance, top):
+    """A heat map of layers by heads, the first layer at the top, the strongest heads with their scores."""
+    axes.imshow(grid, cmap=style.DISTANCES, vmin=0, vmax=top, aspect="equal")
+    layers, heads = grid.shape
+    axes.spines[:].set_visible(False)
+    for axis, count in ((axes.xaxis, heads), (axes.yaxis, layers)):
+        axis.set_ticks(range(0, count, max(1, -(-count // 6))))
+        axis.set_tick_params(length=1.5, pad=1.5, labelsize=6)
+    for place in np.argsort(-np.nan_to_num(grid), axis=None)[:_LABELLED]:
+        layer, head = divmod(int(place), heads)
+        if grid[layer, head] > chance + 0.05:
+            size = min(6.5, 90 / max(layers, heads))
+            colour = style.ink(colormaps[style.DISTANCES](grid[layer, head] / top)[:3])
+            axes.text(
+                head, layer, f"{grid[layer, head]:.2f}"[1:], ha="center", va="center", fontsize=size, color=colour
+            )
+
+
+def scale_bar(figure, axes, top, label):
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, top), style.DISTANCES), ax=axes, label=label, shrink=0.7, aspect=30, pad=0.02
+    )
+    bar.outline.set_visible(False)
+
+
+def nothing(text):
+    figure = style.blank(0.6 * style.WIDTH, 1.2)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
+def log_axis(axes, low, high):
+    """A logarithmic x axis with a few round numbers on it, as plain text."""
+    axes.set_xscale("log")
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    within = (1, 2, 5) if high < 30 * low else (1,)
+    ticks = [m * 10**d for d in decades for m in within if low <= m * 10**d <= high]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e3:g}k" if value >= 1e3 else f"{value:g}")
