@@ -28,21 +28,6 @@ if workflow.modifier.is_main_snakefile():  # a module leaves the report's front 
 
 
 include: "rules/common.smk"
-
-
-pathvars:
-    results=config["results"],
-    logs=f"{config['results']}/logs",
-    benchmarks=f"{config['results']}/benchmarks",
-
-
-wildcard_constraints:
-    corpus="[a-z0-9-]+",
-    tokenizer="[a-z0-9-]+",
-    model="[a-z0-9-]+",
-    use="train|evaluation|analysis",
-
-
 include: "rules/figures.smk"
 include: "rules/corpora.smk"
 include: "rules/tokens.smk"

@@ -12,17 +12,10 @@ TAGGED_MODELS = [
 rule attentionviz:
     """Everything that the study of joint embeddings shows: queries and keys of a model in one picture."""
     input:
-        figures(
-            "attentionviz",
-            ["fig01_joint_embedding", "fig02_scales", "fig03_early_head", "fig04_late_head"],
-            models=models_of("attentionviz"),
-        ),
-        figures(
-            "attentionviz",
-            ["global_view_type", "global_view_position", "constructions", "invariance"],
-            ["corrected"],
-            models_of("attentionviz"),
-        ),
+        figures("attentionviz", ["fig01_joint_embedding", "fig02_scales"], models=models_of("attentionviz")),
+        figures("attentionviz", ["fig03_early_head", "fig04_late_head"], models=models_of("attentionviz")),
+        figures("attentionviz", ["global_view_type", "global_view_position"], ["corrected"], models_of("attentionviz")),
+        figures("attentionviz", ["constructions", "invariance"], ["corrected"], models_of("attentionviz")),
         figures("attentionviz", ["global_view_part_of_speech", "parts_of_speech"], ["corrected"], TAGGED_MODELS),
         "<results>/attentionviz/findings.md",
 

@@ -35,6 +35,20 @@ REQUIRED = [re.split("[=<>]", name)[0] for name in (ROOT / "envs/requirements.in
 # A mapping of our own, so that what follows from other keys is not written into the one that was given
 config = {**completed, "described": captions.of_run(filled, completed, REQUIRED)}
 
+
+pathvars:
+    results=config["results"],
+    logs=f"{config['results']}/logs",
+    benchmarks=f"{config['results']}/benchmarks",
+
+
+wildcard_constraints:
+    corpus="[a-z0-9-]+",
+    tokenizer="[a-z0-9-]+",
+    model="[a-z0-9-]+",
+    use="train|evaluation|analysis",
+
+
 TOY_MODELS = [name for name, model in config["models"].items() if "checkpoints" not in model]
 PRETRAINED_MODELS = [name for name, model in config["models"].items() if "checkpoints" in model]
 
@@ -76,13 +90,6 @@ def windows_of(model, use):
     return f"<results>/windows/{shared.get(model, model)}/{use}.parquet"
 
 
-def training_settings(model):
-    """What training depends on besides its windows: how those are sampled is another step's."""
-    settings = config["models"][model]
-    how = {key: value for key, value in settings["training"].items() if key not in configuration.WINDOW_SETTINGS}
-    return {"architecture": settings["architecture"], "seeds": settings["seeds"], "training": how}
-
-
 def training_threads(model):
     """A thread for two members: two that share one small member's products mostly wait for each other, and with a
     member each the quicker waits at every step."""
@@ -93,11 +100,6 @@ def forward_threads(*models):
     """Threads that share a product: none do where models are small, for they would mostly wait for each other."""
     small = [model in TOY_MODELS and config["models"][model]["architecture"]["d_model"] <= 256 for model in models]
     return 1 if all(small) else config["threads"]
-
-
-def checkpoint_settings(model):
-    settings = config["models"][model]
-    return {part: settings[part] for part in ("checkpoints", "task", "context")}
 
 
 def needs(rule, **others):
@@ -179,21 +181,9 @@ def figure(study, name, protocols=("published", "corrected"), caption=None, kind
 def reported(path, caption=None):
     """A result that the report shows, under its study and protocol, with the caption report/{study}/{its name}.rst;
     where its name is a wildcard, the caption's is given."""
-    study, *within, name = path.removeprefix("<results>/").removeprefix("figures/").split("/")
-    stem, kind = name.split(".")
-
-    def labels(wildcards):
-        title = captions.title(stem.format(**dict(wildcards.items())))
-        model = {"model": wildcards.model} if "{model}/" in path else {}
-        return {"result": title if kind == "png" else f"{title} ({kind})", **model}
-
-    return report(
-        path,
-        caption=f"../report/{study}/{caption or stem}.rst",
-        category=study,
-        subcategory=within[0] if within else {"csv": "tables"}.get(kind),
-        labels=labels,
-    )
+    study, protocol, name, labels = captions.in_report(path)
+    file = f"../report/{study}/{caption or name}.rst"
+    return report(path, caption=file, category=study, subcategory=protocol, labels=labels)
 
 
 def refused(study):

@@ -2,25 +2,15 @@
 # OUT: induction/{model}/*.parquet, induction/{depth,look_alikes}.parquet, findings.md, figures 5 to 9 and beyond
 
 TRACED = [  # models whose training left snapshots
-    model
-    for model in models_of("induction")
-    if model in TOY_MODELS and config["models"][model]["training"].get("snapshots")
+    model for model in models_of("induction") if config["models"][model].get("training", {}).get("snapshots")
 ]
 
 
 rule induction:
     """Everything that the study of induction heads shows: which heads they are, and what happens without them."""
     input:
-        figures(
-            "induction",
-            [
-                "fig05_in_context_learning",
-                "fig06_repeated_tokens",
-                "fig07_induction",
-                "fig08_shuffled_bidirectional",
-                "fig09_sizes",
-            ],
-        ),
+        figures("induction", ["fig05_in_context_learning", "fig06_repeated_tokens", "fig07_induction"]),
+        figures("induction", ["fig08_shuffled_bidirectional", "fig09_sizes"]),
         figures("induction", ["dynamics", "look_alikes", "backup_heads", "masks"], ["corrected"]),
         "<results>/induction/findings.md",
 

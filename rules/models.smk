@@ -28,7 +28,9 @@ rule train_model:
         gpu=1,
     params:
         spec=lambda wildcards: spec(
-            "train_model", threads=training_threads(wildcards.model), **training_settings(wildcards.model)
+            "train_model",
+            threads=training_threads(wildcards.model),
+            **configuration.training_settings(config["models"][wildcards.model]),
         ),
     script:
         "../scripts/train_model.py"
@@ -76,7 +78,9 @@ rule fetch_model:
     resources:
         **needs("fetch_model"),
     params:
-        spec=lambda wildcards: spec("fetch_model", **checkpoint_settings(wildcards.model)),
+        spec=lambda wildcards: spec(
+            "fetch_model", **configuration.checkpoint_settings(config["models"][wildcards.model])
+        ),
     script:
         "../scripts/fetch_model.py"
 

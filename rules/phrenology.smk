@@ -5,26 +5,11 @@
 rule phrenology:
     """Everything that the study of phrenology shows: which heads of independently trained models do the same thing."""
     input:
-        figures(
-            "phrenology",
-            [
-                "table1_autoencoders",
-                "fig01_decoded_pairs",
-                "fig02_embedded_distances",
-                "fig03_neighbour_graph",
-                "fig04_resolution",
-                "fig05_clusters",
-                "fig06_pair_weights",
-                "fig07_head_distances",
-                "fig08_projections",
-                "fig09_components",
-                "fig10_third_component",
-                "fig11_first_token",
-                "fig12_one_head",
-                "fig13_cluster",
-                "fig14_effects",
-            ],
-        ),
+        figures("phrenology", ["table1_autoencoders", "fig01_decoded_pairs", "fig02_embedded_distances"]),
+        figures("phrenology", ["fig03_neighbour_graph", "fig04_resolution", "fig05_clusters", "fig06_pair_weights"]),
+        figures("phrenology", ["fig07_head_distances", "fig08_projections", "fig09_components"]),
+        figures("phrenology", ["fig10_third_component", "fig11_first_token"]),
+        figures("phrenology", ["fig12_one_head", "fig13_cluster", "fig14_effects"]),
         figures("phrenology", ["clusters_stand", "knockout_losses", "prediction"], ["corrected"]),
         "<results>/phrenology/head_cards.csv",
         "<results>/phrenology/knockout_tokens.csv",

@@ -82,6 +82,32 @@ def versions(packages):
     return found
 
 
+def in_report(path):
+    """Where the report shows a result.
+
+    Parameters
+    ----------
+    path : str
+        With pathvars and wildcards, such as "<results>/figures/{study}/{protocol}/{name}.png".
+
+    Returns
+    -------
+    study, protocol, name : str
+        Of a table the protocol is "tables"; of what has none it is None.
+    labels : callable from wildcards to dict
+        What is told of it beside its caption: its title, and its model if there is one for each.
+    """
+    study, *within, file = path.removeprefix("<results>/").removeprefix("figures/").split("/")
+    name, kind = file.split(".")
+
+    def labels(wildcards):
+        result = title(name.format(**dict(wildcards.items())))
+        model = {"model": wildcards.model} if "{model}/" in path else {}
+        return {"result": result if kind == "png" else f"{result} ({kind})", **model}
+
+    return study, within[0] if within else {"csv": "tables"}.get(kind), name, labels
+
+
 def title(name):
     """A file's name as a person reads it; numbers are padded, so that titles sort: "Figure  7: head distances"."""
     kind, number, words = re.fullmatch(r"(?:(fig|table)(\d+) )?(.+)", name.replace("_", " ")).groups()

@@ -351,6 +351,18 @@ def local_files(settings):
     return []
 
 
+def training_settings(model):
+    """What training depends on besides its windows, of a model that is trained here: how they are sampled is
+    another step's."""
+    how = {key: value for key, value in model["training"].items() if key not in WINDOW_SETTINGS}
+    return {"architecture": model["architecture"], "seeds": model["seeds"], "training": how}
+
+
+def checkpoint_settings(model):
+    """What fetching depends on, of a pretrained model."""
+    return {part: model[part] for part in ("checkpoints", "task", "context")}
+
+
 def window_settings(model, use):
     """What one table of windows depends on.
 

@@ -1,6 +1,8 @@
 """What the report says of a run: corpora, models and sizes as they are configured, settings that can be given again."""
 
+import pytest
 import yaml
+from snakemake.iocontainers import Wildcards
 
 from headatlas.workflow import captions
 
@@ -42,3 +44,22 @@ def test_a_sweep_is_told_by_what_its_runs_are():
 def test_titles_sort_by_number():
     titles = [captions.title(name) for name in ("fig12_one_head", "fig07_head_distances", "clusters_stand")]
     assert titles == ["Figure 12: one head", "Figure \u20077: head distances", "clusters stand"]
+
+
+@pytest.mark.parametrize(
+    ("path", "place", "labels"),
+    [
+        ("figures/induction/corrected/masks.png", ("induction", "corrected", "masks"), {"result": "masks"}),
+        (
+            "figures/attentionviz/published/{model}/fig02_scales.png",
+            ("attentionviz", "published", "fig02_scales"),
+            {"result": "Figure \u20072: scales", "model": "toy"},
+        ),
+        ("figures/training/{model}.png", ("training", None, "{model}"), {"result": "toy"}),
+        ("phrenology/head_cards.csv", ("phrenology", "tables", "head_cards"), {"result": "head cards (csv)"}),
+    ],
+)
+def test_a_result_is_shown_under_its_study_and_protocol(path, place, labels):
+    *found, told = captions.in_report(f"<results>/{path}")
+    assert tuple(found) == place
+    assert told(Wildcards(fromdict={"model": "toy"})) == labels
