@@ -10,6 +10,7 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check
 run: .venv/installed  ## the default target on the embedded default, then its summary
 	snakemake
 	@cat results/summary.md
+	@echo "the atlas, a page to walk through the heads in, is results/atlas.html"
 
 report: .venv/installed  ## the default target, then all it made in one page that needs no other file and no network
 	snakemake --report results/report.html --report-after-run

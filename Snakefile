@@ -10,6 +10,7 @@
 #   scores/{model}.parquet, knockouts/{model}/{losses,prompt}.parquet   what each head does, in numbers
 #   {study}/{step}.parquet                         a study's tables; {step}.md its findings in words
 #   figures/{study}/{published,corrected}/figNN_{slug}.{png,pdf}
+#   atlas.html                                     a page to walk through the heads in, with all of the above
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -60,6 +61,7 @@ if "induction" in config["studies"]:
 
 
 include: "rules/summary.smk"
+include: "rules/atlas.smk"
 
 
 rule all:
@@ -68,3 +70,4 @@ rule all:
     input:
         "<results>/summary.md",
         "<results>/summary.html",
+        "<results>/atlas.html",

@@ -1,10 +1,12 @@
 # What rules share: the checked configuration, the `spec` that a step depends on, what it needs. Holds no rule.
 import copy
+import itertools
 import re
 import sys
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
+from snakemake.io import get_flag_value, is_flagged
 from snakemake.utils import update_config
 
 SCRIPTS = str(ROOT / "scripts")

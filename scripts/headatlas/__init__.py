@@ -10,5 +10,23 @@ attention   what heads attend to, on disk: patterns, queries and keys
 scores      what a head does, in numbers, with error and chance
 plotting    the look of every figure; training curves
 studies     phrenology, attentionviz, circuits, induction: one package each, with its figures
+atlas       the run as a page that a person walks through, and as tables for notebooks and other tools
 workflow    what the rules import: configuration, resources, digests of code, captions, the summary
 """
+
+
+def open(results="results"):
+    """A folder of results, for notebooks: heads with their scores, kinds and partners, and patterns as labelled arrays.
+
+    Parameters
+    ----------
+    results : str or path-like
+        The `results:` of a configuration that has run.
+
+    Returns
+    -------
+    headatlas.atlas.results.Results
+    """
+    from headatlas.atlas.results import Results  # here, for whatever imports a module of the library imports this one
+
+    return Results(results)

@@ -201,6 +201,12 @@ def _array(values):
     return values.to_numpy(zero_copy_only=False)
 
 
+def columns(path):
+    """Names and Arrow types of a table's columns, in order: {"member": "int32", ...}."""
+    with _open(path) as opened:
+        return {field.name: str(field.type) for field in opened.schema_arrow}
+
+
 def rows(path):
     """Number of rows of a table."""
     with _open(path) as opened:

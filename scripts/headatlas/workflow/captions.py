@@ -4,6 +4,7 @@ import json
 import platform
 import re
 from importlib import metadata
+from pathlib import Path
 
 import yaml
 
@@ -106,6 +107,28 @@ def in_report(path):
         return {"result": result if kind == "png" else f"{result} ({kind})", **model}
 
     return study, within[0] if within else {"csv": "tables"}.get(kind), name, labels
+
+
+def rendered(path, config, wildcards):
+    """A caption as text.
+
+    Parameters
+    ----------
+    path : path-like
+        Its template, report/{study}/{name}.rst.
+    config : mapping
+        The configuration as rules know it, with what `of_run` gives as `described`.
+    wildcards : mapping
+        Of the file that it is the caption of.
+
+    Returns
+    -------
+    str
+    """
+    from jinja2 import Environment, StrictUndefined  # what Snakemake's own report renders it with
+
+    template = Environment(undefined=StrictUndefined).from_string(Path(path).read_text(encoding="utf-8"))
+    return " ".join(template.render(snakemake={"config": config, "wildcards": wildcards}).split())
 
 
 def title(name):

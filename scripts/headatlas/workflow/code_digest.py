@@ -19,9 +19,13 @@ def _tree(path):
 
 @cache
 def _imported(path):
-    """What a file imports, as (level, dotted name); level 0 is absolute."""
+    """What a file imports, as (level, dotted name); level 0 is absolute.
+
+    Of a package's `__init__.py`, what it imports when it is imported: whoever needs a module of the package imports it,
+    and calls none of its functions.
+    """
     found = []
-    for node in ast.walk(_tree(path)):
+    for node in _tree(path).body if path.name == "__init__.py" else ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             found += [(0, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -389,21 +389,15 @@ def panels(model):
     return _need(FIGURES, 10 * inches * 200**2 * _FLOAT)
 
 
+def atlas(models):
+    """`write_atlas`: one layer of a member, some times over while a head of it is measured, and the page."""
+    layer = max(_FLOAT * one.heads * one.prompts * one.entries for one in models)
+    whole = sum(_FLOAT * one.members * one.layers * one.heads * one.prompts * one.entries for one in models)
+    return _need(FIGURES, 3 * layer + (100 << 20), 60 + whole / 1e7)
+
+
 def of_rule(config, rule, name=None):
-    """What a job asks for.
-
-    Parameters
-    ----------
-    config : dict
-        Completed.
-    rule : str
-    name : str, optional
-        The job's model, corpus or tokenizer.
-
-    Returns
-    -------
-    Need
-    """
+    """What a job of a rule asks for under a completed configuration; `name` is its model, corpus or tokenizer."""
     threads = config["threads"]
     if rule == "fetch_corpus":
         return collecting(corpus(config["corpora"][name]))
@@ -417,6 +411,11 @@ def of_rule(config, rule, name=None):
     if rule in OF_MODELS:
         text = corpus(config["corpora"][config["models"][name]["corpus"]])
         return OF_MODELS[rule](model(config, name), config["studies"], text, threads)
+    if rule == "write_atlas":
+        shown = {
+            each: model(config, each) for target in config["targets"] for each in config["studies"][target]["models"]
+        }
+        return atlas(list(shown.values()))
     return Need(FIGURES, 10)  # figures and findings: tables that are small, and a canvas
 
 

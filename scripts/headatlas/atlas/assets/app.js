@@ -1,0 +1,173 @@
+// The page: which view an address means, what is chosen, search, keys, themes.
+
+const app = {run: null, other: null, selection: new Set(), focused: -1, hovered: -1, view: {}};
+const place = element("main", {id: "view", tabindex: -1});
+
+const parseAddress = () => {
+  const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
+  const parts = path.split("/").filter(Boolean).map(decodeURIComponent), parameters = new URLSearchParams(search);
+  const row = parts.length === 4 ? app.run.row(parts[0], ...parts.slice(1).map(Number)) : -1;
+  return {name: row >= 0 ? "head" : parts[0] || "heads", parts, parameters, row};
+};
+const go = address => { location.hash = address; };
+const replaceAddress = address => { history.replaceState(null, "", `#${address}`); app.at = location.hash; };
+const replaceParameters = changes => {
+  const [path, search = ""] = location.hash.replace(/^#/, "").split("?"), parameters = new URLSearchParams(search);
+  for (const [key, value] of Object.entries(changes)) { if (value === null || value === "") parameters.delete(key); else parameters.set(key, value); }
+  replaceAddress(`${path}${parameters.size ? `?${parameters}` : ""}`);
+};
+
+// Choosing and pointing at heads: every part of a view hears of it.
+const choose = (rows, more = false) => {
+  if (!more) app.selection.clear();
+  for (const row of rows) { if (more && rows.length === 1 && app.selection.has(row)) app.selection.delete(row); else app.selection.add(row); }
+  app.focused = rows.length ? rows[0] : -1;
+  app.view.onchoose?.();
+  say(app.selection.size === 1 ? `${app.run.longLabel(app.focused)} chosen` : `${app.selection.size} heads chosen`);
+};
+const hover = row => {
+  if (row === app.hovered) return;
+  app.hovered = row;
+  app.view.onhover?.();
+};
+
+const titled = (title, help, ...more) => element("div", {class: "titled"},
+  element("h1", {}, title),
+  element("details", {class: "help"}, element("summary", {title: "Help on this view", "aria-label": "Help on this view"}, "?"), element("div", {class: "popover"}, help)),
+  ...more);
+
+const ABOUT_HELP = "Where every number comes from: models, tables with what made them, configuration and versions. "
+  + "Keys: / search, arrows the next head, [ and ] the next member, Esc close, Enter open, ? help.";
+const aboutView = place => {
+  const {run} = app, {about, tables} = run.index;
+  place.append(titled("About this run", ABOUT_HELP), element("div", {class: "grid"},
+    panel("Models", "Held-out loss and baselines in nats per token; a model above the bigram baseline is too little trained to interpret.", table(["model", "members", "layers", "heads", "tokens", "prompts", "held-out loss", "unigram", "bigram", ""],
+      run.models.map(model => [link(`heads?model=${encodeURIComponent(model.name)}`, model.name), model.members, model.layers, model.heads, model.size, model.prompts,
+        model.loss ? number(model.loss.held_out) + (model.loss.spread ? ` ± ${number(model.loss.spread)} (sd over members)` : "") : MISSING, number(model.loss?.unigram), number(model.loss?.bigram),
+        !model.loss || !Number.isFinite(model.loss.bigram) ? "" : model.loss.held_out < model.loss.bigram ? "below bigram" : "ABOVE BIGRAM"]), {label: "Models", numeric: [1, 2, 3, 4, 5, 6, 7, 8]}), {wide: true, name: "models"}),
+    panel("Tables", "Each is a Parquet file beside this page; its footer holds what made it.", element("div", {class: "folds"}, Object.keys(tables).map(file => element("details", {}, element("summary", {}, file, element("small", {}, ` ${tables[file].rows.toLocaleString("en")} rows`)), provenance(file)))), {wide: true, name: "tables"}),
+    panel("Configuration", null, about.settings ? element("pre", {class: "scroll", tabindex: 0}, about.settings) : unavailable("the configuration was not given"), {wide: true, name: "configuration"}),
+    panel("Versions", null, Object.keys(about.versions).length ? element("dl", {class: "facts"}, Object.entries(about.versions).map(([name, version]) => [element("dt", {}, name), element("dd", {}, String(version))])) : unavailable("versions were not given"), {name: "versions"}),
+    panel("Keys", null, element("dl", {class: "facts"}, [["/", "search"], ["← →", "previous and next head"], ["↑ ↓", "layer before and after; in the table, the next row"], ["[ ]", "previous and next member"], ["Enter", "open the chosen head"], ["Esc", "close what is open, let go of what is chosen"], ["?", "help on this view"]].map(([key, what]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, what)])), {name: "keys"})));
+  return {};
+};
+
+const VIEWS = {heads: headsView, head: headView, kinds: kindsView, joint: jointView, studies: studiesView, compare: compareView, about: aboutView};
+const show = async () => {
+  const route = parseAddress(), view = VIEWS[route.name];
+  app.at = location.hash;
+  hideHint();
+  redrawn.clear();
+  app.view = {};
+  app.hovered = -1;
+  const fresh = element("div", {class: `view view-${route.name}`});
+  place.replaceChildren(fresh);
+  document.title = app.run.title;
+  for (const each of document.querySelectorAll("#tabs a")) each.setAttribute("aria-current", each.dataset.view === (route.name === "head" ? "heads" : route.name) ? "page" : "false");
+  if (!view) { fresh.append(titled("Not here", "This address names no view of this run."), element("p", {}, "There is no ", element("code", {}, route.parts.join("/")), " in this run. ", link("heads", "All heads"))); return; }
+  scrollTo(0, 0);
+  try {
+    app.view = await view(fresh, route) || {};
+  } catch (error) {
+    console.error(error);
+    fresh.append(element("p", {class: "unavailable", role: "alert"}, `This view could not be shown: ${error.message}`));
+  }
+  document.documentElement.dataset.ready = location.hash;
+};
+app.refresh = show;
+
+// Search: a head by its name, a kind by its, a token where it is looked for or written.
+const searchResults = async text => {
+  const {run} = app, looked = text.trim().toLowerCase(), found = [];
+  if (!looked) return found;
+  const at = /^(?:(.*?)[\s/.]+)?(?:m?(\d+)[\s/.]+)?l(?:ayer)?\s*(\d+)\s*[\s/.]*h(?:ead)?\s*(\d+)$/i.exec(looked) || /^(.+?)\/(\d+)\/(\d+)\/(\d+)$/.exec(looked);
+  if (at) for (let row = 0; row < run.count && found.length < 40; row++) {
+    const {model, member, layer, head} = run.head(row);
+    if (/^\d+$/.test(at[1] || "") && at[2] === undefined) at.splice(1, 2, undefined, at[1]);
+    const named = !at[1] || model.label.toLowerCase().includes(at[1]) || model.name.toLowerCase().includes(at[1]);
+    if (named && layer === Number(at[3]) && head === Number(at[4]) && (at[2] === undefined || member === Number(at[2]))) found.push([run.address(row), run.label(row), model.name]);
+  }
+  for (const grouping of run.groupings) for (const group of grouping.groups) if (group.name && group.name.toLowerCase().includes(looked)) found.push([`kinds/${grouping.name}/${group.id}`, `${grouping.title} ${group.id}: ${group.name}`, "group"]);
+  for (const score of run.scores) if (score.title.includes(looked)) found.push([`heads?sort=${score.name}&down=1&score=${score.name}`, score.title, "sort heads by this score"]);
+  for (const model of run.models) if (model.name.toLowerCase().includes(looked)) found.push([`heads?model=${encodeURIComponent(model.name)}`, model.label, "model"]);
+  const written = run.tokens, signs = looked.replace(/\s/g, "␣"), seen = new Set();
+  if (written) for (let i = 0; i < written.of.length && seen.size < 12; i++) {
+    const row = written.of[i], name = written.name[i].toLowerCase();
+    if ((name === signs || name === `␣${signs}`) && !seen.has(row)) { seen.add(row); found.push([run.address(row), run.label(row), `${written.direction[i]} ${written.name[i]}`]); }
+  }
+  if (signs.length > 1) for (const model of run.models) {
+    const overview = withNames(await run.overview(model));
+    const hit = overview?.header.prompts.find(prompt => (promptTokens(overview, prompt) || []).join("").toLowerCase().includes(signs));
+    if (hit !== undefined) found.push([`${run.address(model.first)}?find=${encodeURIComponent(text.trim())}`, `prompts of ${model.label} with “${text.trim()}”`, "prompts"]);
+  }
+  return found.slice(0, 60);
+};
+const searchBox = () => {
+  const list = element("ul", {id: "found", role: "listbox", hidden: true});
+  let last = 0;
+  const input = element("input", {type: "search", id: "search", placeholder: "L1H2, a kind, a score, a token", "aria-label": "Search heads, kinds, scores and tokens", autocomplete: "off", role: "combobox", "aria-controls": "found", "aria-expanded": "false",
+    oninput: async () => {
+      const turn = ++last, results = await searchResults(input.value);
+      if (turn !== last) return;
+      list.replaceChildren(...results.map(([address, title, what]) => element("li", {role: "option"}, element("a", {href: `#${address}`, tabindex: -1}, element("span", {}, title), element("small", {}, what)))));
+      if (!results.length && input.value.trim()) list.append(element("li", {class: "unavailable"}, "Nothing found."));
+      list.hidden = !input.value.trim();
+      input.setAttribute("aria-expanded", String(!list.hidden));
+    },
+    onkeydown: event => {
+      const links = [...list.querySelectorAll("a")];
+      if (event.key === "Enter" && links.length) { close(); location.hash = links[0].getAttribute("href"); }
+      else if (event.key === "ArrowDown" && links.length) { event.preventDefault(); links[0].focus(); }
+      else if (event.key === "Escape") { close(); input.blur(); }
+    }});
+  list.addEventListener("keydown", event => {
+    const links = [...list.querySelectorAll("a")], at = links.indexOf(document.activeElement);
+    const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+    if (step) { event.preventDefault(); (links[at + step] || input).focus(); }
+    if (event.key === "Escape") { close(); input.focus(); }
+  });
+  list.addEventListener("click", event => { if (event.target.closest("a")) close(); });
+  const close = () => { list.hidden = true; input.value = ""; input.setAttribute("aria-expanded", "false"); };
+  document.addEventListener("pointerdown", event => { if (!event.target.closest(".search")) { list.hidden = true; } });
+  return element("div", {class: "search"}, input, list);
+};
+
+const remembered = {
+  get: key => { try { return localStorage.getItem(`headatlas ${key}`); } catch { return null; } },
+  set: (key, value) => { try { localStorage.setItem(`headatlas ${key}`, value); } catch { /* a page from disk may have no storage */ } },
+};
+const setTheme = theme => {
+  if (theme) document.documentElement.dataset.theme = theme; else delete document.documentElement.dataset.theme;
+  for (const each of redrawn) each.redraw();
+  app.view.redraw?.();
+};
+
+const start = () => {
+  app.run = new Run(JSON.parse(document.getElementById("index").textContent), document, "this run");
+  const theme = button("◐", () => { const next = isDark() ? "light" : "dark"; remembered.set("theme", next); setTheme(next); }, {title: "Dark or light", "aria-label": "Dark or light", class: "theme"});
+  const tabs = [["heads", "Heads"], ["kinds", "Kinds"], ["joint", "Queries & keys"], ["studies", "Studies"], ["compare", "Compare"], ["about", "About"]];
+  document.getElementById("atlas").append(
+    element("a", {class: "skip", href: "#view", onclick: event => { event.preventDefault(); place.focus(); }}, "Skip to content"),
+    element("header", {id: "top"}, element("a", {class: "brand", href: "#heads"}, app.run.title),
+      element("nav", {id: "tabs", "aria-label": "Views"}, tabs.map(([name, title]) => element("a", {href: `#${name}`, "data-view": name}, title))),
+      searchBox(), theme), place, hint, spoken);
+  if (remembered.get("theme")) document.documentElement.dataset.theme = remembered.get("theme");
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.documentElement.dataset.theme));
+  addEventListener("hashchange", () => { if (location.hash !== app.at) show(); });
+  addEventListener("keydown", event => {
+    const writing = event.target.matches?.("input, select, textarea");
+    if (event.key === "/" && !writing) { event.preventDefault(); document.getElementById("search").focus(); }
+    else if (event.key === "?" && !writing) { const help = document.querySelector(".help"); if (help) help.open = !help.open; }
+    else if (event.key === "Escape") {
+      for (const open of document.querySelectorAll("details.help[open], details.source[open]")) open.open = false;
+      hideHint();
+      if (app.selection.size) choose([]);
+    } else if (!writing && !event.ctrlKey && !event.metaKey && !event.altKey && !event.target.closest?.(".viewport, .sentence, .scroll, dialog")) app.view.onkey?.(event);
+  });
+  document.addEventListener("click", event => {
+    for (const open of document.querySelectorAll("details.help[open], details.source[open]")) if (!open.contains(event.target)) open.open = false;
+  });
+  window.atlas = app;
+  show();
+};
+start();

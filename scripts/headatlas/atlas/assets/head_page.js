@@ -1,0 +1,207 @@
+// One head: what it attends to, its scores, what it costs to ablate, its partners and its kind.
+
+const HEAD_HELP = "Everything this run knows of one head, each number beside its error and its chance level; arrow keys go to the next head and layer. "
+  + "The address of this page can be sent: it opens at the same head and prompt.";
+
+const headView = async (place, route) => {
+  const run = app.run, row = route.row, {model, member, layer, head} = run.head(row);
+  document.title = `${run.label(row)} · ${run.title}`;
+  app.focused = row;
+  const step = (title, other, sign) => other < 0 ? button(sign, () => {}, {disabled: true, title}) :
+    element("a", {class: "step", href: `#${run.address(other)}`, title, "aria-label": title}, sign);
+  const pickers = element("div", {class: "tools"},
+    choice("Member", Array.from({length: model.members}, (_, i) => [String(i), String(i)]), String(member), to => go(run.address(run.row(model.name, Number(to), layer, head)))),
+    choice("Layer", Array.from({length: model.layers}, (_, i) => [String(i), String(i)]), String(layer), to => go(run.address(run.row(model.name, member, Number(to), head)))),
+    choice("Head", Array.from({length: model.heads}, (_, i) => [String(i), String(i)]), String(head), to => go(run.address(run.row(model.name, member, layer, Number(to))))),
+    step("Previous head", run.row(model.name, member, layer, head - 1), "←"), step("Next head", run.row(model.name, member, layer, head + 1), "→"),
+    link(`compare?a=${run.address(row)}`, "Compare"),
+    run.index.joint?.includes(model.name) ? link(`joint/${run.address(row)}`, "Queries and keys") : null);
+  const badges = element("div", {class: "badges"}, run.groupings.map(grouping => {
+    const group = run.group(grouping, row);
+    return group && element("span", {}, element("span", {class: "faint"}, `${grouping.title}: `), groupBadge(grouping, group));
+  }));
+  place.append(titled(run.label(row), HEAD_HELP, element("p", {class: "subtitle"}, modelSentence(model))), pickers, badges);
+  const waiting = element("p", {class: "faint"}, "Unpacking…");
+  place.append(waiting);
+  const [overview, block] = await Promise.all([run.overview(model), run.attention(row)]);
+  if (!place.isConnected) return {};
+  withNames(overview);
+  waiting.remove();
+  place.append(element("div", {class: "grid"},
+    meanPanel(run, row, block), offsetPanel(run, row, overview), scoresPanel(run, row),
+    block && overview ? promptsPanel({run, row, overview, block, route}) : panel("Attention on prompts", null, unavailable("this page does not hold this head's attention"), {wide: true}),
+    pairsPanel(run, row, overview, block), tokensPanel(run, row), costPanel(run, row),
+    partnersPanel(run, row, overview), ...groupPanels(run, row), measuresPanel(run, row)));
+  return {
+    redraw: () => {},
+    onkey: event => {
+      const to = {ArrowLeft: [layer, head - 1], ArrowRight: [layer, head + 1], ArrowUp: [layer - 1, head], ArrowDown: [layer + 1, head]}[event.key];
+      const other = to ? run.row(model.name, member, ...to) : {"[": run.row(model.name, member - 1, layer, head), "]": run.row(model.name, member + 1, layer, head)}[event.key] ?? -1;
+      if (other >= 0) { event.preventDefault(); go(run.address(other)); }
+    },
+  };
+};
+
+const modelSentence = model => {
+  const {loss} = model, about = app.run.index.about.models?.[model.name];
+  const said = [`${model.members} ${model.members === 1 ? "member" : "members"}, ${model.layers} ${model.layers === 1 ? "layer" : "layers"} of ${model.heads} heads, prompts of ${model.size} tokens`];
+  if (about?.corpus) said.unshift(`corpus ${about.corpus}`);
+  if (loss) {
+    const verdict = !Number.isFinite(loss.bigram) ? "" : loss.held_out < loss.bigram ? `, below the bigram baseline (${number(loss.bigram, 2)})`
+      : `, above the bigram baseline (${number(loss.bigram, 2)}): too little training to interpret`;
+    said.push(`held-out loss ${number(loss.held_out, 2)} nats${verdict}`);
+  }
+  return `${model.name}: ${said.join("; ")}.`;
+};
+
+const meanPanel = (run, row, block) => {
+  const {model} = run.head(row);
+  if (!block) return panel("Mean pattern", null, unavailable("mean attention"));
+  const at = readerOf(model, block.arrays[0], 0, 65535);
+  const most = Math.max(...Array.from({length: model.size}, (_, query) => query ? Math.max(...Array.from({length: model.size}, (_, key) => at(query, key) || 0)) : 0)) || 1;
+  const figure = matrixChart({name: `${run.label(row)}-mean`.replaceAll(" ", "-"), label: `Mean attention of ${run.longLabel(row)}`, size: model.size, at, most,
+    rows: () => [["query", "key", "mean attention"], ...Array.from({length: model.size ** 2}, (_, i) => [Math.floor(i / model.size), i % model.size, at(Math.floor(i / model.size), i % model.size)]).filter(([, , weight]) => !Number.isNaN(weight))]});
+  return panel("Mean pattern", `Rows are queries, columns keys; the darkest cell is ${number(most, 2)}. Mean over ${model.prompts.toLocaleString("en")} prompts.`, figure,
+    {files: [`attention/${model.name}/patterns.parquet`], name: "mean"});
+};
+
+const curveOf = (run, row, overview) => {
+  const place = row - run.head(row).model.first, [, values, errors] = overview.arrays, count = values.shape[1];
+  return {title: run.label(row), values: values.subarray(place * count, (place + 1) * count), errors: errors.subarray(place * count, (place + 1) * count)};
+};
+const offsetPanel = (run, row, overview) => {
+  const {model} = run.head(row);
+  if (!overview) return panel("Attention by offset", null, unavailable("mean attention"));
+  return panel("Attention by offset", "How much goes to the token itself (0), the one before (1) and so on; the band is two standard errors over prompts.",
+    offsetChart({name: `${run.label(row)}-offsets`.replaceAll(" ", "-"), label: `Attention by offset of ${run.longLabel(row)}`, curves: [curveOf(run, row, overview)],
+      uniform: overview.header.uniform, offsets: overview.header.offsets}), {files: [`attention/${model.name}/patterns.parquet`], name: "offsets"});
+};
+
+const scoreRows = (run, row, extra = []) => {
+  const {model} = run.head(row);
+  const siblings = Array.from({length: Math.min(model.count, 400)}, (_, i) => model.first + i).filter(other => other !== row);
+  return run.scores.filter(score => [row, ...extra].some(each => Number.isFinite(score.value[each]))).map(score => ({
+    title: score.title, chance: score.chance[row], others: siblings.map(other => score.value[other]).filter(Number.isFinite),
+    points: [row, ...extra].map(each => ({value: score.value[each], error: score.error[each]})),
+    note: {1: "above chance by two standard errors", "-1": "below chance by two standard errors", 0: Number.isFinite(score.error[row]) ? "within two standard errors of chance" : "no standard error"}[side(score, row)],
+  }));
+};
+const scoresPanel = (run, row) => {
+  const {model} = run.head(row), rows = scoreRows(run, row);
+  const above = run.scores.filter(score => side(score, row) === 1 && !["entropy", "distance"].includes(score.name)).map(score => score.title);
+  return panel("Scores", rows.length ? `Whiskers are two standard errors, dashed bars chance, ticks the other heads of ${model.label}. ${above.length ? `Above chance: ${above.join(", ")}.` : "None above chance."}` : null,
+    rows.length ? dotChart({name: `${run.label(row)}-scores`.replaceAll(" ", "-"), label: `Scores of ${run.longLabel(row)}`, rows}) : unavailable("scores"),
+    {files: [`scores/${model.name}.parquet`], name: "scores"});
+};
+
+const pairsPanel = (run, row, overview, block) => {
+  const {model} = run.head(row), pairs = block?.header.pairs || [];
+  const name = id => token(overview.nameOf.get(id) ?? `⟨${id}⟩`);
+  return panel("What it looks for", "Pairs of tokens that are attended to beyond what their positions get on average, in the extracted prompts; ± is the standard error over occurrences.",
+    pairs.length ? table(["at the query", "attends to", "attention", "beyond position", "times"], pairs.map(pair =>
+      [name(pair.query), name(pair.key), number(pair.weight), withError(pair.excess, pair.error), pair.count]), {label: "Pairs of tokens", numeric: [2, 3, 4]})
+      : unavailable("no pair of tokens is attended to beyond its positions by two standard errors"),
+    {files: [`attention/${model.name}/patterns.parquet`], name: "pairs"});
+};
+
+const tokensPanel = (run, row) => {
+  const {model} = run.head(row), parts = [], found = run.tokens;
+  if (found) {
+    for (const direction of [...new Set(found.direction)]) {
+      const rows = [];
+      for (let i = 0; i < found.of.length; i++) if (found.of[i] === row && found.direction[i] === direction) rows.push([token(found.name[i]), withError(found.effect[i] * 100, found.error[i] * 100)]);
+      if (rows.length) parts.push(table([direction, "% points"], rows, {label: `Tokens ${direction}`, numeric: [1]}));
+    }
+  }
+  const copying = ["copying", "ov_copying"].map(name => run.score(name)).filter(score => score && Number.isFinite(score.value[row]))
+    .map(score => `${score.title} ${withError(score.value[row], score.error[row])} (chance ${number(score.chance[row])})`);
+  return panel("What it writes", parts.length ? `Mean change of the next token's probability by the head's presence. ${copying.join("; ")}${copying.length ? "." : ""}` : null,
+    parts.length ? element("div", {class: "two narrow"}, parts)
+      : element("div", {}, copying.length ? element("p", {}, `${copying.join("; ")}.`) : null, unavailable("effects on tokens were not measured for this model")),
+    {files: parts.length ? [found.file, `scores/${model.name}.parquet`] : [`scores/${model.name}.parquet`], name: "tokens"});
+};
+
+const costPanel = (run, row) => {
+  const {model} = run.head(row), costs = run.costs.filter(cost => Number.isFinite(cost.value[row]));
+  if (!costs.length) return panel("What ablating it costs", null, unavailable("heads of this model were not ablated"), {name: "cost"});
+  const rows = costs.map(cost => ({title: cost.kind, chance: cost.chance[row], others: run.controlsOf(row, cost.kind), points: [{value: cost.value[row], error: cost.error[row]}],
+    note: Number.isFinite(cost.chance[row]) ? "dashed: mean of the controls of its layer; ticks: each control" : null}));
+  const worth = costs.filter(cost => { const controls = run.controlsOf(row, cost.kind); return controls.length > 1 && cost.value[row] - 2 * cost.error[row] > Math.max(...controls); }).map(cost => cost.kind);
+  return panel("What ablating it costs", `Loss added, nats per token, with two standard errors; dashed bars and ticks are the controls of its layer. ${worth.length ? `Beyond every control: ${worth.join(", ")}.` : "Not beyond every control."}`,
+    dotChart({name: `${run.label(row)}-cost`.replaceAll(" ", "-"), label: `Loss added by ablating ${run.longLabel(row)}`, rows}), {files: [`knockouts/${model.name}/losses.parquet`], name: "cost"});
+};
+
+// The head's counterpart in every other member: by partner groups where there are some, else as matched two by two.
+const partnersOf = (run, row) => {
+  const {model, member} = run.head(row), grouping = run.groupings.find(each => each.name === "partner"), found = [];
+  const matched = run.pairs.find(pair => pair.name === "matched_heads");
+  if (grouping && grouping.of[row] >= 0) {
+    for (const other of run.rowsOf(grouping, grouping.of[row])) {
+      const at = run.head(other);
+      if (at.model !== model || at.member !== member) found.push({row: other, tie: grouping.tie ? grouping.tie[other] : null});
+    }
+  } else if (matched) {
+    for (let i = 0; i < matched.first.length; i++) {
+      if (matched.first[i] === row) found.push({row: matched.second[i]});
+      else if (matched.second[i] === row) found.push({row: matched.first[i]});
+    }
+  }
+  return {grouping, found: found.filter(each => each.row >= 0).sort((a, b) => a.row - b.row)};
+};
+const partnersPanel = (run, row, overview) => {
+  const {model} = run.head(row), {grouping, found} = partnersOf(run, row);
+  if (!found.length) return panel("Partners in other members", null, unavailable("no partner was found or looked for"), {wide: true, name: "partners"});
+  const lists = run.pairs.filter(pair => !pair.square), squares = run.pairs.filter(pair => pair.square);
+  const columns = [...squares.map(pair => ({title: pair.title, of: other => number(pair.between(row, other)), file: pair.file}))];
+  for (const pair of lists) for (const name of Object.keys(pair.numbers)) {
+    if (pair.name === "matched_heads" && name === "distance" && squares.length) continue;
+    columns.push({title: `${pair.title}: ${words(name)}`, file: pair.file, of: other => {
+      const about = pair.between(row, other);
+      return about.length ? about.map(each => Object.values(pair.words).length ? `${Object.keys(pair.words).map(key => each[key]).join(" ")} ${number(each[name])}` : number(each[name])).join(", ") : MISSING;
+    }});
+  }
+  const mine = overview && element("figure", {class: "partner me"}, picture(overview, row - model.first, 84), element("figcaption", {}, "this head"));
+  const others = found.map(({row: other, tie}) => {
+    const at = run.head(other);
+    return element("figure", {class: "partner"}, at.model === model && overview ? picture(overview, other - model.first, 84) : null,
+      element("figcaption", {}, link(run.address(other), run.label(other)), tie ? element("small", {}, " tie") : null));
+  });
+  return panel("Partners in other members",
+    grouping ? "The head of each other member that a joint matching of all members gives it; a tie means that another head would do almost as well."
+      : "The head of each other member that the best one-to-one matching of two members gives it (Jensen-Shannon distance of attention); it always gives one, near or not.",
+    element("div", {}, element("div", {class: "partners"}, mine, others),
+      table(["partner", ...columns.map(each => each.title)], found.map(({row: other}) => [link(run.address(other), run.label(other)), ...columns.map(each => each.of(other))]),
+        {label: "Numbers about each partner", numeric: columns.map((_, i) => i + 1)})),
+    {files: [grouping ? grouping.file : "phrenology/matched_heads.parquet", ...new Set(columns.map(each => each.file))], wide: true, name: "partners"});
+};
+
+const groupPanels = (run, row) => run.groupings.filter(grouping => grouping.of[row] >= 0).map(grouping => {
+  const group = run.group(grouping, row), share = grouping.share ? grouping.share[row] : NaN;
+  return panel(grouping.title.replace(/s(,|$)/, "$1"), null, element("div", {},
+    element("p", {}, groupBadge(grouping, group), " ", verdictOf(group)),
+    Number.isFinite(share) ? element("p", {class: "small"}, `Under resampling this head stays in the group with ${number(share * 100, 0)}% of its heads on average${share < 0.75 ? ": it hesitates" : ""}.`) : null,
+    evidenceList(group)), {files: [grouping.file], name: `group ${grouping.name}`});
+});
+const verdictOf = group => group.supported === null || group.supported === undefined ? element("span", {class: "faint"}, "evidence: not available")
+  : group.supported ? element("span", {class: "verdict yes"}, "✓ supported by the numbers below") : element("span", {class: "verdict no"}, "✗ not supported by the numbers below");
+const evidenceList = group => {
+  const facts = Object.entries(group.evidence || {}).filter(([, value]) => value !== null && value !== undefined);
+  return facts.length ? element("dl", {class: "facts"}, facts.map(([name, value]) => [element("dt", {}, words(name)),
+    element("dd", {}, typeof value === "number" ? number(value) : String(value))])) : null;
+};
+
+// What other tables say of this head, one fold for each table.
+const measuresPanel = (run, row) => {
+  const {model} = run.head(row), folds = [];
+  for (const found of run.measures) {
+    const at = [];
+    for (let i = 0; i < found.of.length; i++) if (found.of[i] === row) at.push(i);
+    if (!at.length) continue;
+    const names = Object.keys(found.columns).filter(name => at.some(i => { const value = found.columns[name][i]; return value !== null && value !== "" && !Number.isNaN(value); }));
+    const numeric = names.flatMap((name, i) => typeof found.columns[name][at[0]] === "number" ? [i] : []);
+    folds.push(element("details", {}, element("summary", {}, found.file.replace(".parquet", "").split("/").map(words).join(" · "), element("small", {}, ` ${at.length} rows`)),
+      table(names.map(words), at.map(i => names.map(name => { const value = found.columns[name][i]; return typeof value === "number" ? number(value) : String(value); })), {label: found.file, numeric}),
+      element("div", {class: "small"}, provenance(found.file))));
+  }
+  return panel("In the tables of the studies", null, folds.length ? element("div", {class: "folds"}, folds) : unavailable(`no other table speaks of heads of ${model.label}`), {wide: true, name: "measures"});
+};

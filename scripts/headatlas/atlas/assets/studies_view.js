@@ -1,0 +1,53 @@
+// A study: what it found, and each figure as published beside corrected.
+
+const STUDIES_HELP = "Published figures do what the authors' code did, so that they can be held against the paper; corrected ones do what it should have done. "
+  + "A click opens a figure large, and its name the file itself.";
+
+const studiesView = (place, route) => {
+  const run = app.run, {studies} = run.index;
+  if (!studies.length) { place.append(titled("Studies", STUDIES_HELP), unavailable("this run has no figures")); return {}; }
+  const study = studies.find(each => each.name === route.parts[1]) || studies[0];
+  document.title = `${study.name} · ${run.title}`;
+  place.append(titled(`Studies: ${study.name}`, STUDIES_HELP),
+    element("nav", {class: "tabs", "aria-label": "Studies"}, studies.map(each => element("a", {href: `#studies/${each.name}`, "aria-current": each === study ? "page" : null}, each.name))));
+  if (study.findings.length) {
+    const found = element("div", {class: "findings"});
+    for (const {html} of study.findings) {
+      const part = element("div", {});
+      part.innerHTML = html;  // rendered from Markdown with HTML switched off, when the page was made
+      found.append(part);
+    }
+    place.append(panel("What was found", null, element("div", {class: "prose"}, found), {wide: true, files: study.findings.map(each => each.file), name: "findings"}));
+  }
+  if (study.figures.length > 6) place.append(element("nav", {class: "contents small", "aria-label": "Figures"},
+    study.figures.map((figure, i) => element("a", {href: `#studies/${study.name}`, onclick: event => { event.preventDefault(); document.getElementById(`figure-${i}`).scrollIntoView({behavior: "smooth"}); }}, figure.title + (figure.model ? ` (${figure.model})` : "")))));
+  place.append(...study.figures.map((figure, i) => element("section", {class: "panel wide figure", id: `figure-${i}`},
+    element("header", {}, element("h2", {}, figure.title, figure.model ? element("small", {}, ` ${figure.model}`) : null)),
+    element("div", {class: figure.published && figure.corrected ? "sidebyside" : "alone"},
+      ["published", "corrected"].filter(protocol => figure[protocol]).map(protocol => shownFigure(run, figure, protocol))))));
+  return {};
+};
+
+const shownFigure = (run, figure, protocol) => {
+  const {file, others, caption} = figure[protocol], both = figure.published && figure.corrected;
+  const image = element("img", {alt: caption || `${figure.title}, ${protocol}`, loading: "lazy"});
+  const open = element("button", {type: "button", class: "picturebutton", title: "Show large", onclick: () => showLarge(image, file)}, image);
+  const seen = new IntersectionObserver(async ([entry]) => {
+    if (!entry.isIntersecting) return;
+    seen.disconnect();
+    const content = await run.text(file);
+    image.src = content === null ? fileAddress(file) : `data:image/webp;base64,${content.trim()}`;
+  }, {rootMargin: "600px"});
+  seen.observe(open);
+  return element("figure", {class: "studyfigure"},
+    both || protocol === "published" ? element("h3", {class: protocol}, protocol) : null, open,
+    element("figcaption", {}, caption ? element("span", {}, caption, " ") : null,
+      element("span", {class: "files"}, [file, ...others].map(each => [element("a", {href: fileAddress(each), title: each}, each.split(".").pop().toUpperCase()), " "]))));
+};
+
+const showLarge = (image, file) => {
+  const dialog = element("dialog", {class: "large", "aria-label": image.alt, onclick: () => dialog.close(), onclose: () => dialog.remove()},
+    element("img", {src: image.src, alt: image.alt}), element("p", {}, element("a", {href: fileAddress(file)}, file), " · Esc closes"));
+  document.body.append(dialog);
+  dialog.showModal();
+};

@@ -1,0 +1,89 @@
+"""The studies of a run as pages: figures as published beside corrected, captions, findings, tables."""
+
+import base64
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+
+from markdown_it import MarkdownIt
+
+PROTOCOLS = ("published", "corrected")
+_WIDEST = 1100  # pixels of an embedded picture; a wider one is halved, and linked as it is
+_QUALITY = 55  # of its WebP
+
+
+def describe(results, captions=None):
+    """Figures and findings by study.
+
+    Parameters
+    ----------
+    results : Results
+    captions : mapping from a figure's name under the folder to its caption, optional
+
+    Returns
+    -------
+    list of dict
+        `name`; `findings`, HTML made from Markdown in which nothing is markup but Markdown's own; `figures`: `title`,
+        `model`, and under `published` and `corrected` the file, its PDF or CSV and its caption, where there is one.
+    """
+    captions, studies = captions or {}, {}
+    for name in results.names("figures/**/*.png"):
+        _, study, *within, file = name.split("/")
+        protocol = within[0] if within and within[0] in PROTOCOLS else "corrected"
+        model = "/".join(within[1:] if within and within[0] in PROTOCOLS else within)
+        stem = file.removesuffix(".png")
+        figures = studies.setdefault(study, {"name": study, "findings": [], "figures": {}})["figures"]
+        figure = figures.setdefault((model, stem), {"name": stem, "title": title(stem), "model": model or None})
+        others = [PurePosixPath(name).with_suffix(kind).as_posix() for kind in (".pdf", ".csv")]
+        figure[protocol] = {
+            "file": name,
+            "others": [other for other in others if results.path(other)],
+            "caption": captions.get(name),
+        }
+    for name in results.names("*/*.md"):
+        study = name.split("/")[0]
+        text = results.path(name).read_text(encoding="utf-8")
+        described = studies.setdefault(study, {"name": study, "findings": [], "figures": {}})
+        described["findings"].append({"file": name, "html": _html(text)})
+    for study in studies.values():
+        study["figures"] = [study["figures"][key] for key in sorted(study["figures"], key=_reading_order)]
+    return sorted(studies.values(), key=lambda study: (study["name"] == "training", study["name"]))
+
+
+def title(stem):
+    """A figure's name as a person reads it: "fig03_early_head" is "Figure 3: early head"."""
+    first, _, rest = stem.partition("_")
+    words = rest.replace("_", " ")
+    for kind, said in (("fig", "Figure"), ("table", "Table")):
+        if first.startswith(kind) and first.removeprefix(kind).isdigit():
+            return f"{said} {int(first.removeprefix(kind))}: {words}" if words else f"{said} {int(first[len(kind) :])}"
+    whole = stem.replace("_", " ")
+    return whole[:1].upper() + whole[1:]
+
+
+def _reading_order(key):
+    model, stem = key
+    return (model, not stem.startswith("fig"), not stem.startswith("table"), stem)
+
+
+def _html(text):
+    return MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").render(text)
+
+
+def pictures(results):
+    """Every figure as a small WebP in base64, by its name under the folder."""
+    names = results.names("figures/**/*.png")
+    with ThreadPoolExecutor(2) as pool:  # Pillow lets go of the interpreter while it decodes and encodes
+        return dict(zip(names, pool.map(lambda name: _small(results.path(name)), names), strict=True))
+
+
+def _small(path):
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    if picture.width > _WIDEST:
+        picture = picture.reduce(2)
+    content = io.BytesIO()
+    picture.save(content, "WEBP", quality=_QUALITY, method=1)
+    return base64.b64encode(content.getvalue()).decode()

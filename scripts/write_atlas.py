@@ -1,0 +1,19 @@
+"""Write the page in which a person walks through the heads of a run."""
+
+from headatlas.jobs.job import job
+
+
+@job
+def main(snakemake, run):
+    from pathlib import Path
+
+    from headatlas.atlas import page
+    from headatlas.atlas.results import Results
+
+    given = [path for part in snakemake.input.values() for path in ([part] if isinstance(part, str) else part)]
+    results = Results(Path(run.out.page).parent, given)
+    page.write_page(run.out.page, results, run.settings["about"], run.settings["captions"])
+
+
+if "snakemake" in globals():
+    main(snakemake)

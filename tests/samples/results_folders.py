@@ -1,0 +1,140 @@
+"""A folder of results of two small models whose heads, tokens and groups are known, written without any training."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from headatlas.attention.packing import pack
+from headatlas.base import tables
+from headatlas.jobs.store import file_digest
+
+# What a corpus may hold: markup, quotes, controls, right-to-left text and overrides, wide and combining signs, nothing
+NASTY = [
+    *("<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "&amp;", "\"'`", "\u202eabc", "\x00\x07"),
+    *("שלום", "العربية", "東京", "👩‍🔬", "e\u0301", "\n", "\u2028", "=1+1", "${7*7}", " the"),
+]
+MEMBERS, LAYERS, HEADS, SIZE, PROMPTS = 3, 2, 4, 8, 20
+
+
+def previous_token(size):
+    """A head that attends to the position before, and the first to itself."""
+    pattern = np.eye(size, k=-1)
+    pattern[0, 0] = 1
+    return pattern
+
+
+def patterns(seed=0):
+    """Causal patterns (member, layer, head, prompt, query, key); layer 0 head 0 looks back by one."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(MEMBERS, LAYERS, HEADS, PROMPTS, SIZE, SIZE)) * 2
+    logits[..., np.triu(np.ones((SIZE, SIZE), bool), 1)] = -np.inf
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    weights[:, 0, 0] = previous_token(SIZE)
+    return weights.astype(np.float32)
+
+
+def write_tokenizer(folder, names):
+    folder.mkdir(parents=True)
+    vocabulary = {name: index for index, name in enumerate(names)}
+    model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": names[0]}
+    described = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None}
+    described |= {"pre_tokenizer": None, "post_processor": None, "decoder": None, "model": model}
+    (folder / "tokenizer.json").write_text(json.dumps(described), encoding="utf-8")
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+
+
+def identity(model=None):
+    index = np.indices((MEMBERS, LAYERS, HEADS), dtype=np.int32).reshape(3, -1)
+    rows = pd.DataFrame(dict(zip(("member", "layer", "head"), index, strict=True)))
+    if model:
+        rows.insert(0, "model", model)
+    return rows
+
+
+def write_results(folder, name="planted", seed=0, names=NASTY, study=True):
+    """Write the folder: attention, prompts, tokenizer, scores; what a study found, with figures.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    name : str
+        Of the one model.
+    seed : int
+    names : list of str
+        The vocabulary.
+    study : bool
+        Whether a study found anything.
+    """
+    rng = np.random.default_rng(seed)
+    write_tokenizer(folder / "tokenizers/nasty", names)
+    (folder / f"windows/{name}").mkdir(parents=True)
+    (folder / f"attention/{name}").mkdir(parents=True)
+    (folder / "scores").mkdir()
+    tokens = rng.integers(0, len(names), (PROMPTS, SIZE)).astype(np.int32)
+    tokens[0, : min(SIZE, len(names))] = np.arange(min(SIZE, len(names)))
+    windows = folder / f"windows/{name}/analysis.parquet"
+    digest = file_digest(folder / "tokenizers/nasty/tokenizer.json")
+    made = {"rule": "sample_windows", "inputs": {"tokenizer": [digest]}}
+    number = np.arange(PROMPTS, dtype=np.int32)
+    tables.write(windows, {"member": number * 0 - 1, "window": number, "tokens": tokens}, provenance=made)
+    facts = {"members": MEMBERS, "layers": LAYERS, "heads": HEADS, "size": SIZE, "prompts": PROMPTS, "packing": "lower"}
+    made = {"rule": "extract_patterns", "inputs": {"windows": [tables.content_digest(windows)]}, "code": "c0de"}
+    weights = patterns(seed)
+    with tables.Writer(folder / f"attention/{name}/patterns.parquet", facts=facts, provenance=made) as writer:
+        for member in range(MEMBERS):
+            for layer in range(LAYERS):
+                rows = HEADS * PROMPTS
+                columns = {"member": np.full(rows, member, np.int32), "layer": np.full(rows, layer, np.int32)}
+                columns |= {"head": np.repeat(np.arange(HEADS, dtype=np.int32), PROMPTS)}
+                columns |= {"prompt": np.tile(number, HEADS)}
+                writer.write(columns | {"pattern": pack(weights[member, layer]).reshape(rows, -1)})
+    scores = []
+    for score, chance in (("previous_token", 0.3), ("induction", 0.2), ("copying", 0.0)):
+        rows = identity().assign(score=score, value=rng.random(MEMBERS * LAYERS * HEADS))
+        scores.append(rows.assign(standard_error=0.01, chance=chance))
+    tables.write(folder / f"scores/{name}.parquet", pd.concat(scores), provenance={"rule": "score_heads"})
+    if study:
+        _write_study(folder, name, rng)
+    return weights, tokens
+
+
+def _write_study(folder, name, rng):
+    (folder / "phrenology").mkdir()
+    (folder / f"knockouts/{name}").mkdir(parents=True)
+    count = MEMBERS * LAYERS * HEADS
+    heads = identity(name)
+    costs = [
+        identity().assign(control=control, kind=kind, effect=rng.random(count), standard_error=0.01)
+        for control in (False, True)
+        for kind in ("zero", "mean", "resample")
+    ]
+    tables.write(folder / f"knockouts/{name}/losses.parquet", pd.concat(costs))
+    tables.write(folder / "phrenology/kinds.parquet", heads.assign(kind=heads["layer"].astype("int32")))
+    tables.write(
+        folder / "phrenology/partners.parquet",
+        heads.assign(group=(heads["layer"] * HEADS + heads["head"]).astype("int32"), tie=heads["head"] == 1),
+    )
+    square = rng.random((count, count)).astype(np.float32)
+    square = (square + square.T) / 2
+    np.fill_diagonal(square, 0)
+    tables.write(folder / "phrenology/distances.parquet", {**dict(heads), "jensen_shannon": square})
+    points = heads.assign(method="pca", component_1=rng.normal(size=count), component_2=rng.normal(size=count))
+    tables.write(folder / "phrenology/projections.parquet", points)
+    written = pd.concat(
+        [
+            heads.assign(direction=d, rank=r, token=r, name=NASTY[r], effect=0.01 * r, standard_error=0.001)
+            for d in ("promoted", "suppressed")
+            for r in (0, 1, 2)
+        ]
+    )
+    tables.write(folder / "phrenology/knockout_tokens.parquet", written)
+    (folder / "phrenology/kinds.md").write_text("**Two kinds.** Tokens such as <script>alert(1)</script> stay text.\n")
+    from PIL import Image
+
+    for protocol in ("published", "corrected"):
+        figures = folder / "figures/phrenology" / protocol
+        figures.mkdir(parents=True)
+        Image.new("RGB", (400, 200), "white").save(figures / "fig01_decoded_pairs.png")
