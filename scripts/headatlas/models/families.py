@@ -57,10 +57,11 @@ def load_family(model_file, config_file, device="cpu"):
         W_Q, W_K, W_V (head, d_model, d_head) and W_O (head, d_head, d_model), so that a head's OV
         circuit is W_E W_V W_O W_U and its QK circuit W_E W_Q W_K^T W_E^T (Elhage et al. 2021).
 
-        A LayerNorm's (or RMSNorm's) scale is folded into the matrices that read it: attention's into
-        W_Q, W_K, W_V, the final one into W_U, BERT's over the embeddings into W_E. Its centring, biases,
-        positions and rotations are left out, and so is the non-linearity inside BERT's and ALBERT's
-        prediction heads, of which W_U is the linear part. Shared key and value heads are repeated.
+        A LayerNorm's (or RMSNorm's) scale is folded into the matrices that it stands beside: attention's into
+        W_Q, W_K, W_V, one behind the projection of heads into W_O, the final one into W_U, BERT's over the
+        embeddings into W_E. What it divides by, its centring, biases, positions and rotations are left out, and
+        so is the non-linearity inside the prediction heads of BERT and its kin, of which W_U is the linear part.
+        Factors of embeddings and logits are in W_E and W_U. Shared key and value heads are repeated.
 
     Raises
     ------

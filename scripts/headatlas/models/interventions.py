@@ -13,7 +13,6 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from headatlas.base.errors import InputError
 from headatlas.models import transformer
 from headatlas.models.cross_entropy import CrossEntropy
 
@@ -232,35 +231,13 @@ class ToyInterventions:
         return transformer._after_attention(x, mixed, block, self._a), mixed, block
 
 
-class _Read(Exception):
-    """Ends a forward pass before its logits, which the caller computes where it needs them."""
-
-
 class PretrainedInterventions:
     """One member of a pretrained family; parameters as in `open_member`, methods as in `ToyInterventions`."""
 
     def __init__(self, family, member):
         self._family, self._member, self._writers = family, member, {}
         self.layers, self.heads = family.layers, family.heads
-        model = family.model(member)
-        unembedding = model.get_output_embeddings()
-        table = unembedding.weight.detach().clone()
-        bias = getattr(unembedding, "bias", None)
-        bias = torch.zeros(len(table), device=table.device) if bias is None else bias.detach().clone()
-        softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-        self.readout = Readout(table, bias, softcap)
-        self._require_readout(model)
-
-    def _require_readout(self, model):
-        tokens = torch.zeros(1, 2, dtype=torch.long, device=self._family.device)
-        with torch.no_grad():
-            logits = model(tokens, attention_mask=torch.ones_like(tokens)).logits
-        found = self.readout.logits(self._hidden(tokens, torch.ones_like(tokens), lambda mixed: mixed))
-        if found.shape != logits.shape or not torch.allclose(found, logits, atol=1e-3, rtol=1e-3):
-            raise InputError(
-                f"model type {self._family.model_type!r}: its logits are not those of its output embeddings alone, "
-                "so its heads cannot be knocked out"
-            )
+        self.readout = family.unembedding(member).readout
 
     def prompt_bytes(self, size, count):
         """About how much memory a prompt of `size` tokens takes while `count` of its heads are replaced."""
@@ -305,7 +282,7 @@ class PretrainedInterventions:
             tokens = torch.zeros(1, 1, dtype=torch.long, device=self._family.device)
             with self._projected(layer, lambda output: output, found.append) as edit:
                 self._again(Trace(tokens, None, None, []), 1, edit)
-            size = self.heads * self._family.d_head
+            size = self.heads * self._family.d_value
             with torch.no_grad():
                 written = found[0](torch.cat([tokens.new_zeros(1, size), torch.eye(size, device=tokens.device)]))
             self._writers[layer] = (written[1:] - written[:1]).unflatten(0, (self.heads, -1))  # less the bias
@@ -358,21 +335,7 @@ class PretrainedInterventions:
         return _read(hidden, None if at is None else torch.as_tensor(at, device=hidden.device))
 
     def _hidden(self, ids, real, edit):
-        model, caught = self._family.model(self._member), []
-
-        def catch(_, inputs):
-            caught.append(inputs[0])
-            raise _Read
-
-        hook = model.get_output_embeddings().register_forward_pre_hook(catch)
-        try:
-            with torch.no_grad(), self._family.editing(edit):
-                model(ids, attention_mask=real)
-        except _Read:
-            pass
-        finally:
-            hook.remove()
-        return caught[0]  # (batch, position, d_model)
+        return self._family.unembedding(self._member).inputs(ids, real, self._family.editing(edit))
 
 
 def _read(hidden, at):

@@ -9,6 +9,8 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+import every_type
+import tiny_models
 from headatlas.attention import patterns
 from headatlas.attention.packing import unpack
 from headatlas.base.errors import InputError
@@ -183,10 +185,61 @@ def test_the_unembedding_carries_the_final_norms_scale(tmp_path, name):
     np.testing.assert_allclose(rows.numpy() @ w["W_U"], logits, rtol=1e-3, atol=1e-3)
 
 
-def test_head_weights_of_other_types_are_an_error(tmp_path):
-    family = opened(tmp_path, [checkpoint(tmp_path / "given", "gpt_neox")], "causal")
-    with pytest.raises(InputError, match="'gpt_neox': its OV and QK weights are not known"):
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("afmoe", "does not go straight into a linear map"),  # a gate stands between the heads and their projection
+        ("axk2", "queries are no linear map"),
+    ],
+)
+def test_head_weights_that_are_no_linear_maps_are_an_error(tmp_path, kind, reason):
+    family = opened(tmp_path, [tiny_models.save(tmp_path / "given", kind)], "causal")
+    with pytest.raises(InputError, match=f"'{kind}': its OV and QK weights cannot be had.*{reason}") as caught:
         family.head_weights(0, 0)
+    assert "\n" not in str(caught.value)
+
+
+def test_head_weights_carry_the_scaling_of_their_layer(tmp_path):
+    """Queries as `attention` gives them: GPT-2 may divide the scores of each layer by its number."""
+    family = opened(tmp_path, [checkpoint(tmp_path / "given", "gpt2 scaled by layer")], "causal")
+    first, last = (family.head_weights(0, layer)["W_Q"] for layer in (0, 2))
+    family._scalings = [family.scaling] * 3
+    np.testing.assert_allclose(first, family.head_weights(0, 0)["W_Q"])
+    np.testing.assert_allclose(3 * last, family.head_weights(0, 2)["W_Q"], rtol=1e-6)
+
+
+SAMPLE = [("gpt_neo", "causal"), ("gptj", "causal"), ("bloom", "causal"), ("falcon", "causal"), ("mpt", "causal")]
+SAMPLE += [("gpt_neox", "causal"), ("qwen3", "causal"), ("deepseek_v32", "causal"), ("granite", "causal")]
+SAMPLE += [("mpnet", "masked"), ("roformer", "masked"), ("deberta", "masked"), ("deberta-v2", "masked")]
+SAMPLE += [("xlm", "masked"), ("esm", "masked"), ("modernbert", "masked")]
+
+
+@pytest.mark.parametrize(("kind", "task"), SAMPLE)
+def test_a_type_equals_its_own_model(tmp_path, kind, task):
+    """A sample of what tests/long does for every type; patterns, padding on both sides, ablation and matrices."""
+    found = every_type.examine(kind, task, tmp_path)
+    assert max(found["patterns"], found["left"], found["right"]) < 1e-5
+    assert max(found["zeroed"], found["qk"], found["ov"]) < 1e-4
+
+
+def test_the_comparison_of_types_sees_a_difference(tmp_path, monkeypatch):
+    """What is held against the model is wrong on purpose: each number must show it."""
+    real = pretrained.PretrainedFamily.attention
+
+    def neighbour(self, tokens, member):
+        for layer in real(self, tokens, member):
+            yield layer._replace(pattern=layer.pattern.roll(1, 1), queries=layer.queries.roll(1, -1))
+
+    monkeypatch.setattr(pretrained.PretrainedFamily, "attention", neighbour)
+    right = every_type._zeroed_by_hook
+
+    def other_head(one, module, call, head, *shown):
+        return right(one, module, call, (head + 1) % one.family.heads, *shown)
+
+    monkeypatch.setattr(every_type, "_zeroed_by_hook", other_head)
+    found = every_type.examine("llama", "causal", tmp_path)
+    assert min(found["patterns"], found["left"], found["right"], found["qk"]) > 1e-2
+    assert found["zeroed"] > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ def refusal(model_type, reason, advice="choose a model with softmax attention of
     return InputError(f"model type {model_type!r}: patterns cannot be taken, {reason}; {advice}")
 
 
+_REFUSED = {"nystromformer": "what a head gives out holds a convolution of its values too"}
+
+
 def layout(model, task):
     """How a model's heads lie.
 
@@ -56,6 +59,8 @@ def layout(model, task):
         If patterns cannot be taken from every layer, layers differ, or a causal model sees later tokens.
     """
     config = model.config.get_text_config()
+    if config.model_type in _REFUSED:
+        raise refusal(config.model_type, _REFUSED[config.model_type])
     tokens, real = _shown(model)
     seen, own_code = _pass(model, tokens, real, None), False
     if not seen:

@@ -7,9 +7,10 @@ from safetensors import safe_open
 
 from headatlas.base.errors import InputError
 from headatlas.models.pretrained import checks
-from headatlas.models.pretrained.head_weights import head_weights
+from headatlas.models.pretrained.head_weights import HeadWeights
 from headatlas.models.pretrained.loading import TASKS, eager, untied
 from headatlas.models.pretrained.positions import context
+from headatlas.models.pretrained.unembedding import Unembedding
 from headatlas.models.pretrained.watching import AllLayersSeen, Capture, OwnCode, watched
 from headatlas.models.transformer import LayerAttention
 
@@ -33,7 +34,7 @@ class PretrainedFamily:
         settings.pop("dtype", None)  # whatever the checkpoint's precision, float32 here
         model_type = settings.pop("model_type")
         hugging = eager(transformers.AutoConfig.for_model(model_type, **settings))
-        hugging.use_cache = False
+        hugging.use_cache = hugging.get_text_config().use_cache = False
         auto, _ = TASKS[config["task"]]
         self._model = auto.from_config(hugging, dtype=torch.float32)
         self._model.eval().requires_grad_(False).to(self.device)
@@ -52,7 +53,10 @@ class PretrainedFamily:
         self.scaling = self._scalings[0]
         self.rotary = any("Rotary" in type(module).__name__ for module in self._model.modules())
         self._stand_in = checks.stand_in(text)
-        self._width = max(getattr(text, "intermediate_size", None) or 0, 4 * text.hidden_size)
+        self._real = 0 if self._stand_in else 1  # a token that is no padding
+        self._weights_of = self._unembedding_of = None
+        inner = getattr(text, "intermediate_size", None) or 0
+        self._width = max(*inner, 4 * text.hidden_size) if isinstance(inner, list) else max(inner, 4 * text.hidden_size)
 
     def window_bytes(self, size):
         """About how much memory one window of `size` tokens takes in `attention`."""
@@ -141,10 +145,22 @@ class PretrainedFamily:
         Raises
         ------
         InputError
-            If the weights of this model type are not known.
+            If they cannot be had: see `head_weights.HeadWeights`.
         """
+        unembedding = self.unembedding(member)
+        if self._weights_of != member:
+            self._weights, self._weights_of = HeadWeights(self._model, self._watched, unembedding, self._real), member
+        found = self._weights.layer(layer)
+        if (factor := self._scalings[layer] / self.scaling) != 1:
+            found["W_Q"] = found["W_Q"] * np.float32(factor)
+        return found
+
+    def unembedding(self, member):
+        """Where one member turns hidden states into logits, until another member is asked for."""
         self._load(member)
-        return head_weights(self._model, layer)
+        if self._unembedding_of != member:
+            self._unembedding, self._unembedding_of = Unembedding(self._model), member
+        return self._unembedding
 
     def predictor(self, member):
         """What one member expects next, as a function: `ToyFamily.predictor`."""

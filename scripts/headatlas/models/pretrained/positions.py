@@ -39,7 +39,9 @@ def context(model):
     int or None
     """
     config = model.config.get_text_config()
-    second, first, third = [token for token in range(_SIZE + 2) if token != config.pad_token_id][:_SIZE]
+    second, first, third = [token for token in range(_SIZE + 2) if token != getattr(config, "pad_token_id", None)][
+        :_SIZE
+    ]
     tokens = torch.tensor([[first, second, third]], device=model.device)  # rises nowhere by one, as positions do
     with torch.no_grad(), _Lookups() as lookups:
         model.base_model(tokens, attention_mask=torch.ones_like(tokens))
