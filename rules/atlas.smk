@@ -58,8 +58,6 @@ rule write_atlas:
         page="<results>/atlas.html",
     log:
         "<logs>/write_atlas.log",
-    benchmark:
-        "<benchmarks>/write_atlas.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

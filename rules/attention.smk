@@ -12,8 +12,6 @@ rule extract_patterns:
         patterns="<results>/attention/{model}/patterns.parquet",
     log:
         "<logs>/extract_patterns/{model}.log",
-    benchmark:
-        "<benchmarks>/extract_patterns/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
@@ -36,8 +34,6 @@ rule extract_queries_keys:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
     log:
         "<logs>/extract_queries_keys/{model}.log",
-    benchmark:
-        "<benchmarks>/extract_queries_keys/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)

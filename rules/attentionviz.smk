@@ -29,8 +29,6 @@ rule choose_scales:
         scores="<results>/attentionviz/{model}/scale_scores.parquet",
     log:
         "<logs>/choose_scales/{model}.log",
-    benchmark:
-        "<benchmarks>/choose_scales/{model}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -55,8 +53,6 @@ rule map_chosen_heads:
         relation="<results>/attentionviz/{model}/relation.parquet",
     log:
         "<logs>/map_chosen_heads/{model}.log",
-    benchmark:
-        "<benchmarks>/map_chosen_heads/{model}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -80,8 +76,6 @@ rule compare_constructions:
         maps="<results>/attentionviz/{model}/global_maps.parquet",
     log:
         "<logs>/compare_constructions/{model}.log",
-    benchmark:
-        "<benchmarks>/compare_constructions/{model}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -104,8 +98,6 @@ rule measure_invariance:
         invariance="<results>/attentionviz/{model}/invariance.parquet",
     log:
         "<logs>/measure_invariance/{model}.log",
-    benchmark:
-        "<benchmarks>/measure_invariance/{model}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -124,8 +116,6 @@ rule measure_parts_of_speech:
         parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
     log:
         "<logs>/measure_parts_of_speech/{model}.log",
-    benchmark:
-        "<benchmarks>/measure_parts_of_speech/{model}.tsv"
     wildcard_constraints:
         model=one_of(TAGGED_MODELS),
     conda:
@@ -250,8 +240,6 @@ rule describe_attentionviz:
         findings="<results>/attentionviz/findings.md",
     log:
         "<logs>/describe_attentionviz.log",
-    benchmark:
-        "<benchmarks>/describe_attentionviz.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

@@ -28,8 +28,6 @@ rule gather_sweep:
         sweep="<results>/circuits/sweep.parquet",
     log:
         "<logs>/gather_sweep.log",
-    benchmark:
-        "<benchmarks>/gather_sweep.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -51,8 +49,6 @@ rule compare_losses:
         losses="<results>/circuits/losses.parquet",
     log:
         "<logs>/compare_losses.log",
-    benchmark:
-        "<benchmarks>/compare_losses.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(SHOWN["losses"]["corrected"])
@@ -76,8 +72,6 @@ rule generate_text:
         attention="<results>/circuits/attention.parquet",
     log:
         "<logs>/generate_text.log",
-    benchmark:
-        "<benchmarks>/generate_text.tsv"
     conda:
         "../envs/models.yaml"
     threads: forward_threads(*WRITING)
@@ -115,8 +109,6 @@ rule read_circuits:
         induction="<results>/circuits/induction.parquet",
     log:
         "<logs>/read_circuits.log",
-    benchmark:
-        "<benchmarks>/read_circuits.tsv"
     conda:
         "../envs/models.yaml"
     resources:
@@ -211,8 +203,6 @@ rule report_circuits:
         findings="<results>/circuits/findings.md",
     log:
         "<logs>/report_circuits.log",
-    benchmark:
-        "<benchmarks>/report_circuits.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

@@ -3,6 +3,7 @@ import copy
 import itertools
 import re
 import sys
+from functools import cache
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -13,8 +14,10 @@ SCRIPTS = str(ROOT / "scripts")
 sys.path.insert(0, SCRIPTS)
 
 from headatlas.base.errors import InputError
+from headatlas.jobs import code_digest, contents, invocation
+from headatlas.jobs.store import Store
 from headatlas.studies.circuits import sweep
-from headatlas.workflow import captions, code_digest, configuration, resources, run_display, schema
+from headatlas.workflow import captions, configuration, resources, run_display, schema
 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
 if run_display.replaces_messages(workflow):
@@ -41,7 +44,6 @@ config = {**completed, "described": captions.of_run(filled, completed, REQUIRED)
 pathvars:
     results=config["results"],
     logs=f"{config['results']}/logs",
-    benchmarks=f"{config['results']}/benchmarks",
 
 
 wildcard_constraints:
@@ -54,20 +56,27 @@ wildcard_constraints:
 TOY_MODELS = [name for name, model in config["models"].items() if "checkpoints" not in model]
 PRETRAINED_MODELS = [name for name, model in config["models"].items() if "checkpoints" in model]
 
+LOADED_TOKENIZERS = [name for name, tokenizer in config["tokenizers"].items() if "load" in tokenizer]
+TRAINED_TOKENIZERS = [name for name in config["tokenizers"] if name not in LOADED_TOKENIZERS]
+DOWNLOADED = configuration.downloaded(config)
+
 
 def one_of(names):
     """Wildcard constraint for exactly these names."""
     return "|".join(names) or "(?!)"
 
 
-def spec(script, *modules, **settings):
+def spec(script, *modules, reads=None, **settings):
     """All that a step's outputs depend on besides inputs and wildcards, in one canonical order; `modules` are those
-    of the library that the script imports by a name it is given."""
+    of the library that the script imports by a name it is given, `reads` what no rule makes."""
     path = f"{SCRIPTS}/{script}.py"
     return {
+        "script": script,
+        "modules": modules,
         "code": code_digest.code_digest(path, SCRIPTS, *modules),
         "packages": dict(code_digest.packages(path, SCRIPTS, *modules)),
         "settings": configuration.ordered(settings),
+        "reads": reads or {},
     }
 
 
@@ -77,13 +86,30 @@ def drawn_by(function, **settings):
     return spec("draw_figure", function.rpartition(".")[0], drawn_by=function, **settings)
 
 
-def checkpoint_files(model):
-    return [file for settings in config["models"][model]["checkpoints"] for file in configuration.local_files(settings)]
+@cache
+def content(place, suffixes):
+    """Digests of the files of a place outside the results, by their path below it; those of large files are remembered."""
+    return contents.digests(Path(place).expanduser(), Store(config["store"]).memory(), suffixes)
 
 
-def training_corpus(tokenizer):
-    settings = config["tokenizers"][tokenizer]
-    return f"<results>/corpora/{settings['corpus']}/documents.parquet" if "corpus" in settings else []
+def reads(kind, *read):
+    """What a step reads that no rule makes: it is no `input`, whose times would count, but stands here by content."""
+    found = [configuration.sources(kind, settings) for settings in read]
+    suffixes = found[0]["suffixes"]
+    places = sorted({place for source in found for place in source["files"]})
+    return {
+        "files": {place: content(place, suffixes and tuple(suffixes)) for place in places},
+        "mirrored": sorted({place for source in found for place in source["mirrored"]}),
+        "suffixes": suffixes,
+        "interpreter": any(source["interpreter"] for source in found),
+    }
+
+
+def forced(given):
+    """What the user asked to compute whatever is stored: by --forceall, --forcerun and --force."""
+    named = {*given.forcerun, *(given.targets or [] if given.forcetargets else [])}
+    rules_of_name = {rule.name for rule in workflow.rules} & named
+    return {"everything": given.forceall, "rules": sorted(rules_of_name), "files": sorted(named - rules_of_name)}
 
 
 def windows_of(model, use):
@@ -195,3 +221,14 @@ def refused(study):
         raise WorkflowError(config["left_out"][study])
 
     return files
+
+
+onstart:
+    store = Store(config["store"])
+    if obstacle := store.obstacle():
+        logger.warning(obstacle)
+    invocation.announce(
+        statements=code_digest.statements(SCRIPTS),
+        forced=forced(workflow.dag_settings),
+        obstacle=obstacle,
+    )

@@ -3,20 +3,30 @@
 
 
 rule fetch_corpus:
-    """Read a corpus from its source and write its passages, each with its split."""
-    input:
-        files=lambda wildcards: configuration.local_files(config["corpora"][wildcards.corpus]),
+    """Read a corpus from its source and write its passages; where jobs are submitted, on the machine that submits them."""
     output:
         documents="<results>/corpora/{corpus}/documents.parquet",
     log:
         "<logs>/fetch_corpus/{corpus}.log",
-    benchmark:
-        "<benchmarks>/fetch_corpus/{corpus}.tsv"
+    localrule: True
     conda:
         "../envs/models.yaml"
     resources:
         **needs("fetch_corpus"),
     params:
-        spec=lambda wildcards: spec("fetch_corpus", corpus=config["corpora"][wildcards.corpus]),
+        spec=lambda wildcards: spec(
+            "fetch_corpus",
+            reads=reads("corpus", config["corpora"][wildcards.corpus]),
+            corpus=config["corpora"][wildcards.corpus],
+        ),
     script:
         "../scripts/fetch_corpus.py"
+
+
+rule fetch:
+    """All downloads of a configuration and nothing else: what is left needs no network."""
+    input:
+        expand("<results>/corpora/{corpus}/documents.parquet", corpus=DOWNLOADED["corpora"]),
+        expand("<results>/tokenizers/{tokenizer}/tokenizer.json", tokenizer=DOWNLOADED["tokenizers"]),
+        expand("<results>/models/{model}/model.safetensors", model=DOWNLOADED["models"]),
+    localrule: True

@@ -6,8 +6,6 @@ rule draw_figure:
     """Draw a figure by the library's function that `spec` names; not a figure itself, every figure's rule inherits it."""
     log:
         "<logs>/<name>.log",
-    benchmark:
-        "<benchmarks>/<name>.tsv"
     pathvars:
         name="draw_figure",
     group:

@@ -26,8 +26,6 @@ rule measure_repeats:
         conditions="<results>/induction/{model}/conditions.parquet",
     log:
         "<logs>/measure_repeats/{model}.log",
-    benchmark:
-        "<benchmarks>/measure_repeats/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
@@ -56,8 +54,6 @@ rule measure_in_context:
         curve="<results>/induction/{model}/curve.parquet",
     log:
         "<logs>/measure_in_context/{model}.log",
-    benchmark:
-        "<benchmarks>/measure_in_context/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
@@ -86,8 +82,6 @@ rule ablate_induction:
         backups="<results>/induction/{model}/backups.parquet",
     log:
         "<logs>/ablate_induction/{model}.log",
-    benchmark:
-        "<benchmarks>/ablate_induction/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
@@ -115,8 +109,6 @@ rule trace_training:
         dynamics="<results>/induction/{model}/dynamics.parquet",
     log:
         "<logs>/trace_training/{model}.log",
-    benchmark:
-        "<benchmarks>/trace_training/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
@@ -143,8 +135,6 @@ rule compare_induction:
         look_alikes="<results>/induction/look_alikes.parquet",
     log:
         "<logs>/compare_induction.log",
-    benchmark:
-        "<benchmarks>/compare_induction.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -170,8 +160,6 @@ rule find_induction:
         findings="<results>/induction/findings.md",
     log:
         "<logs>/find_induction.log",
-    benchmark:
-        "<benchmarks>/find_induction.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

@@ -15,8 +15,6 @@ rule train_model:
         described="<results>/models/{model}/snapshots.json",
     log:
         "<logs>/train_model/{model}.log",
-    benchmark:
-        "<benchmarks>/train_model/{model}.tsv"
     wildcard_constraints:
         model=one_of(TOY_MODELS),
     priority: 1  # the longest jobs, and most others wait for them
@@ -45,8 +43,6 @@ rule measure_baselines:
         baselines="<results>/models/{model}/baselines.parquet",
     log:
         "<logs>/measure_baselines/{model}.log",
-    benchmark:
-        "<benchmarks>/measure_baselines/{model}.tsv"
     conda:
         "../envs/models.yaml"
     resources:
@@ -60,26 +56,26 @@ rule measure_baselines:
 
 
 rule fetch_model:
-    """Fetch the checkpoints of a pretrained family and stack their weights."""
+    """Fetch a pretrained family and stack its weights; where jobs are submitted, on the machine that submits them."""
     input:
         **TOKENIZER,
-        files=lambda wildcards: checkpoint_files(wildcards.model),
     output:
         model="<results>/models/{model}/model.safetensors",
         config="<results>/models/{model}/config.json",
     log:
         "<logs>/fetch_model/{model}.log",
-    benchmark:
-        "<benchmarks>/fetch_model/{model}.tsv"
     wildcard_constraints:
         model=one_of(PRETRAINED_MODELS),
+    localrule: True
     conda:
         "../envs/models.yaml"
     resources:
         **needs("fetch_model"),
     params:
         spec=lambda wildcards: spec(
-            "fetch_model", **configuration.checkpoint_settings(config["models"][wildcards.model])
+            "fetch_model",
+            reads=reads("checkpoint", *config["models"][wildcards.model]["checkpoints"]),
+            **configuration.checkpoint_settings(config["models"][wildcards.model]),
         ),
     script:
         "../scripts/fetch_model.py"

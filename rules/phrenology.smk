@@ -26,8 +26,6 @@ rule measure_distances:
         distances="<results>/phrenology/distances.parquet",
     log:
         "<logs>/measure_distances.log",
-    benchmark:
-        "<benchmarks>/measure_distances.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: config["threads"]
@@ -48,8 +46,6 @@ rule project_heads:
         projections="<results>/phrenology/projections.parquet",
     log:
         "<logs>/project_heads.log",
-    benchmark:
-        "<benchmarks>/project_heads.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -68,8 +64,6 @@ rule decompose_patterns:
         components="<results>/phrenology/components.parquet",
     log:
         "<logs>/decompose_patterns.log",
-    benchmark:
-        "<benchmarks>/decompose_patterns.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -91,8 +85,6 @@ rule project_first_token:
         first_token="<results>/phrenology/first_token.parquet",
     log:
         "<logs>/project_first_token.log",
-    benchmark:
-        "<benchmarks>/project_first_token.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

@@ -14,8 +14,6 @@ rule fit_autoencoders:
         corrected="<results>/phrenology/embeddings_corrected.parquet",
     log:
         "<logs>/fit_autoencoders.log",
-    benchmark:
-        "<benchmarks>/fit_autoencoders.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 2
@@ -39,8 +37,6 @@ rule search_resolutions:
         edges="<results>/phrenology/edges.parquet",
     log:
         "<logs>/search_resolutions.log",
-    benchmark:
-        "<benchmarks>/search_resolutions.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -61,8 +57,6 @@ rule cluster_heads:
         clusters="<results>/phrenology/clusters.parquet",
     log:
         "<logs>/cluster_heads.log",
-    benchmark:
-        "<benchmarks>/cluster_heads.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -91,8 +85,6 @@ rule judge_clusters:
         findings="<results>/phrenology/clusters.md",
     log:
         "<logs>/judge_clusters.log",
-    benchmark:
-        "<benchmarks>/judge_clusters.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: config["threads"]
@@ -117,8 +109,6 @@ rule describe_clusters:
         csv=reported("<results>/phrenology/head_cards.csv"),
     log:
         "<logs>/describe_clusters.log",
-    benchmark:
-        "<benchmarks>/describe_clusters.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -139,8 +129,6 @@ rule place_heads:
         places="<results>/phrenology/places.parquet",
     log:
         "<logs>/place_heads.log",
-    benchmark:
-        "<benchmarks>/place_heads.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

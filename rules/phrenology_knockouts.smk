@@ -14,8 +14,6 @@ rule measure_knockouts:
         prompt="<results>/knockouts/{model}/prompt.parquet",
     log:
         "<logs>/measure_knockouts/{model}.log",
-    benchmark:
-        "<benchmarks>/measure_knockouts/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
@@ -45,8 +43,6 @@ rule compare_knockouts:
         csv=reported("<results>/phrenology/knockout_tokens.csv"),
     log:
         "<logs>/compare_knockouts.log",
-    benchmark:
-        "<benchmarks>/compare_knockouts.tsv"
     conda:
         "../envs/models.yaml"
     threads: forward_threads(*models_of("phrenology"))
@@ -75,8 +71,6 @@ rule predict_knockouts:
         findings="<results>/phrenology/prediction.md",
     log:
         "<logs>/predict_knockouts.log",
-    benchmark:
-        "<benchmarks>/predict_knockouts.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

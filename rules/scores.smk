@@ -14,8 +14,6 @@ rule score_heads:
         scores="<results>/scores/{model}.parquet",
     log:
         "<logs>/score_heads/{model}.log",
-    benchmark:
-        "<benchmarks>/score_heads/{model}.tsv"
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)

@@ -27,8 +27,6 @@ rule write_summary:
         ),
     log:
         "<logs>/write_summary.log",
-    benchmark:
-        "<benchmarks>/write_summary.tsv"
     conda:
         "../envs/figures.yaml"
     resources:

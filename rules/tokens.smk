@@ -3,17 +3,18 @@
 
 
 rule build_tokenizer:
-    """Train a tokenizer on a corpus's training split, or load one."""
+    """Train a tokenizer on a corpus's training split."""
     input:
-        documents=lambda wildcards: training_corpus(wildcards.tokenizer),
-        files=lambda wildcards: configuration.local_files(config["tokenizers"][wildcards.tokenizer]),
+        documents=lambda wildcards: (
+            f"<results>/corpora/{config['tokenizers'][wildcards.tokenizer]['corpus']}/documents.parquet"
+        ),
     output:
         tokenizer="<results>/tokenizers/{tokenizer}/tokenizer.json",
         config="<results>/tokenizers/{tokenizer}/tokenizer_config.json",
     log:
         "<logs>/build_tokenizer/{tokenizer}.log",
-    benchmark:
-        "<benchmarks>/build_tokenizer/{tokenizer}.tsv"
+    wildcard_constraints:
+        tokenizer=one_of(TRAINED_TOKENIZERS),
     conda:
         "../envs/models.yaml"
     resources:
@@ -22,6 +23,30 @@ rule build_tokenizer:
         spec=lambda wildcards: spec("build_tokenizer", tokenizer=config["tokenizers"][wildcards.tokenizer]),
     script:
         "../scripts/build_tokenizer.py"
+
+
+rule fetch_tokenizer:
+    """Load a tokenizer from the Hub, a mirror or a folder; where jobs are submitted, on the machine that submits them."""
+    output:
+        tokenizer="<results>/tokenizers/{tokenizer}/tokenizer.json",
+        config="<results>/tokenizers/{tokenizer}/tokenizer_config.json",
+    log:
+        "<logs>/fetch_tokenizer/{tokenizer}.log",
+    wildcard_constraints:
+        tokenizer=one_of(LOADED_TOKENIZERS),
+    localrule: True
+    conda:
+        "../envs/models.yaml"
+    resources:
+        **needs("fetch_tokenizer"),
+    params:
+        spec=lambda wildcards: spec(
+            "fetch_tokenizer",
+            reads=reads("tokenizer", config["tokenizers"][wildcards.tokenizer]),
+            tokenizer=config["tokenizers"][wildcards.tokenizer],
+        ),
+    script:
+        "../scripts/fetch_tokenizer.py"
 
 
 rule sample_windows:
@@ -33,8 +58,6 @@ rule sample_windows:
         windows="<results>/windows/{model}/{use}.parquet",
     log:
         "<logs>/sample_windows/{model}/{use}.log",
-    benchmark:
-        "<benchmarks>/sample_windows/{model}/{use}.tsv"
     conda:
         "../envs/models.yaml"
     resources:

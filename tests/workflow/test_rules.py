@@ -14,11 +14,12 @@ import pytest
 import yaml
 from snakemake.iocontainers import Wildcards
 
-from headatlas.workflow import code_digest, resources
+from headatlas.jobs import code_digest
+from headatlas.workflow import resources
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
-TARGETS = {"all", "atlas", "phrenology", "attentionviz", "circuits", "induction"}
+TARGETS = {"all", "atlas", "fetch", "phrenology", "attentionviz", "circuits", "induction"}
 
 LIBRARY = SCRIPTS / "headatlas"
 
@@ -105,26 +106,30 @@ def test_every_rule_says_what_it_does_and_needs(jobs):
         assert list(rule.params.keys()) == ["spec"], f"{where(rule)}: params are one `spec`"
 
 
-def test_every_rule_is_measured(jobs):
-    """No rule is too light to be: what a figure costs, only its measurement says."""
+def test_no_rule_is_measured_by_snakemake(jobs):
+    """It would measure how quickly a result was restored; a job measures itself, and only when it computes."""
     for rule in jobs:
-        beside = str(rule.log[0]).replace("/logs/", "/benchmarks/").removesuffix(".log") + ".tsv"
-        assert str(rule.benchmark) == beside, f"{where(rule)}: its benchmark lies where its log does"
-    measured = [str(rule.benchmark) for rule in jobs]
-    assert len(measured) == len(set(measured)), "two rules measured into one file"
+        assert not rule.benchmark, where(rule)
+
+
+def test_what_may_need_the_network_runs_where_jobs_are_submitted(jobs, workflow):
+    local = {rule.name for rule in jobs if rule.name in workflow._localrules}
+    assert local == {rule.name for rule in jobs if rule.name.startswith("fetch_")}
 
 
 def test_every_rule_asks_for_its_own_estimate(jobs, workflow):
     """Memory and minutes are those that `headatlas.workflow.resources` has for it, times the attempt."""
     name_of = {"corpus": "python-docs", "tokenizer": "python-docs-1k", "model": "repeats-causal"}
     for rule in jobs:
-        kind = {"fetch_corpus": "corpus", "build_tokenizer": "tokenizer"}.get(rule.name, "model")
+        kind = {"fetch_corpus": "corpus", "build_tokenizer": "tokenizer", "fetch_tokenizer": "tokenizer"}.get(
+            rule.name, "model"
+        )
         expected = resources.of_rule(workflow.config, rule.name, name_of[kind])
         for attempt in (1, 3):
             asked = rule.expand_resources(Wildcards(fromdict={kind: name_of[kind]}), None, attempt)
             assert asked.mem_mb == attempt * expected.memory, where(rule)
             assert asked.runtime == attempt * expected.minutes, where(rule)
-    estimated = {*resources.OF_MODELS, *resources.OF_STUDIES, "fetch_corpus", "build_tokenizer"}
+    estimated = {*resources.OF_MODELS, *resources.OF_STUDIES, "fetch_corpus", "build_tokenizer", "fetch_tokenizer"}
     assert estimated <= {rule.name for rule in jobs}
     light = {rule.name: place(rule.conda_env).stem for rule in jobs if rule.name not in estimated}
     assert set(light.values()) <= {"figures", "analysis"}, "what trains or reads a model is not light"
@@ -165,7 +170,9 @@ def test_outputs_lie_under_results(jobs, workflow):
 def test_no_two_rules_write_one_file(jobs):
     written = [re.sub(r"\{(\w+),[^}]*\}", r"{\1}", str(file)) for rule in jobs for file in rule.output]
     twice = {file for file in written if written.count(file) > 1}
-    assert twice <= {f"results/models/{{model}}/{name}" for name in ("model.safetensors", "config.json")}
+    made_or_fetched = {"results/models/{model}/": ("model.safetensors", "config.json")}
+    made_or_fetched["results/tokenizers/{tokenizer}/"] = ("tokenizer.json", "tokenizer_config.json")
+    assert twice <= {f"{folder}{name}" for folder, names in made_or_fetched.items() for name in names}
 
 
 def functions(path):

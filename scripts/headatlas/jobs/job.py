@@ -4,17 +4,16 @@ The one module that knows the object Snakemake hands to a script.
 """
 
 import contextlib
-import ctypes
 import errno
 import functools
 import gc
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from importlib import metadata
 from pathlib import Path
@@ -22,24 +21,12 @@ from types import SimpleNamespace
 
 from headatlas.base import progress
 from headatlas.base.errors import InputError
-from headatlas.jobs import gpu_lock
-from headatlas.jobs.store import Store, beside, file_digest, sweep
+from headatlas.jobs import contents, gpu_lock, invocation, measurement, stopping
+from headatlas.jobs.code_digest import RunningCode
+from headatlas.jobs.records import Records
+from headatlas.jobs.store import Store, beside, described, move, remove, sweep
 
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 _NEW_OBJECTS = 100_000  # between looks for garbage: imports make as many, all to stay; looking costs a tenth more
-
-
-def _digest(path):
-    if str(path).endswith(".parquet"):
-        from headatlas.base import tables  # its import costs what a job without tables need not pay
-
-        return tables.content_digest(path)
-    return file_digest(path)
-
-
-def _input_digests(given):
-    """Digest of every input, under its name; several files of one name keep their order."""
-    return {name: [_digest(f) for f in ([paths] if isinstance(paths, str) else paths)] for name, paths in given.items()}
 
 
 def _installed(packages):
@@ -52,6 +39,11 @@ def _installed(packages):
             owners = metadata.packages_distributions().get(name, [])
             versions |= {owner: metadata.version(owner) for owner in owners} or {name: None}
     return versions
+
+
+def _mirror(config):
+    mirror = os.environ.get("HEADATLAS_MIRROR") or config.get("mirror")
+    return Path(mirror).expanduser() if mirror else None
 
 
 class Job:
@@ -70,30 +62,63 @@ class Job:
     watched : pathlib.Path or None
         Folder of curves to watch while the job runs; they are no output.
     downloads : pathlib.Path
-        Where downloaded files are kept between jobs.
+        Where downloaded files are kept between jobs: in the store or, where that is read-only, in the user's cache.
     scratch : pathlib.Path or None
         Folder for checkpoints of this very computation; it outlives a killed job, not a finished one.
         None where the store cannot be written to.
+    temporary : pathlib.Path
+        Folder that outlives no job.
     """
 
-    def __init__(self, snakemake, out, provenance, store, scratch):
-        self.out, self.provenance, self._scratch = out, provenance, scratch
+    def __init__(self, snakemake, out, provenance, store, key):
+        self.out, self.provenance, self._store, self._key = out, provenance, store, key
         self.settings = snakemake.params.spec["settings"]
-        mirror = os.environ.get("HEADATLAS_MIRROR") or snakemake.config.get("mirror")
-        self.mirror = Path(mirror).expanduser() if mirror else None
+        self.mirror = _mirror(snakemake.config)
         watched = snakemake.config.get("watch")
         self.watched = Path(watched).expanduser() if watched else None
-        self.downloads = store.folder / "downloads"
         self._gpus = int(dict(snakemake.resources.items()).get("gpu", 0) or 0)
+        self._elsewhere = None  # the temporary folder, where it is not in the store
+
+    @property
+    def downloads(self):
+        try:
+            return self._store.make("downloads")
+        except OSError:
+            cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+            return Path(cache, "headatlas", "downloads")
 
     @property
     def scratch(self):
         try:
-            self._scratch.mkdir(parents=True, exist_ok=True)
+            return self._store.make("scratch", self._key)
         except OSError as error:
-            print(f"store: {self._scratch} cannot be written ({error.strerror}): no checkpoints", file=sys.stderr)
+            print(f"store: {error.filename} cannot be written ({error.strerror}): no checkpoints", file=sys.stderr)
             return None
-        return self._scratch
+
+    @property
+    def temporary(self):
+        try:
+            return self._store.make("scratch", self._key, "temporary")
+        except OSError:
+            self._elsewhere = self._elsewhere or tempfile.mkdtemp(prefix="headatlas-")
+            return Path(self._elsewhere)
+
+    def clean_up(self):
+        """Remove what shall not outlive the job.
+
+        Returns
+        -------
+        bool
+            Whether checkpoints of it are left, from which it would go on.
+        """
+        remove(vars(self.out).values())
+        scratch = self._store.scratch(self._key)
+        for folder in (scratch / "temporary", self._elsewhere):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            scratch.rmdir()  # where there is nothing in it
+        return scratch.is_dir()
 
     def device(self, threads=None):
         """The device to compute on, chosen once, logged and recorded: a GPU if the job was given one.
@@ -114,7 +139,11 @@ class Job:
         if threads:
             torch.set_num_threads(threads)
         device = torch.device("cuda" if self._gpus and torch.cuda.is_available() else "cpu")
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+        if device.type == "cuda":
+            name = torch.cuda.get_device_name(device)
+        else:  # the instructions decide the last bits of a sum
+            limited = os.environ.get("MKL_ENABLE_INSTRUCTIONS")
+            name = f"cpu ({torch.backends.cpu.get_cpu_capability()}{f', MKL {limited}' if limited else ''})"
         self.provenance["device"] = name
         print(f"device: {name}, {torch.get_num_threads()} CPU threads", file=sys.stderr)
         return device
@@ -135,25 +164,6 @@ def _log_to(path):
     return terminal
 
 
-def _stop(*_):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut the cleaning up short
-    sys.exit(143)
-
-
-def _die_with_parent():
-    """Stop when Snakemake is killed, and clean up when asked to stop."""
-    signal.signal(signal.SIGTERM, _stop)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
-
-
-def _say_peak(asked):
-    """Log the most memory that this process ever held: a benchmark looks now and then, and misses what is short."""
-    with contextlib.suppress(OSError):  # Linux alone tells; processes that a step starts are the benchmark's to see
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        print(f"peak memory: {int(found[1]) / 1024:.0f} MB" + (f" of {asked} asked for" if asked else ""))
-
-
 def _sync(path):
     file = os.open(path, os.O_RDONLY)
     try:
@@ -162,24 +172,185 @@ def _sync(path):
         os.close(file)
 
 
-def _run(body, snakemake, key, provenance, store, final):
-    parts = {name: beside(path) for name, path in final.items()}
-    scratch = store.scratch(key)
-    for path in final.values():
-        sweep(path)
-    try:
-        body(snakemake, Job(snakemake, SimpleNamespace(**parts), provenance, store, scratch))
-        for name, part in parts.items():
-            if not os.path.isfile(part) or not os.path.getsize(part):
-                raise FileNotFoundError(f"the script did not write its output {name!r} ({final[name]})")
-            _sync(part)
-        store.keep(key, parts)
-        for name, part in parts.items():
-            os.replace(part, final[name])
-        shutil.rmtree(scratch, ignore_errors=True)
-    finally:
-        for part in parts.values():
-            Path(part).unlink(missing_ok=True)
+class _Inputs:
+    """All files that a job reads, by content: those that its rule declares, and those that its settings lead to."""
+
+    def __init__(self, snakemake, memory, records):
+        self._snakemake, self._memory, self._records = snakemake, memory, records
+        self._reads = snakemake.params.spec.get("reads", {})
+        self._declared = {
+            name: [paths] if isinstance(paths, str) else list(paths) for name, paths in snakemake.input.items()
+        }
+        self._began = self._times()
+        self.found = self._digests()
+        self._check_planned()
+
+    def _times(self):
+        places = [path for paths in self._declared.values() for path in paths]
+        try:
+            return [contents.signature(path) for path in places]
+        except FileNotFoundError as error:
+            raise InputError(f"{error.filename}: no such file") from None
+
+    def _digests(self):
+        """Digests of what is declared, under its name; several files of one name keep their order."""
+        found = {name: [self._digest(path) for path in paths] for name, paths in self._declared.items()}
+        if files := self._reads.get("files"):
+            found["files"] = {place: self._digests_of(place) for place in files}
+        if mirror := _mirror(self._snakemake.config):
+            held = {name: self._digests_of(mirror / name) for name in self._reads.get("mirrored", ())}
+            if any(held.values()):
+                found["mirror"] = held
+        if self._reads.get("interpreter"):
+            found["interpreter"] = sys.version
+        return found
+
+    def _digest(self, path):
+        (found,) = contents.digests(path, self._memory, digest=contents.table_digest).values()
+        self._records.check(path, found)
+        return found
+
+    def _digests_of(self, place):
+        suffixes = self._reads.get("suffixes")
+        return contents.digests(Path(place).expanduser(), self._memory, suffixes and tuple(suffixes))
+
+    def _check_planned(self):
+        for place, planned in self._reads.get("files", {}).items():
+            if self.found["files"][place] != planned:
+                raise InputError(f"{place}: changed since this run began; nothing of it was kept: run again")
+
+    def check_unchanged(self):
+        """Raise `InputError` if anything read is no longer what it was when the job started."""
+        if (self._reads or self._times() != self._began) and self._digests() != self.found:
+            raise InputError(
+                f"{self._snakemake.rule}: an input changed while it ran; nothing of it was kept: run again"
+            )
+
+
+def _say(terminal, *lines):
+    """To the log, and to the terminal where that is another place."""
+    for place in {sys.stderr, terminal or sys.stderr}:
+        for line in lines:
+            print(line, file=place, flush=True)
+
+
+class _Attempt:
+    """One run of a script under its key: restored, or computed, compared, kept and put in place."""
+
+    def __init__(self, body, snakemake, terminal):
+        self.body, self.snakemake, self.terminal = body, snakemake, terminal
+        self.running, self.in_body = None, False
+        self.final = dict(snakemake.output.items())
+        self.store = Store(snakemake.config["store"])
+        self.records = Records(snakemake.config.get("results"))
+
+    def run(self):
+        snakemake, spec = self.snakemake, self.snakemake.params.spec
+        code = RunningCode(spec["script"], spec["modules"], spec["code"]) if "script" in spec else None
+        inputs = _Inputs(snakemake, self.store.memory(), self.records)
+        provenance = {
+            "rule": snakemake.rule,
+            "settings": spec["settings"],
+            "code": spec["code"],
+            "packages": _installed(spec["packages"]),
+            "python": ".".join(map(str, sys.version_info[:2])),
+            "wildcards": dict(snakemake.wildcards.items()),
+            "inputs": inputs.found,
+        }
+        key = hashlib.sha256(json.dumps([provenance, sorted(self.final)], sort_keys=True).encode()).hexdigest()
+        forced = invocation.is_forced(snakemake.rule, self.final.values())
+        if not forced and (record := self.store.restore(key, self.final)):
+            self.records.write(self.final, self._described(key, record), record["outputs"])
+            measurement.put_back(self._benchmark(), record.get("measured"))
+            print(f"restored {key}")
+            return
+        print(f"computing {key}")
+        self._compute(key, provenance, code, inputs, forced)
+
+    def _compute(self, key, provenance, code, inputs, forced):
+        parts = {name: beside(path) for name, path in self.final.items()}
+        for path in self.final.values():
+            sweep(path)
+        self.running = run = Job(self.snakemake, SimpleNamespace(**parts), provenance, self.store, key)
+        run.clean_up()  # what a killed job left
+        try:
+            self.in_body = True
+            self.body(self.snakemake, run)
+            self.in_body = False
+            for name, part in parts.items():
+                if not os.path.isfile(part) or not os.path.getsize(part):
+                    raise FileNotFoundError(f"the script did not write its output {name!r} ({self.final[name]})")
+                _sync(part)
+            if code:
+                code.check_unchanged()
+            inputs.check_unchanged()
+            measured = measurement.measure(dict(self.snakemake.resources.items()).get("mem_mb"))
+            outputs = described(parts)
+            record = self._described(key, {"provenance": provenance, "measured": measured})
+            self._keep(key, parts, record, outputs, forced)
+            self.records.forget(self.final)
+            move(parts, self.final)
+            self.records.write(self.final, record, outputs)
+            measurement.write(self._benchmark(), measured)
+            shutil.rmtree(self.store.scratch(key), ignore_errors=True)
+        finally:
+            run.clean_up()
+
+    def _described(self, key, record):
+        """A record, with the names of files as they are here."""
+        declared = {
+            name: [paths] if isinstance(paths, str) else list(paths) for name, paths in self.snakemake.input.items()
+        }
+        script = self.snakemake.params.spec.get("script")
+        asked = {
+            "threads": getattr(self.snakemake, "threads", 1),
+            "gpu": dict(self.snakemake.resources.items()).get("gpu"),
+        }
+        return {**record, "key": key, "script": script, "paths": declared, "outputs_at": self.final, "asked": asked}
+
+    def _keep(self, key, parts, record, outputs, forced):
+        stored = self.store.read(key) if forced else None
+        if forced:
+            _say(self.terminal, f"forced: {self.snakemake.rule} was computed; {_compared(stored, outputs)}")
+        differs = stored is not None and _bytes(stored["outputs"]) != _bytes(outputs)
+        if obstacle := self.store.keep(key, parts, record, replace=differs):
+            _say(None if invocation.told(obstacle) else self.terminal, obstacle)
+
+    def _benchmark(self):
+        """Where the cost of this job is written, beside its log; None where nothing is."""
+        results = self.snakemake.config.get("results")
+        if not results or not self.snakemake.log:
+            return None
+        try:
+            own = Path(self.snakemake.log[0]).relative_to(Path(results) / "logs")
+        except ValueError:
+            return None
+        return Path(results, "benchmarks", own).with_suffix(".tsv")
+
+    def stop(self):
+        """Leave nothing half-written, and say what is kept."""
+        signal.alarm(2)  # ends the process all the same, where a disk does not answer
+        remove(beside(path) for path in self.final.values())
+        kept = "it starts anew next time"
+        if self.running and self.running.clean_up():
+            kept = "but its checkpoint, from which it goes on next time"
+        _say(self.terminal, f"stopped: nothing of {self.snakemake.rule} is kept, {kept}")
+
+
+def _bytes(outputs):
+    return {name: digests["sha256"] for name, digests in outputs.items()}
+
+
+def _compared(stored, outputs):
+    if stored is None:
+        return "the store held nothing to compare with"
+    if _bytes(stored["outputs"]) == _bytes(outputs):
+        return "all bytes equal what the store held"
+    content = {name: digests["content"] for name, digests in outputs.items()}
+    differ = [name for name, digest in content.items() if stored["outputs"].get(name, {}).get("content") != digest]
+    if not differ:
+        return "its content equals what the store held, which another device or version of the packages made"
+    return f"{', '.join(differ)} differs from what the store held, and takes its place"
 
 
 def _no_room(error):
@@ -192,44 +363,28 @@ def job(body):
     """Decorate a script's `main(snakemake, job)`.
 
     The outputs' key is a digest of the rule, its `spec` (settings, code, package versions), the wildcards
-    and the content of every input. Where the store has that key, the outputs are linked into place and
-    `body` never runs: so `body` imports what is slow to import itself. An `InputError` or a full disk ends
-    the job with one line, anything else with a traceback, both in the log.
+    and the content of every input. Where the store has that key, the outputs are put into place and
+    `body` never runs: so `body` imports what is slow to import itself. What is computed is kept only if code and
+    inputs are at the end what they were when the job was planned. An `InputError` or an error of the system ends
+    the job with one line, anything else with a traceback and a line, both in the log.
     """
 
     @functools.wraps(body)
     def main(snakemake):
-        terminal = None
+        terminal = attempt = None
         gc.set_threshold(_NEW_OBJECTS)
-        if snakemake.log:
-            _die_with_parent()
-            terminal = _log_to(snakemake.log[0])
         try:
-            spec = snakemake.params.spec
-            final = dict(snakemake.output.items())
-            provenance = {
-                "rule": snakemake.rule,
-                "settings": spec["settings"],
-                "code": spec["code"],
-                "packages": _installed(spec["packages"]),
-                "python": ".".join(map(str, sys.version_info[:2])),
-                "wildcards": dict(snakemake.wildcards.items()),
-                "inputs": _input_digests(snakemake.input),
-            }
-            key = hashlib.sha256(json.dumps([provenance, sorted(final)], sort_keys=True).encode()).hexdigest()
-            store = Store(snakemake.config["store"])
-            if store.restore(key, final):
-                print(f"restored {key}")
-                return
-            print(f"computing {key}")
-            _run(body, snakemake, key, provenance, store, final)
-            _say_peak(dict(snakemake.resources.items()).get("mem_mb"))
+            if snakemake.log:
+                terminal = _log_to(snakemake.log[0])
+            attempt = _Attempt(body, snakemake, terminal)
+            if snakemake.log:
+                stopping.stop_with(attempt.stop)
+            attempt.run()
         except Exception as error:
-            if isinstance(error, InputError) or _no_room(error):
-                for place in {sys.stderr, terminal or sys.stderr}:
-                    print(f"error: {error}", file=place)
-            else:
+            plain = isinstance(error, InputError) or _no_room(error)
+            if not plain and (attempt is None or attempt.in_body or not isinstance(error, OSError)):
                 traceback.print_exc()
+            _say(terminal, f"error: {error}" if plain else f"error: {snakemake.rule}: {type(error).__name__}: {error}")
             sys.exit(1)
         finally:
             if terminal is not None:

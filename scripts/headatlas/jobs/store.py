@@ -1,7 +1,10 @@
 """A content-addressed store of finished results, shared by checkouts, configurations and people.
 
-One entry per key: a folder with one file per output and their sha256 digests. Entries appear whole
-(a folder renamed into place) and are checked whenever they are read.
+One entry per key: a folder with one file per output and a record of what made them, their sha256 digests among it.
+Entries appear whole (a folder renamed into place) and are checked whenever they are read.
+
+A store may be shared: what is made in it takes group and permissions from its own folder, whatever the umask. It may
+also be read-only: results come from it, and new ones are not kept.
 
 From the command line: ``python -m headatlas.jobs.store FOLDER`` says what a store holds,
 ``python -m headatlas.jobs.store FOLDER --prune 20GB`` drops the entries longest unused until it fits, and
@@ -10,7 +13,6 @@ what killed jobs have left behind.
 
 import argparse
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -23,24 +25,24 @@ import time
 from pathlib import Path
 
 from headatlas.base.errors import InputError
+from headatlas.jobs.contents import file_digest, table_digest
 
-_DIGESTS = "digests.json"
+RECORD = "record.json"  # in each entry: what made it; no output is called so
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _ABANDONED = 24 * 3600  # seconds after which unfinished work that nothing touched is nobody's
 
 
-def file_digest(path):
-    """sha256 of a file's bytes, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _link(source, target):
-    """A hard link where the file systems allow one (no bytes moved), else a copy."""
+    """A hard link to a file of one's own where the file systems allow one (no bytes moved), else a copy.
+
+    Never a link to another's file: its owner could change it here, and its time of change could not be set.
+    """
     try:
+        if os.stat(source).st_uid != os.geteuid():
+            raise PermissionError
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        shutil.copy(source, target)
 
 
 class Store:
@@ -62,6 +64,63 @@ class Store:
         """Folder for the unfinished work of one key, such as training checkpoints."""
         return self.folder / "scratch" / key
 
+    def memory(self):
+        """Folder in which digests of large files are remembered, or None where it cannot be made."""
+        try:
+            return self.make("digests")
+        except OSError:
+            return None
+
+    def make(self, *below):
+        """A folder inside the store, made where it is not there, with the group and permissions of the store's own.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folder = self.folder
+        for name in below:
+            folder /= name
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                self._share(folder)
+        return folder
+
+    def _share(self, path, writable=True):
+        """Give a file or folder that was made here the group and the permissions of the store's own folder."""
+        own, status = self.folder.stat(), os.stat(path)
+        if status.st_gid != own.st_gid:
+            with contextlib.suppress(OSError):  # not a member: then the store is shared by everybody, or by nobody
+                os.chown(path, -1, own.st_gid)
+        os.chmod(path, own.st_mode & 0o7777 if writable else own.st_mode & 0o444)
+
+    def obstacle(self):
+        """Why results cannot be kept here, as one line with the remedy, or None where they can."""
+        try:
+            with tempfile.TemporaryDirectory(dir=self.make("entries", "00")):
+                return None
+        except OSError as error:
+            return (
+                f"store: {error.filename or self.folder} cannot be written ({error.strerror}): results come from it, "
+                "new ones are not kept; give `store:` a folder of your own, or have its owner share it (docs/reruns.md)"
+            )
+
+    def read(self, key):
+        """The record of an entry.
+
+        Returns
+        -------
+        dict or None
+            None if there is no entry, or one without a whole record.
+        """
+        try:
+            record = json.loads((self._entry(key) / RECORD).read_bytes())
+            return record if isinstance(record["outputs"], dict) else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
     def restore(self, key, outputs):
         """Put the stored files of `key` in place.
 
@@ -72,116 +131,166 @@ class Store:
 
         Returns
         -------
-        bool
-            False if there is no entry, or a damaged one: that is named on stderr and dropped.
+        dict or None
+            The entry's record. None if there is no entry, or a damaged one: that is named on stderr and dropped.
         """
         entry = self._entry(key)
         if not entry.is_dir():
-            return False
-        damage = self._damage(entry, outputs)
-        if damage:
+            return None
+        record = self.read(key)
+        if damage := self._damage(entry, record, outputs):
             print(f"store: {damage} is damaged: the entry is dropped and computed anew", file=sys.stderr)
             with contextlib.suppress(OSError):  # a read-only store keeps its damage; the result is still computed
-                shutil.rmtree(entry)
-            return False
+                _drop(entry)
+            return None
         parts = {name: beside(path) for name, path in outputs.items()}
         try:
             for name, part in parts.items():
                 Path(part).unlink(missing_ok=True)
                 _link(entry / name, part)
-                with contextlib.suppress(OSError):
-                    os.utime(part)  # Snakemake wants outputs newer than inputs
-            for name, part in parts.items():
-                os.replace(part, outputs[name])
+                os.utime(part)  # Snakemake wants outputs newer than inputs
+            move(parts, outputs)
         except OSError as error:  # pruned by another process just now, or no room for a copy
             print(f"store: {entry} cannot be restored ({error.strerror}): computed anew", file=sys.stderr)
-            return False
+            return None
         finally:
-            for part in parts.values():
-                Path(part).unlink(missing_ok=True)
+            remove(parts.values())
         with contextlib.suppress(OSError):
             os.utime(entry)  # pruning goes by last use
-        return True
+        return record
 
     @staticmethod
-    def _damage(entry, outputs):
-        try:
-            digests = dict(json.loads((entry / _DIGESTS).read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return entry / _DIGESTS
+    def _damage(entry, record, outputs):
+        if record is None:
+            return entry / RECORD
         for name in outputs:
             path = entry / name
             try:
-                if digests.get(name) != file_digest(path):
+                if record["outputs"][name]["sha256"] != file_digest(path):
                     return path
-            except OSError:  # missing, or a disk that cannot read it
+            except (OSError, KeyError, TypeError):  # missing, or a disk that cannot read it
                 return path
         return None
 
-    def keep(self, key, outputs):
-        """Store finished files under `key`; a store that cannot be written to is reported, not fatal."""
+    def keep(self, key, outputs, record=None, replace=False):
+        """Store finished files under `key`.
+
+        Parameters
+        ----------
+        key : str
+        outputs : Mapping from str to path-like
+        record : dict, optional
+            What made them; `outputs` is added to it: of each, `sha256` and the digest of its `content`.
+        replace : bool
+            Whether to put them in the place of an entry that is there.
+
+        Returns
+        -------
+        str or None
+            Why they could not be stored, as one line. What another job stored meanwhile is as good.
+        """
         entry, part = self._entry(key), None
         try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
+            self.make("entries", key[:2])
             part = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=entry.parent))
             for name, path in outputs.items():
                 _link(path, part / name)
-                os.chmod(part / name, 0o444)
-            (part / _DIGESTS).write_text(json.dumps({name: file_digest(path) for name, path in outputs.items()}))
-            part.chmod(0o777 & ~_umask())  # a temporary folder is its owner's alone; the store is shared
+                self._share(part / name, writable=False)
+            (part / RECORD).write_text(json.dumps({**(record or {}), "outputs": described(outputs)}))
+            self._share(part / RECORD, writable=False)
+            self._share(part)  # a temporary folder is its owner's alone
+            if replace and entry.is_dir():
+                _drop(entry)
             part.rename(entry)
         except OSError as error:
             if part is not None:
                 shutil.rmtree(part, ignore_errors=True)
-            if not entry.is_dir():  # else another job was first with the same key
-                print(
-                    f"store: {self.folder} cannot be written ({error.strerror}): the result is not kept",
-                    file=sys.stderr,
+            if not entry.is_dir() or replace:  # else another job was first with the same key
+                return (
+                    f"store: {error.filename or self.folder} cannot be written ({error.strerror}): "
+                    "the result is there, but not kept for other runs"
                 )
+        return None
 
     def entries(self):
         """(last use in seconds since the epoch, bytes, folder) of every entry, longest unused first."""
         found = []
-        for entry in self.folder.glob("entries/??/*"):
+        for entry in self._folders():
+            if "." in entry.name:  # half-written
+                continue
             with contextlib.suppress(OSError):  # dropped by another process just now
-                if "." not in entry.name and (entry / _DIGESTS).is_file():
-                    size = sum(file.stat().st_size for file in entry.iterdir())
-                    found.append((entry.stat().st_mtime, size, entry))
+                sizes = {file.name: file.stat().st_size for file in os.scandir(entry.path)}
+                if RECORD in sizes:
+                    found.append((entry.stat().st_mtime, sum(sizes.values()), Path(entry.path)))
         return sorted(found)
 
-    def prune(self, limit):
-        """Drop the entries longest unused until at most `limit` bytes are left; returns how many went.
+    def _folders(self):
+        for shelf in _listed(self.folder / "entries"):
+            yield from _listed(shelf.path)
 
-        Checkpoints and half-written entries of killed jobs go too, a day after they were last touched.
+    def prune(self, limit):
+        """Drop the entries longest unused until at most `limit` bytes are left.
+
+        Checkpoints and half-written entries of killed jobs go too, a day after they were last touched, and so do
+        remembered digests.
+
+        Returns
+        -------
+        (int, int)
+            Entries that went; entries that were to go and are another's who does not share them.
         """
-        for folder in (*self.folder.glob("entries/??/*.*"), *self.folder.glob("scratch/*")):
+        half = [folder.path for folder in self._folders() if "." in folder.name]
+        for folder in (*half, *(found.path for found in _listed(self.folder / "scratch"))):
             if _last_touched(folder) < time.time() - _ABANDONED:
                 shutil.rmtree(folder, ignore_errors=True)
-        entries, gone = self.entries(), 0
+        for file in _listed(self.folder / "digests"):
+            with contextlib.suppress(OSError):
+                if file.stat().st_mtime < time.time() - _ABANDONED:
+                    os.unlink(file.path)
+        entries, gone, kept = self.entries(), 0, 0
         total = sum(size for _, size, _ in entries)
         for _, size, entry in entries:
             if total <= limit:
                 break
             try:
-                shutil.rmtree(entry)
+                _drop(entry)
             except FileNotFoundError:  # another process prunes as well
                 pass
-            except OSError as error:
-                raise InputError(f"{entry}: cannot be dropped ({error.strerror})") from None
+            except OSError:
+                kept += 1
+                continue
             total, gone = total - size, gone + 1
-        return gone
+        return gone, kept
 
 
-def _umask():
-    mask = os.umask(0)  # there is no way to read it without setting it
-    os.umask(mask)
-    return mask
+def _listed(folder):
+    """What is in a folder, nothing where there is none."""
+    try:
+        return list(os.scandir(folder))
+    except OSError:
+        return []
+
+
+def _drop(entry):
+    """Remove an entry: first its name, so that nobody finds half of it."""
+    aside = f"{entry}.{_host()}-{os.getpid()}-{time.monotonic_ns()}"
+    os.rename(entry, aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def described(outputs):
+    """Digests of finished files, by the name of the output: of the bytes, and of the content that decides reruns."""
+    found = {}
+    for name, path in outputs.items():
+        whole = file_digest(path)
+        found[name] = {"sha256": whole, "content": table_digest(path) if str(path).endswith(".parquet") else whole}
+    return found
 
 
 def _last_touched(folder):
     """Time of the newest change anywhere in a folder, in seconds since the epoch."""
     newest = 0.0
-    for path in (folder, *folder.rglob("*")):
+    for path in (Path(folder), *Path(folder).rglob("*")):
         with contextlib.suppress(OSError):
             newest = max(newest, path.stat().st_mtime)
     return newest
@@ -193,13 +302,30 @@ def beside(path):
     return str(path.with_name(f".{_host()}-{os.getpid()}.{path.name}"))
 
 
+def move(parts, outputs):
+    """Rename finished files into their places: all of them, or none is left there, neither old nor new."""
+    try:
+        for name, part in parts.items():
+            os.replace(part, outputs[name])
+    except OSError:
+        remove(outputs.values())
+        raise
+
+
+def remove(paths):
+    """Remove files that may be there; one that cannot be removed is left for `sweep`."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
 def sweep(path):
     """Remove what processes of this machine that were killed have left next to `path`."""
     path = Path(path)
     for part in path.parent.glob(f".{_host()}-*.{path.name}"):
         process = part.name.removeprefix(f".{_host()}-").removesuffix(f".{path.name}")
         if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
-            part.unlink(missing_ok=True)
+            remove([part])
 
 
 def _host():
@@ -237,11 +363,13 @@ def main(arguments=None):
     if not store.folder.is_dir():
         sys.exit(f"{given.folder}: no such folder")
     try:
-        gone = store.prune(parse_size(given.prune)) if given.prune is not None else 0
+        gone, kept = store.prune(parse_size(given.prune)) if given.prune is not None else (0, 0)
     except InputError as error:
         sys.exit(str(error))
     entries = store.entries()
     print(f"{given.folder}: {len(entries)} results, {sum(size for _, size, _ in entries) / 1e6:.1f} MB, {gone} dropped")
+    if kept:
+        sys.exit(f"{given.folder}: {kept} of other owners cannot be dropped; they can, or share the folder")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from headatlas.base.errors import InputError
+from headatlas.data import downloading
 from headatlas.studies.circuits import sweep
 from headatlas.workflow import schema
 
@@ -324,31 +325,72 @@ def ordered(value):
     return value
 
 
-def local_files(settings):
-    """Files on disk that a corpus, tokenizer or checkpoint is read from.
+_OF_CHECKPOINTS = (".safetensors", ".json", ".txt", ".model")  # ends of names of files that are read
 
-    They are inputs of the step that reads them, so that their content counts; a Hub name has none.
+
+def sources(kind, settings):
+    """What on disk a corpus, tokenizer or checkpoint is read from: its content counts, wherever it lies.
 
     Parameters
     ----------
+    kind : {"corpus", "tokenizer", "checkpoint"}
     settings : dict
-        A corpus, a tokenizer or one checkpoint.
+        One of that kind.
 
     Returns
     -------
-    list of str
+    dict
+        `files`: files and folders, as a list of str; `mirrored`: places in a mirror folder, where there is one, whose
+        content is not known beforehand; `suffixes`: ends of the names of the files that count in a folder, None where
+        all do; `interpreter`: whether it is read from Python's own library.
     """
-    if "files" in settings:
-        return list(settings["files"])
-    name = settings.get("load") or settings.get("name")
-    if not name:
-        return []
-    place = Path(name).expanduser()
-    if place.is_file():
-        return [str(place)]
-    if place.is_dir():
-        return sorted(str(file) for file in place.iterdir() if file.is_file() and not file.name.startswith("."))
-    return []
+    found = {"files": [], "mirrored": [], "suffixes": None, "interpreter": False}
+    if kind == "corpus":
+        found["interpreter"] = settings["source"] == "python-docs"
+        if settings["source"] == "files":
+            found["files"] = list(settings["files"])
+        elif settings["source"] == "datasets" and downloading.is_path(settings["name"]):
+            found["files"] = [settings["name"]]
+        return found
+    name = settings.get("load" if kind == "tokenizer" else "name")
+    if name is None:  # a tokenizer that is trained here
+        return found
+    found["suffixes"] = list(downloading.TOKENIZER_FILES if kind == "tokenizer" else _OF_CHECKPOINTS)
+    if not downloading.is_path(name):
+        found["mirrored"] = [f"models/{name.rpartition('/')[2]}"]
+    elif kind == "tokenizer" and name.endswith(".json"):
+        found["files"] = [os.path.dirname(name) or "."]  # what lies beside it is read too
+    else:
+        found["files"] = [name]
+    return found
+
+
+def downloaded(config):
+    """Names of what comes from the network, if no mirror has it, and not from a path or from what is computed here.
+
+    Returns
+    -------
+    dict from str to list of str
+        Under `corpora`, `tokenizers` and `models`.
+    """
+
+    def of_network(corpus):
+        return corpus["source"] == "nltk" or (
+            corpus["source"] == "datasets" and not downloading.is_path(corpus["name"])
+        )
+
+    checkpoints = {name: model.get("checkpoints", []) for name, model in config["models"].items()}
+    return {
+        "corpora": [name for name, corpus in config["corpora"].items() if of_network(corpus)],
+        "tokenizers": [
+            name
+            for name, tokenizer in config["tokenizers"].items()
+            if "load" in tokenizer and not downloading.is_path(tokenizer["load"])
+        ],
+        "models": [
+            name for name, given in checkpoints.items() if not all(downloading.is_path(one["name"]) for one in given)
+        ],
+    }
 
 
 def training_settings(model):

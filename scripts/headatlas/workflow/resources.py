@@ -13,7 +13,6 @@ import os
 from dataclasses import dataclass, field
 
 from headatlas.models.forward_batches import MEMORY
-from headatlas.workflow.configuration import local_files
 
 # MiB that an interpreter holds, a quarter more than measured
 FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
@@ -140,7 +139,7 @@ def corpus(settings):
     if settings["source"] == "repeated-tokens":
         return 5 * settings["documents"] * settings["length"]
     if settings["source"] == "files":
-        return sum(os.path.getsize(file) for file in local_files(settings))
+        return sum(os.path.getsize(file) for file in settings["files"])
     return {"python-docs": 3e6, "nltk": 10e6}.get(settings["source"], 150e6)  # IMDb: 65 MB, WikiText-103: 540 MB
 
 
@@ -150,7 +149,7 @@ def collecting(text):
 
 
 def tokenizing(text, model=None):
-    """`build_tokenizer`, `sample_windows`, `measure_baselines`.
+    """`build_tokenizer`, `fetch_tokenizer`, `sample_windows`, `measure_baselines`.
 
     The text, and those of its characters that are encoded at once; the windows of all members, as integers of 4 and of
     8 bytes, and the pairs of tokens in those of one.
@@ -401,9 +400,10 @@ def of_rule(config, rule, name=None):
     threads = config["threads"]
     if rule == "fetch_corpus":
         return collecting(corpus(config["corpora"][name]))
+    if rule == "fetch_tokenizer":
+        return tokenizing(0)
     if rule == "build_tokenizer":
-        read = config["tokenizers"][name].get("corpus")  # none where it is loaded
-        return tokenizing(corpus(config["corpora"][read]) if read else 0)
+        return tokenizing(corpus(config["corpora"][config["tokenizers"][name]["corpus"]]))
     if rule in OF_STUDIES:
         study, need = OF_STUDIES[rule]
         settings = config["studies"][study]

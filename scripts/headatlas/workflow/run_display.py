@@ -28,6 +28,8 @@ _DETAILS = re.compile(  # of Snakemake's machinery: nothing that a person could 
     r"|Will exit after|Shutting down|Exiting because|Trying to restart job|Touching output|Submitted|Job \d+ has been"
 )
 
+_NOTICES = re.compile("(forced|store): ")  # lines of the log of a job that went well which a person should see
+
 
 def replaces_messages(workflow):
     """Whether a workflow's messages are to be replaced: in the process that a person started, unless details are asked.
@@ -123,7 +125,9 @@ class RunDisplay(logging.Handler):
             self.started[job] = self.clock()
 
     def _on_job_finished(self, record):
-        rule = self.jobs.get(record.job_id, ("",))[0]
+        rule, _, logs = self.jobs.get(record.job_id, ("", "", []))
+        for line in (line for log in logs for line in _last_lines(log) if _NOTICES.match(line)):
+            self._say(line)
         began = self.started.pop(record.job_id, None)
         if began is not None:
             self.seconds.setdefault(rule, []).append(self.clock() - began)

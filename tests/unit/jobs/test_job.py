@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from snakemake.iocontainers import Namedlist
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
+from headatlas.jobs import code_digest, contents, invocation
 from headatlas.jobs import job as module
 from headatlas.jobs.job import job
+from headatlas.jobs.records import Records
 from headatlas.jobs.store import Store
 
 SCRIPTS = Path(module.__file__).parents[2]
@@ -36,7 +39,8 @@ class Work:
         self.outputs = {name: folder / "results" / f"{name}.json" for name in ("model", "config")}
         self.settings = {"epochs": 3, "batch": 4}
         self.code, self.wildcards, self.rule, self.store = "c0de", {"model": "toy"}, "train_model", folder / "store"
-        self.resources, self.config = {}, {}
+        self.resources, self.config, self.log = {}, {}, []
+        self.script, self.reads = None, {}
 
     def tabulate(self, rows=(0, 1), **notes):
         tables.write(self.table, {"head": np.int32(rows)}, **notes)
@@ -50,12 +54,27 @@ class Work:
             rule=self.rule,
             input=Namedlist(fromdict={"text": str(self.text), "tables": [str(self.table)]}),
             output=Namedlist(fromdict={name: str(path) for name, path in self.outputs.items()}),
-            params=SimpleNamespace(spec={"code": self.code, "packages": {"numpy": "0"}, "settings": self.settings}),
+            params=SimpleNamespace(spec=self.spec()),
             wildcards=Namedlist(fromdict=self.wildcards),
             resources=Namedlist(fromdict=self.resources),
             config={"store": str(self.store), **self.config},
-            log=[],
+            log=self.log,
         )
+
+    def spec(self):
+        found = {"code": self.code, "packages": {"numpy": "0"}, "settings": self.settings, "reads": self.reads}
+        return found | ({"script": self.script, "modules": ()} if self.script else {})
+
+    def run_aside(self):
+        """Run in a process of its own, whose output goes to the log."""
+        if (process := os.fork()) == 0:
+            code = 1
+            try:
+                self.run()
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(process, 0)[1] == 0
 
     def run(self):
         """Whether the body ran."""
@@ -84,7 +103,8 @@ class Work:
 
 @pytest.fixture
 def work(tmp_path, monkeypatch):
-    monkeypatch.delenv("HEADATLAS_MIRROR", raising=False)
+    for name in ("HEADATLAS_MIRROR", "HEADATLAS_RUN"):
+        monkeypatch.delenv(name, raising=False)
     return Work(tmp_path)
 
 
@@ -363,8 +383,9 @@ def test_device_is_the_cpu_where_there_is_no_gpu(work, monkeypatch, capsys, reso
     finally:
         torch.set_num_threads(before)
     assert seen == ["cpu", 1]
-    assert "device: cpu, 1 CPU threads" in capsys.readouterr().err
-    assert json.loads(work.outputs["config"].read_text())["device"] == "cpu"
+    device = f"cpu ({torch.backends.cpu.get_cpu_capability()})"  # its instructions decide the last bits
+    assert f"device: {device}, 1 CPU threads" in capsys.readouterr().err
+    assert json.loads(work.outputs["config"].read_text())["device"] == device
 
 
 def test_device_is_no_part_of_the_key(work):
@@ -375,6 +396,7 @@ def test_device_is_no_part_of_the_key(work):
 
 CHILD = """
 import ctypes, json, os, sys, time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from headatlas.base.errors import InputError
@@ -390,6 +412,15 @@ def main(snakemake, run):
     if how == "wait":
         print("pid", os.getpid(), flush=True)
         time.sleep(60)
+    if how in ("threads", "library", "checkpoint"):
+        if how == "checkpoint":
+            (run.scratch / "checkpoint").write_text("step 3")
+        (run.temporary / "large").write_text("")
+        print("pid", os.getpid(), flush=True)
+        if how == "library":
+            ctypes.CDLL(None).sleep(60)  # the main thread is in C, and runs no handler of Python's
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: time.sleep(60), range(2)))
     if how == "refuse":
         raise InputError("batch: 0 found; allowed: at least 1")
     if how == "crash":
@@ -414,7 +445,8 @@ def child(folder, how, parent=False):
     command = [sys.executable, "-c", CHILD, how]
     if parent:
         command = [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *command]
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("HEADATLAS")}
+    environment = {**own, "PYTHONPATH": str(SCRIPTS)}
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -502,3 +534,217 @@ def test_next_run_removes_what_a_killed_job_left(tmp_path):
     assert len(left(tmp_path)) == 2
     child(tmp_path, "finish").communicate(timeout=20)
     assert left(tmp_path) == ["logs/deep/r.log", "model.txt"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", ["threads", "library", "checkpoint"])
+def test_a_job_stops_at_once_whatever_its_threads_do_and_says_what_is_kept(tmp_path, how, number):
+    process = child(tmp_path, how)
+    started(tmp_path / "logs" / "deep" / "r.log", process)
+    asked = time.monotonic()
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=20)
+    assert time.monotonic() - asked < 2
+    assert process.returncode == 128 + number
+    kept = "but its checkpoint, from which it goes on next time" if how == "checkpoint" else "it starts anew next time"
+    assert said == f"stopped: nothing of r is kept, {kept}\n"
+    assert left(tmp_path) == ["logs/deep/r.log"]
+    scratch = sorted(path.name for path in (tmp_path / "store").rglob("*") if path.is_file())
+    assert scratch == (["checkpoint"] if how == "checkpoint" else [])
+
+
+def announce(work, **given):
+    invocation.announce({}, {"everything": False, "rules": [], "files": [], **given})
+
+
+@pytest.mark.parametrize("forced", [{"everything": True}, {"rules": ["train_model"]}, {"files": ["MODEL"]}])
+def test_forced_is_computed_compared_and_said(work, capsys, monkeypatch, forced):
+    monkeypatch.setenv("HEADATLAS_RUN", "")
+    forced = {key: [str(work.outputs["model"])] if value == ["MODEL"] else value for key, value in forced.items()}
+    announce(work, **forced)
+    assert work.run()
+    assert "forced: train_model was computed; the store held nothing to compare with\n" in capsys.readouterr().err
+    assert work.run()
+    assert "forced: train_model was computed; all bytes equal what the store held\n" in capsys.readouterr().err
+    work.body = lambda snakemake, run: [Path(path).write_text("other") for path in vars(run.out).values()]
+    assert work.run()
+    said = "config, model differs from what the store held, and takes its place"
+    assert said in capsys.readouterr().err.replace("model, config", "config, model")
+    announce(work, rules=["another_rule"], files=["another"])
+    work.delete()
+    assert not work.run()
+    assert work.written() == {"config.json": "other", "model.json": "other"}
+
+
+def test_equal_content_is_told_from_equal_bytes(work, capsys, monkeypatch):
+    def body(snakemake, run):
+        tables.write(run.out.table, {"head": np.int32([0])}, provenance={"run": work.runs})
+
+    work.body, work.outputs = body, {"table": work.folder / "results" / "table.parquet"}
+    work.run()
+    monkeypatch.setenv("HEADATLAS_RUN", "")
+    announce(work, everything=True)
+    work.run()
+    assert "its content equals what the store held" in capsys.readouterr().err
+
+
+@pytest.fixture
+def scripts(work, tmp_path, monkeypatch):
+    """A folder of scripts, of which one is that of the job."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (folder / "lib.py").write_text("A = 1\n")
+    (folder / "own.py").write_text("import lib\n")
+    monkeypatch.setattr(module, "RunningCode", lambda *given: code_digest.RunningCode(*given, root=folder))
+    code_digest.forget()
+    work.script, work.code = "own", code_digest.code_digest(folder / "own.py", folder)
+    code_digest.forget()
+    yield folder
+    code_digest.forget()
+
+
+EDITED = "was edited after this run began; nothing of it was kept: run again"
+
+
+def test_code_edited_before_the_job_starts_is_not_run(work, scripts, capsys):
+    (scripts / "lib.py").write_text("A = 2\n")
+    work.fail()
+    assert work.runs == 0
+    assert EDITED in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("edit", ["A = 2\n", "A = (\n", None], ids=["edited", "half-edited", "deleted"])
+def test_code_edited_while_the_job_runs_is_not_kept(work, scripts, capsys, edit):
+    def body(snakemake, run):
+        work.copy(snakemake, run)
+        (scripts / "lib.py").unlink()
+        if edit:
+            (scripts / "lib.py").write_text(edit)
+
+    work.body = body
+    work.fail()
+    said = capsys.readouterr().err
+    assert EDITED in said
+    assert "Traceback" not in said
+    assert work.written() == {}
+    assert Store(work.store).entries() == []
+
+
+def test_a_comment_while_the_job_runs_does_no_harm(work, scripts):
+    def body(snakemake, run):
+        work.copy(snakemake, run)
+        (scripts / "lib.py").write_text("A = 1  # one\n")
+
+    work.body = body
+    assert work.run()
+
+
+def test_code_edited_between_the_submission_of_a_job_and_its_own_planning_is_not_run(
+    work, scripts, monkeypatch, capsys
+):
+    """A cluster's node plans its job anew, from what the code is by then."""
+    monkeypatch.setenv("HEADATLAS_RUN", "")
+    invocation.announce(code_digest.statements(scripts), {})
+    (scripts / "lib.py").write_text("A = 2\n")
+    code_digest.forget()
+    work.code = code_digest.code_digest(scripts / "own.py", scripts)
+    code_digest.forget()
+    work.fail()
+    assert "error: own: lib.py was edited after this run began; nothing of it was kept" in capsys.readouterr().err
+
+
+def test_input_changed_while_the_job_runs_is_not_kept(work, capsys):
+    def body(snakemake, run):
+        work.copy(snakemake, run)
+        work.text.write_text("other")
+
+    work.body = body
+    work.fail()
+    assert (
+        "error: train_model: an input changed while it ran; nothing of it was kept: run again"
+        in capsys.readouterr().err
+    )
+    assert work.written() == {}
+
+
+def read(work, name="corpus"):
+    """A folder that the settings lead to, by content."""
+    folder = work.folder / name
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    (folder / "data" / "train.jsonl").write_text("text")
+    work.reads = {"files": {str(folder): contents.digests(folder)}}
+    return folder
+
+
+def test_what_settings_lead_to_counts_by_content(work, capsys):
+    folder = read(work)
+    work.run()
+    os.utime(folder / "data" / "train.jsonl")
+    assert not work.run()
+    (folder / "data" / "train.jsonl").write_text("next")
+    work.fail()
+    assert f"error: {folder}: changed since this run began" in capsys.readouterr().err
+    work.reads = {"files": {str(folder): contents.digests(folder)}}
+    assert work.run()
+
+
+def test_a_mirrors_model_counts_by_content(work):
+    (work.folder / "mirror" / "models" / "gpt2").mkdir(parents=True)
+    weights = work.folder / "mirror" / "models" / "gpt2" / "model.safetensors"
+    weights.write_text("weights")
+    work.config["mirror"], work.reads = str(work.folder / "mirror"), {"mirrored": ["models/gpt2"]}
+    assert work.run()
+    assert not work.run()
+    weights.write_text("weighty")
+    assert work.run()
+
+
+def test_a_result_that_was_changed_after_it_was_made_is_not_read(work, capsys):
+    work.config["results"] = str(work.folder / "results")
+    work.run()
+    work.text = work.outputs["model"]
+    work.outputs = {name: work.folder / "results" / f"next-{name}.json" for name in ("model", "config")}
+    assert work.run()
+    text = work.text.read_text()
+    work.text.chmod(0o644)
+    work.text.write_text(text + " ")
+    work.fail()
+    said = capsys.readouterr().err
+    assert f"error: {work.text}: not what train_model wrote: it was changed since; delete it and run again" in said
+
+
+def test_a_record_says_what_made_a_result_and_comes_back_with_it(work):
+    work.config["results"] = str(work.folder / "results")
+    work.run()
+    records = Records(work.folder / "results")
+    first = records.read(work.outputs["model"])
+    assert first["provenance"]["settings"] == work.settings
+    assert first["outputs"]["model"]["sha256"] == hashlib.sha256(work.outputs["model"].read_bytes()).hexdigest()
+    assert first["paths"]["text"] == [str(work.text)]
+    shutil.rmtree(work.folder / "results")
+    (work.folder / "results").mkdir()
+    assert not work.run()
+    assert records.read(work.outputs["model"]) == first
+
+
+def test_a_benchmark_is_of_computing_and_no_restoring_touches_it(work):
+    log = work.folder / "results" / "logs" / "train_model" / "toy.log"
+    work.config["results"] = str(work.folder / "results")
+    work.body = lambda snakemake, run: (time.sleep(0.3), work.copy(snakemake, run))
+    work.log = [str(log)]
+    place = work.folder / "results" / "benchmarks" / "train_model" / "toy.tsv"
+    work.run_aside()
+    names, values = (line.split("\t") for line in place.read_text().splitlines())
+    row = dict(zip(names, values, strict=True))
+    assert float(row["s"]) >= 0.3
+    assert float(row["max_rss"]) > 10
+    first = place.stat()
+    work.delete()
+    work.run_aside()
+    assert sorted(path.name for path in work.outputs.values()) == ["config.json", "model.json"]
+    assert place.stat().st_mtime_ns == first.st_mtime_ns
+    text = place.read_text()
+    place.unlink()
+    work.delete()
+    work.run_aside()
+    assert place.read_text() == text  # what computing it took comes back with the result

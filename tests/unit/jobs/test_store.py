@@ -69,7 +69,7 @@ def test_unknown_key_restores_nothing(store, tmp_path):
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("harm", ["changed", "missing", "no digests", "other json", "another output"])
+@pytest.mark.parametrize("harm", ["changed", "missing", "no record", "other json", "another output"])
 def test_damaged_entry_is_named_dropped_and_can_be_kept_again(store, tmp_path, capsys, harm):
     outputs = made(tmp_path / "a", model="weights")
     store.keep(KEY, outputs)
@@ -81,10 +81,10 @@ def test_damaged_entry_is_named_dropped_and_can_be_kept_again(store, tmp_path, c
         (entry / "model").write_text("weighty")
     elif harm == "missing":
         (entry / "model").unlink()
-    elif harm == "no digests":
-        (entry / "digests.json").write_text("")
+    elif harm == "no record":
+        (entry / "record.json").write_text("")
     elif harm == "other json":
-        (entry / "digests.json").write_text("3")
+        (entry / "record.json").write_text("3")
     else:
         wanted = {"log": tmp_path / "log"}
     assert not store.restore(KEY, wanted)
@@ -123,11 +123,13 @@ def test_copies_where_no_hard_link_can_be_made(store, tmp_path, monkeypatch):
     assert (tmp_path / "model").read_text() == "weights"
 
 
-def test_store_that_cannot_be_written_is_reported(tmp_path, capsys):
+def test_store_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     store = Store(tmp_path / "file" / "store")
-    store.keep(KEY, made(tmp_path / "a", model="weights"))
-    assert "cannot be written" in capsys.readouterr().err
+    said = store.keep(KEY, made(tmp_path / "a", model="weights"))
+    where = f"store: {tmp_path}/file/store cannot be written (Not a directory)"
+    assert said == f"{where}: the result is there, but not kept for other runs"
+    assert "give `store:` a folder of your own" in store.obstacle()
     assert not store.restore(KEY, {"model": tmp_path / "model"})
 
 
@@ -167,10 +169,10 @@ def test_pruning_drops_the_longest_unused_first(store, tmp_path):
         aged(store._entry(first + KEY), days)
     size = store.entries()[0][1]
     assert [entry.name[:2] for _, _, entry in store.entries()] == ["aa", "cc", "bb"]
-    assert store.prune(3 * size) == 0
-    assert store.prune(2 * size) == 1
+    assert store.prune(3 * size) == (0, 0)
+    assert store.prune(2 * size) == (1, 0)
     assert [entry.name[:2] for _, _, entry in store.entries()] == ["cc", "bb"]
-    assert store.prune(0) == 2
+    assert store.prune(0) == (2, 0)
     assert (tmp_path / "aa" / "model.txt").read_text() == "x" * 1000  # results outlive the store's copy
 
 
@@ -182,11 +184,11 @@ def test_pruning_drops_what_killed_jobs_left_but_not_work_in_progress(store, tmp
         folder.mkdir(parents=True)
         (folder / "checkpoint").write_text("")
         aged(folder, 2)
-    (half / "digests.json").write_text(json.dumps({}))
+    (half / "record.json").write_text(json.dumps({}))
     aged(half, 2)
     os.utime(live / "checkpoint")
     assert len(store.entries()) == 1
-    assert store.prune(10**9) == 0
+    assert store.prune(10**9) == (0, 0)
     assert [folder.exists() for folder in (entry, half, live, old)] == [True, False, True, False]
 
 

@@ -728,7 +728,7 @@ def test_paths_are_tidied(folder, monkeypatch):
     config = layered({"results": "~/there/", "corpora.x": {"source": "files", "files": ["~/mine.txt"]}})
     complete = checked(config)
     assert complete["results"] == str(folder / "there")
-    assert configuration.local_files(complete["corpora"]["x"]) == [str(folder / "mine.txt")]
+    assert configuration.sources("corpus", complete["corpora"]["x"])["files"] == [str(folder / "mine.txt")]
 
 
 def test_order_of_keys_does_not_matter():
@@ -740,14 +740,24 @@ def test_order_of_keys_does_not_matter():
     assert configuration.ordered({"b": (1, {"d": 1, "c": 2}), "a": 3}) == {"a": 3, "b": [1, {"c": 2, "d": 1}]}
 
 
-def test_local_files_are_those_read(folder):
+def test_sources_are_what_is_read(folder):
     (folder / "tok").mkdir()
-    for name in ("tokenizer.json", "merges.txt", ".hidden"):
-        (folder / "tok" / name).write_text("")
-    assert configuration.local_files({"load": "tok"}) == ["tok/merges.txt", "tok/tokenizer.json"]
-    assert configuration.local_files({"name": "tok/merges.txt"}) == ["tok/merges.txt"]
-    assert configuration.local_files({"name": "openai-community/gpt2"}) == []
-    assert configuration.local_files({"source": "python-docs"}) == []
+    (folder / "tok" / "tokenizer.json").write_text("")
+
+    def files(kind, **settings):
+        found = configuration.sources(kind, settings)
+        return found["files"], found["mirrored"]
+
+    assert files("tokenizer", load="tok") == (["tok"], [])
+    assert files("tokenizer", load="tok/tokenizer.json") == (["tok"], [])  # the files beside it are read too
+    assert files("tokenizer", load="openai-community/gpt2") == ([], ["models/gpt2"])
+    assert files("tokenizer", train="words", corpus="x") == ([], [])
+    assert files("checkpoint", name="tok") == (["tok"], [])
+    assert files("checkpoint", name="some/model") == ([], ["models/model"])
+    assert files("corpus", source="datasets", name="tok") == (["tok"], [])
+    assert files("corpus", source="datasets", name="stanfordnlp/imdb") == ([], [])  # the mirror's are known by sha256
+    assert files("corpus", source="files", files=["a.txt"]) == (["a.txt"], [])
+    assert configuration.sources("corpus", {"source": "python-docs"})["interpreter"]
 
 
 def test_window_settings():

@@ -6,11 +6,16 @@ exactly the steps that can reach it.
 """
 
 import ast
+import contextlib
 import hashlib
 import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+
+from headatlas.base.errors import InputError
+from headatlas.jobs import invocation
+from headatlas.jobs.contents import file_digest
 
 
 def _tree(path):
@@ -123,3 +128,87 @@ def packages(script, root, *modules):
         if module not in _distributions():
             found[module] = None
     return tuple(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def statements(root):
+    """Digests of the statements of every Python file below a folder (16 hex digits), by its path below it.
+
+    Returns
+    -------
+    dict from str to str
+        A file that is no Python as it stands is left out.
+    """
+    found, root = {}, Path(root).resolve()
+    for path in sorted(root.rglob("*.py")):
+        with contextlib.suppress(OSError, SyntaxError):
+            found[path.relative_to(root).as_posix()] = _file_digest(path).hex()[:16]
+    return found
+
+
+def forget():
+    """Read the files anew from now on: they are taken for unchanged as long as a process lives."""
+    for known in (_imported, _reach, _file_digest, code_digest, packages):
+        known.cache_clear()
+
+
+class RunningCode:
+    """The code of a script as the process that runs it finds it on disk.
+
+    Parameters
+    ----------
+    script : str
+        Its name.
+    modules : sequence of str
+        Those that it imports by a name it is given.
+    planned : str
+        Digest of its code when the job was planned.
+    root : path-like, optional
+        The folder of scripts.
+
+    Raises
+    ------
+    InputError
+        If the code is no longer what it was when the run began, which may be hours ago.
+    """
+
+    def __init__(self, script, modules, planned, root=Path(__file__).parents[2]):
+        self._script, self._modules, self._planned, self._root = script, modules, planned, Path(root).resolve()
+        self._bytes = self._read()
+        self._check()
+
+    @property
+    def _path(self):
+        return self._root / f"{self._script}.py"
+
+    def _read(self):
+        """Digests of the files as they stand, None where one is gone or half-edited."""
+        try:
+            return {path: file_digest(path) for path in local_sources(self._path, self._root, *self._modules)}
+        except (OSError, SyntaxError):
+            return None
+
+    def _check(self):
+        if not invocation.same_python():  # each writes statements its own way
+            return
+        edited = "its code" if self._bytes is None else self._edited()
+        if not edited and code_digest(self._path, self._root, *self._modules) != self._planned:
+            edited = "its code, or a module that it imports,"
+        if edited:
+            raise InputError(
+                f"{self._script}: {edited} was edited after this run began; nothing of it was kept: run again"
+            )
+
+    def _edited(self):
+        """The file that is not what it was when the run began, where Snakemake said what that was."""
+        for path in self._bytes or ():
+            name = path.relative_to(self._root).as_posix()
+            if invocation.planned_statements().get(name, found := _file_digest(path).hex()[:16]) != found:
+                return name
+        return None
+
+    def check_unchanged(self):
+        """Raise `InputError` if a statement of the code was edited since the job began."""
+        forget()
+        before, self._bytes = self._bytes, self._read()
+        if self._bytes != before:
+            self._check()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headatlas.workflow import code_digest
+from headatlas.jobs import code_digest
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
