@@ -38,7 +38,7 @@ except InputError as error:
 
 REQUIRED = [re.split("[=<>]", name)[0] for name in (ROOT / "envs/requirements.in").read_text().split()]
 # A mapping of our own, so that what follows from other keys is not written into the one that was given
-config = {**completed, "described": captions.of_run(filled, completed, REQUIRED)}
+config = {**completed, "described": captions.of_run(filled, completed, REQUIRED, ROOT / "report")}
 
 
 pathvars:

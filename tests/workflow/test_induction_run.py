@@ -72,7 +72,8 @@ def test_the_preset_runs_offline_on_folders(finished, mirror, tmp_path):
         "corpora": {"text": {"source": "files", "files": ["reactions.jsonl"]}},
         "tokenizers": {name: {"load": str(mirror / "models" / folder)} for name, folder in folders.items()},
         "models": models,
-        "studies": {"phrenology": None, "attentionviz": None, "circuits": None, "induction": study},
+        "targets": ["induction"],
+        "studies": {"induction": study},
     }
     path = checkout.folder / "pretrained.yaml"
     path.write_text(yaml.safe_dump(own))

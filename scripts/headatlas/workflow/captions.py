@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 
-def of_run(given, completed, packages):
+def of_run(given, completed, packages, report):
     """What the report says of a run, besides its results.
 
     Parameters
@@ -20,12 +20,15 @@ def of_run(given, completed, packages):
         What `configuration.complete` makes of it.
     packages : iterable of str
         Whose versions are told, as far as they are installed here.
+    report : pathlib.Path
+        Folder of captions, in which each study has its `question.txt`.
 
     Returns
     -------
     dict
-        `models`: corpus and sizes of each that a plain run shows; `sweep`: of its runs, if any; `of_study`, `of_model`:
-        the clause in which captions end, by name; `settings`: as YAML; `versions`: by package.
+        `asked`: what each study asks; `models`: corpus and sizes of each that a plain run shows; `sweep`: of its runs,
+        if any; `of_study`, `of_model`: the clause in which captions end, by name; `settings`: as YAML; `versions`: by
+        package.
     """
     of_models = {
         name: {"corpus": model["corpus"], "sizes": sizes(model)} for name, model in completed["models"].items()
@@ -39,7 +42,9 @@ def of_run(given, completed, packages):
             sweep if study == "circuits" else "; ".join(f"{n}: {of_models[n]['sizes']}" for n in settings["models"])
         )
         of_study[study] = f"{'corpus' if len(corpora) == 1 else 'corpora'} {', '.join(corpora)}; {models}"
+    asked = {study: (report / study / "question.txt").read_text(encoding="utf-8").strip() for study in of_study}
     return {
+        "asked": asked,
         "models": {name: of_models[name] for name in given["models"] if name in used},
         "sweep": sweep if "circuits" in completed["targets"] else None,
         "of_study": of_study,

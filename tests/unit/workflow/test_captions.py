@@ -1,11 +1,14 @@
 """What the report says of a run: corpora, models and sizes as they are configured, settings that can be given again."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from snakemake.iocontainers import Wildcards
 
 from headatlas.workflow import captions
 
+REPORT = Path(__file__).parents[3] / "report"
 SHAPE = {"layers": 2, "heads": 4, "d_model": 64, "context": 16}
 TOY = {"corpus": "docs", "seeds": [0, 1], "architecture": SHAPE}
 LOADED = {"corpus": "docs", "checkpoints": [{"name": "gpt2"}], "context": 64}
@@ -15,21 +18,22 @@ def test_a_run_is_told_by_study_and_model():
     given = {"models": {"toy": TOY, "gpt2": LOADED, "unused": TOY}, "studies": {"phrenology": {"models": ["toy"]}}}
     studies = {"phrenology": {"models": ["toy"]}, "induction": {"models": ["gpt2", "toy"]}}
     completed = {**given, "targets": ["induction"], "studies": studies}
-    told = captions.of_run(given, completed, ["numpy", "no-such-package"])
+    told = captions.of_run(given, completed, ["numpy", "no-such-package"], REPORT)
     toy = "2 members of 2 layers with 4 heads each, width 64, context 16"
     assert told["of_study"]["phrenology"] == f"corpus docs; toy: {toy}"
     assert told["of_study"]["induction"] == f"corpus docs; gpt2: 1 checkpoint (gpt2), texts of 64 tokens; toy: {toy}"
     assert told["of_model"]["toy"] == f"corpus docs; toy: {toy}"
     assert set(told["models"]) == {"toy", "gpt2"}
-    phrenology = captions.of_run(given, {**completed, "targets": ["phrenology"]}, [])
+    phrenology = captions.of_run(given, {**completed, "targets": ["phrenology"]}, [], REPORT)
     assert set(phrenology["models"]) == {"toy"}
+    assert told["asked"]["induction"].startswith("which heads do induction")
     assert told["sweep"] is None
     assert set(told["versions"]) == {"Python", "numpy"}
 
 
 def test_settings_are_told_as_yaml_without_aliases():
     given = {"models": {"toy": TOY, "twin": TOY}, "studies": {}, "targets": []}
-    told = captions.of_run(given, given, [])["settings"]
+    told = captions.of_run(given, given, [], REPORT)["settings"]
     assert yaml.safe_load(told) == given
     assert "&" not in told
 
