@@ -60,7 +60,7 @@ def examine(kind, task, folder):
         found["patterns" if padding == "none" else padding] = patterns(one, padding)
     found["zeroed"] = zeroed(one)
     found |= weights_of_heads(one)
-    found["beside"] = family.beside(SIZE) if hasattr(family, "beside") else []
+    found["other_terms"] = family.other_terms(SIZE)
     return found
 
 

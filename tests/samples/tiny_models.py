@@ -62,6 +62,9 @@ SPECIAL = {
     "cohere_compass_text": {"layer_types": ["full_attention", "sliding_attention", "full_attention"]}
     | {"rope_parameters": dict.fromkeys(("full_attention", "sliding_attention"), _ROTATION)},
     "dbrx": {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10000.0}, "ffn_config": _EXPERTS},
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+    | {"position_buckets": 8, "share_att_key": True, "norm_rel_ebd": "layer_norm", "position_biased_input": False},
     "deepseek_v2": _LATENT,
     "deepseek_v3": _LATENT,
     "deepseek_v32": _LATENT,

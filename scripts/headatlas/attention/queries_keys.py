@@ -25,7 +25,8 @@ def write(path, family, windows, *, tags=None, provenance=None, memory=MEMORY):
     Columns are member, layer, head, prompt, position, token (int32), `normalised_position` (float32: 0 at a prompt's
     first token, 1 at its last that is no padding), `tag` (string, if there are any), and `query` and `key`,
     fixed-size lists of float32. Of the facts, `scaling` is the factor by which a score is q.k times it, `causal` and
-    `pad` say which keys a query may look at, and `rotary` that positions are already rotated into both. There is one
+    `pad` say which keys a query may look at, `rotary` that positions are already rotated into both, and `other_terms`
+    what else enters the scores, in sentences: empty where patterns are softmax(q.k * scaling) alone. There is one
     row group for each member, layer and block of prompts, ordered by head, prompt, position.
 
     Parameters
@@ -48,6 +49,7 @@ def write(path, family, windows, *, tags=None, provenance=None, memory=MEMORY):
     facts = {"size": size, "prompts": prompts, "d_head": family.d_head, "scaling": family.scaling}
     facts |= {"members": family.members, "layers": family.layers, "heads": family.heads}
     facts |= {"rotary": family.rotary, "causal": family.causal, "pad": family.pad, "tagged": tags is not None}
+    facts["other_terms"] = family.other_terms(size)
     total = family.members * family.layers * family.heads * prompts
     with (
         tables.Writer(path, facts=facts, provenance=provenance) as writer,

@@ -49,7 +49,8 @@ def load_family(model_file, config_file, device="cpu"):
         With the attributes `members`, `layers`, `heads`, `d_head`, `vocabulary` (int), `context` (int or
         None for no limit), `causal` (bool), `pad` (int or None), `scaling` (float: a head's scores
         are q.k * scaling), `rotary` (bool: queries and keys are rotated by their positions) and
-        `config` (dict); and the methods `attention(tokens, member)`, `window_bytes(size)` and
+        `config` (dict); and the methods `attention(tokens, member)`, `window_bytes(size)`,
+        `other_terms(size)` (sentences that say what enters a head's scores besides q.k * `scaling`) and
         `head_weights(member, layer)`, and for causal families `predictor(member)`. `head_weights` gives float32
         arrays by name:
 
@@ -96,6 +97,10 @@ class ToyFamily:
     """Toy transformers trained here; parameters and interface as in `load_family`."""
 
     rotary = False
+
+    def other_terms(self, size):
+        """What enters the heads' scores besides q.k * `scaling`: nothing does."""
+        return []
 
     def __init__(self, model_file, config, device="cpu"):
         self.config, self.device, self._file = config, torch.device(device), model_file

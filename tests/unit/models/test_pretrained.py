@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import every_type
 import tiny_models
-from headatlas.attention import patterns
+from headatlas.attention import patterns, queries_keys
 from headatlas.attention.packing import unpack
 from headatlas.base.errors import InputError
 from headatlas.models import pretrained
@@ -220,6 +220,38 @@ def test_a_type_equals_its_own_model(tmp_path, kind, task):
     found = every_type.examine(kind, task, tmp_path)
     assert max(found["patterns"], found["left"], found["right"]) < 1e-5
     assert max(found["zeroed"], found["qk"], found["ov"]) < 1e-4
+
+
+TERMS = {
+    "llama": [],
+    "gpt_neo": ["layer 1: only keys at most 3 positions away are seen (a sliding window)"],
+    "bloom": ["all layers: a bias by the positions of query and key is added (as in ALiBi)"],
+    "mpnet": ["all layers: a bias by the positions of query and key is added (as in ALiBi)"],
+    "deberta": ["all layers: terms by tokens and by their relative positions are added"],
+    "deepseek_v32": ["all layers: some keys are not seen, by what the tokens are (sparse attention)"],
+    "gemma2": [
+        "layers 0, 2: only keys at most 3 positions away are seen (a sliding window)",
+        "all layers: scores are squeezed into (-50, 50) by a tanh (softcap)",
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", TERMS)
+def test_what_enters_scores_besides_queries_and_keys_is_said_beside_them(tmp_path, kind):
+    task = "masked" if kind in ("mpnet", "deberta") else "causal"
+    family = opened(tmp_path, [tiny_models.save(tmp_path / "given", kind, task)], task)
+    tokens = np.random.default_rng(0).integers(5, 60, (2, 14))
+    queries_keys.write(tmp_path / "qk.parquet", family, tokens)
+    *_, facts = queries_keys.read_heads(tmp_path / "qk.parquet")
+    assert facts["other_terms"] == TERMS[kind]
+    layers = list(family.attention(tokens, 0))
+    allowed = torch.ones(14, 14).tril().bool() if family.causal else torch.ones(14, 14).bool()
+    rebuilt = [
+        (layer.queries @ layer.keys.mT * facts["scaling"]).masked_fill(~allowed, -torch.inf).softmax(-1)
+        for layer in layers
+    ]
+    same = all(torch.allclose(one, layer.pattern, atol=1e-5) for one, layer in zip(rebuilt, layers, strict=True))
+    assert same == (not TERMS[kind])
 
 
 def test_the_comparison_of_types_sees_a_difference(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """A family of pretrained models, read through the interface of `families`."""
 
+from contextlib import suppress
+
 import numpy as np
 import torch
 import transformers
@@ -10,6 +12,7 @@ from headatlas.models.pretrained import checks
 from headatlas.models.pretrained.head_weights import HeadWeights
 from headatlas.models.pretrained.loading import TASKS, eager, untied
 from headatlas.models.pretrained.positions import context
+from headatlas.models.pretrained.score_terms import score_terms
 from headatlas.models.pretrained.unembedding import Unembedding
 from headatlas.models.pretrained.watching import AllLayersSeen, Capture, OwnCode, watched
 from headatlas.models.transformer import LayerAttention
@@ -83,17 +86,29 @@ class PretrainedFamily:
         self._load(member)
         tokens, real = self.inputs(tokens)
         capture = Capture(stop_after=self.layers)
-        try:
-            with torch.no_grad(), self._watched(capture=capture):
-                self._model.base_model(tokens, attention_mask=real)
-        except AllLayersSeen:
-            pass
+        with torch.no_grad(), suppress(AllLayersSeen), self._watched(capture=capture):
+            self._model.base_model(tokens, attention_mask=real)
         for layer in range(self.layers):
             queries, keys, _, pattern, *_ = capture.layers[layer]
             capture.layers[layer] = None  # so that a reader who packs as it goes holds one layer less each time
             if self._scalings[layer] != self.scaling:
                 queries = queries * (self._scalings[layer] / self.scaling)
             yield LayerAttention(layer, queries.float(), keys.float(), pattern)
+
+    def other_terms(self, size):
+        """What enters the heads' scores besides q.k * `scaling` in windows of that many tokens: a list of sentences.
+
+        Empty where a pattern is the softmax of q.k * `scaling` over the keys that a query may see.
+        """
+        config = self._model.config.get_text_config()
+        generator = torch.Generator().manual_seed(0)
+        tokens = torch.randint(self.vocabulary, (2, size), generator=generator).to(self.device)
+        tokens[tokens == self._stand_in] = self._real  # no padding
+        capture = Capture(stop_after=self.layers)
+        with torch.no_grad(), suppress(AllLayersSeen), self._watched(capture=capture):
+            self._model.base_model(tokens, attention_mask=torch.ones_like(tokens))
+        layers = (one._replace(scaling=scaling) for one, scaling in zip(capture.layers, self._scalings, strict=True))
+        return score_terms(layers, self.causal, getattr(config, "attn_logit_softcapping", None))
 
     def inputs(self, tokens):
         """Token ids (batch, position) as the model takes them, and which of them are real: both tensors.
