@@ -93,8 +93,10 @@ def test_every_figure_is_drawn_by_the_function_of_its_name_from_all_that_its_rul
 def test_an_edited_figure_redraws_those_of_its_module_alone(jobs):
     """The digest of a figure covers the module that draws it, and of no other study anything."""
     for rule in (rule for rule in jobs if rule.name.startswith("draw_")):
-        module = spec_of(rule)["settings"]["drawn_by"].rpartition(".")[0]
-        sources = code_digest.local_sources(SCRIPTS / "draw_figure.py", SCRIPTS, module)
+        spec, script = spec_of(rule), str(SCRIPTS / "draw_figure.py")
+        module = spec["settings"]["drawn_by"].rpartition(".")[0]
+        assert spec["code"] == code_digest.code_digest(script, str(SCRIPTS), module), where(rule)
+        sources = code_digest.local_sources(script, SCRIPTS, module)
         assert SCRIPTS / Path(*module.split(".")).with_suffix(".py") in sources
         studies = {path.relative_to(LIBRARY / "studies").parts[0] for path in sources if "studies" in path.parts}
         assert studies - {"__init__.py"} <= {module.split(".")[2]}, where(rule)
