@@ -22,6 +22,8 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
+from bench_training import published
+
 from headatlas.attention import patterns
 from headatlas.attention.packing import unpack
 from headatlas.models import families, transformer
@@ -68,7 +70,7 @@ def seconds(work):
 
 def compare(vocabulary, rounds):
     """Median seconds of each side, and the largest difference between their patterns."""
-    architecture = transformer.Architecture(vocabulary=vocabulary, context=SIZE)
+    architecture = published(vocabulary)
     weights = transformer.initial_weights(architecture, [0])
     tokens = np.random.default_rng(0).integers(0, vocabulary, (PROMPTS, SIZE), dtype=np.int32)
     model, name = theirs(architecture, weights), "blocks.0.attn.hook_pattern"

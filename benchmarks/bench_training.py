@@ -23,7 +23,9 @@ BATCH, LEARNING_RATE, BETAS, DECAY = 64, 1e-3, (0.9, 0.98), 1.0
 
 def published(vocabulary):
     """The architecture of Edkins & Wiechecki 2023."""
-    return transformer.Architecture(vocabulary=vocabulary, context=16)
+    sizes = {"context": 16, "layers": 1, "heads": 8, "d_model": 256, "d_head": 64, "d_mlp": 2048}
+    kind = {"residual": True, "layer_norm": True, "tied_layers": False, "causal": True, "tied_unembedding": False}
+    return transformer.Architecture(vocabulary, activation="solu_ln", embedding_max_norm=None, **sizes, **kind)
 
 
 def random_windows(vocabulary, members=1):
@@ -38,7 +40,7 @@ def ours(architecture, windows, steps, device):
         list(range(len(windows))),
         windows,
         windows[0, :1],
-        training.TrainingSettings(epochs=steps, batch=BATCH, evaluations=1),
+        training.TrainingSettings(steps, BATCH, LEARNING_RATE, BETAS, DECAY, masking=0.15, evaluations=1, snapshots=0),
         device,
         on_record=lambda row: records.append((row["split"], time.perf_counter())),
     )

@@ -13,9 +13,9 @@ def main(snakemake, run):
     parts, facts = [], {}
     for protocol in clustering.PROTOCOLS:
         heads = tables.read(snakemake.input[protocol], clustering.IDENTITY)
-        settings = clustering.search_settings(clustering.member_labels(heads), protocol)
+        criterion = clustering.criterion(clustering.member_labels(heads), protocol)
         search = clustering.read_search(snakemake.input.resolutions, protocol)
-        clusters, facts[protocol] = clustering.chosen_clusters(search, settings.criterion)
+        clusters, facts[protocol] = clustering.chosen_clusters(search, criterion)
         parts.append(heads.assign(protocol=protocol, cluster=clusters))
     tables.write(run.out.clusters, pd.concat(parts, ignore_index=True), facts=facts, provenance=run.provenance)
 

@@ -17,7 +17,7 @@ def main(snakemake, run):
         tables.read(snakemake.input.clusters, ["cluster"], protocol="corrected")["cluster"].to_numpy(),
         clustering.read_search(path, "corrected"),
         clustering.graph_builder(members, "corrected", given["neighbours"], given["weight"]),
-        clustering.search_settings(members, "corrected", seed, draws=given["repeated_draws"]),
+        clustering.search_settings(members, "corrected", given["repeated_draws"], seed),
         tables.read_lists(snakemake.input.distances, "jensen_shannon"),
         permutations={"labels": given["label_permutations"], "heads": given["head_permutations"]},
         resamples=given["resamples"],
@@ -29,7 +29,7 @@ def main(snakemake, run):
     for name, table in found.tables(heads, published).items():
         facts = {"sentence": found.sentences[0]} if name == "standing" else None
         tables.write(vars(run.out)[name], table, facts=facts, provenance=run.provenance)
-    best = search.best(clustering.search_settings(members, "published").criterion)
+    best = search.best(clustering.criterion(members, "published"))
     with open(run.out.findings, "w", encoding="utf-8") as file:
         file.write(cluster_report.words(found, published, best))
 

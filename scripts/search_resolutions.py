@@ -17,7 +17,7 @@ def main(snakemake, run):
         labels = clustering.member_labels(heads)
         build = clustering.graph_builder(labels, protocol, given["neighbours"], given["weight"])
         graph, distances = build(embedding)
-        settings = clustering.search_settings(labels, protocol, seed, draws=given["draws"])
+        settings = clustering.search_settings(labels, protocol, given["draws"], seed)
         search = settings(graph, labels, distances)
         draws[protocol] = search.draws, search.partitions[search.draws["partition"]]
         profiles[protocol] = resolution_search.exact_profile(

@@ -2,13 +2,22 @@
 
 import numpy as np
 
+from architectures import architecture_of
 from headatlas.models.training import TrainingSettings
-from headatlas.models.transformer import Architecture
 
-SMALL = Architecture(vocabulary=30, context=6, layers=1, heads=2, d_model=8, d_head=4, d_mlp=16)
+SMALL = architecture_of(vocabulary=30, context=6, layers=1, heads=2, d_model=8, d_head=4, d_mlp=16)
 
 
-BRIEF = TrainingSettings(epochs=2, batch=8, evaluations=3)
+BRIEF = TrainingSettings(
+    epochs=2,
+    batch=8,
+    learning_rate=1e-3,
+    betas=(0.9, 0.98),
+    weight_decay=1.0,
+    masking=0.15,
+    evaluations=3,
+    snapshots=0,
+)
 
 
 SEEDS, PAD, MASK = [11, 12, 13], 28, 29

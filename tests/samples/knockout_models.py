@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from architectures import architecture_of
 from headatlas.models import families, knockout
-from headatlas.models.transformer import Architecture
 from toy_models import one_by_one
 
-SMALL = Architecture(vocabulary=40, context=7, layers=1, heads=2, d_model=12, d_head=5, d_mlp=20, activation="gelu")
+SMALL = architecture_of(vocabulary=40, context=7, layers=1, heads=2, d_model=12, d_head=5, d_mlp=20, activation="gelu")
 SQUARE = replace(SMALL, layers=2, heads=3, d_head=4)  # its heads together write any vector of the stream
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from architectures import architecture_of
 from headatlas.base.errors import InputError
 from headatlas.models import families, transformer
 
@@ -72,7 +73,7 @@ def wired_for_induction(folder):
     vocabulary, context = 30, 24
     settings = {"vocabulary": vocabulary, "context": context, "layers": 2, "heads": 2, "activation": "none"}
     settings |= {"d_model": context + 2 * vocabulary, "d_head": vocabulary, "layer_norm": False}
-    architecture = transformer.Architecture(**settings)
+    architecture = architecture_of(**settings)
     weights = {name: torch.zeros_like(value) for name, value in transformer.initial_weights(architecture, [0]).items()}
     token, note = slice(context, context + vocabulary), slice(context + vocabulary, None)
     one = torch.eye(vocabulary)

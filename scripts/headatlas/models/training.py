@@ -32,7 +32,7 @@ _LOOK = 20  # steps between looks at the loss on a GPU, each of which stops it
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a family is trained; the defaults are those of Edkins & Wiechecki 2023.
+    """How a family is trained.
 
     Parameters
     ----------
@@ -56,15 +56,15 @@ class TrainingSettings:
         Seconds from one checkpoint to the next.
     """
 
-    epochs: int = 4
-    batch: int = 64
-    learning_rate: float = 1e-3
+    epochs: int
+    batch: int
+    learning_rate: float
+    betas: tuple[float, float]
+    weight_decay: float
+    masking: float
+    evaluations: int
+    snapshots: int
     schedule: str = "constant"
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 1.0
-    masking: float = 0.15
-    evaluations: int = 20
-    snapshots: int = 0
     checkpoint_seconds: float = 300.0
 
 

@@ -49,18 +49,18 @@ class Architecture:
 
     vocabulary: int
     context: int
-    layers: int = 1
-    heads: int = 8
-    d_model: int = 256
-    d_head: int = 64
-    d_mlp: int = 2048
-    activation: str = "solu_ln"
-    residual: bool = True
-    layer_norm: bool = True
-    tied_layers: bool = False
-    causal: bool = True
-    tied_unembedding: bool = False
-    embedding_max_norm: float | None = None
+    layers: int
+    heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    activation: str
+    residual: bool
+    layer_norm: bool
+    tied_layers: bool
+    causal: bool
+    tied_unembedding: bool
+    embedding_max_norm: float | None
 
     def __post_init__(self):
         for name in ("vocabulary", "context", "layers", "heads", "d_model", "d_head"):

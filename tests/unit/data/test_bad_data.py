@@ -3,6 +3,7 @@
 import json
 import resource
 import time
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
+from architectures import architecture_of
+from brief_training import BRIEF
 from headatlas.attention import patterns
 from headatlas.base import tables
 from headatlas.base.errors import InputError
@@ -40,12 +43,12 @@ def taken_through(columns, tokenizer, folder):
         columns, tokenizer, **{**DRAWN, "seeds": [2], "count": 1, "split": "validation"}
     )
     shape = {"layers": 1, "heads": 2, "context": 8, "d_model": 8, "d_head": 4, "d_mlp": 8}
-    architecture = transformer.Architecture(**shape, vocabulary=len(tokenizer))
-    how = training.TrainingSettings(epochs=1, batch=3, evaluations=1)
+    architecture = architecture_of(**shape, vocabulary=len(tokenizer))
+    how = replace(BRIEF, epochs=1, batch=3, evaluations=1)
     pad = tokenizer.pad_token_id
     weights, history = training.train(architecture, [0, 1], train.tokens, evaluation.tokens[0], how, pad=pad)
     assert np.isfinite(history["loss"]).all()
-    config = {"kind": "toy", "architecture": shape | {"vocabulary": len(tokenizer)}, "pad": pad}
+    config = {"kind": "toy", "architecture": asdict(architecture), "pad": pad}
     families.save_family(folder / "model.safetensors", folder / "config.json", weights, config)
     family = families.load_family(folder / "model.safetensors", folder / "config.json")
     shown = train.tokens[0, :, :8]
@@ -115,8 +118,9 @@ def test_a_tokenizer_that_knows_hardly_any_of_a_corpus_is_refused(tmp_path, samp
 
 def test_tokens_beyond_a_models_vocabulary_are_named(tmp_path, bpe):
     shape = {"layers": 1, "heads": 2, "context": 8, "d_model": 8, "d_head": 4, "d_mlp": 8, "vocabulary": 200}
-    weights = transformer.initial_weights(transformer.Architecture(**shape), [0])
-    config = {"kind": "toy", "architecture": shape, "pad": None}
+    architecture = architecture_of(**shape)
+    weights = transformer.initial_weights(architecture, [0])
+    config = {"kind": "toy", "architecture": asdict(architecture), "pad": None}
     families.save_family(tmp_path / "model.safetensors", tmp_path / "config.json", weights, config)
     family = families.load_family(tmp_path / "model.safetensors", tmp_path / "config.json")
     drawn = np.full((3, 8), 299)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from architectures import architecture_of
 from headatlas.base.errors import InputError
 from headatlas.models import families, transformer
 
@@ -17,7 +18,7 @@ def saved(folder, weights, architecture, pad=None):
 
 
 def test_a_flipped_bit_of_the_weights_is_found(tmp_path):
-    architecture = transformer.Architecture(vocabulary=20, context=7, heads=2, d_model=16, d_head=8, d_mlp=32)
+    architecture = architecture_of(vocabulary=20, context=7, heads=2, d_model=16, d_head=8, d_mlp=32)
     model_file, config_file = saved(tmp_path, drawn(architecture), architecture)
     whole = bytearray(model_file.read_bytes())
     whole[-5] ^= 1
@@ -50,9 +51,7 @@ ARCHITECTURES = {
 @pytest.mark.parametrize("pad", [None, 3])
 @pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 def test_a_toy_family_gives_what_the_transformer_gives(tmp_path, options, pad):
-    architecture = transformer.Architecture(
-        vocabulary=20, context=7, heads=2, d_model=16, d_head=8, d_mlp=32, **options
-    )
+    architecture = architecture_of(vocabulary=20, context=7, heads=2, d_model=16, d_head=8, d_mlp=32, **options)
     weights = drawn(architecture)
     family = families.load_family(*saved(tmp_path, weights, architecture, pad))
     assert (family.members, family.layers, family.heads, family.vocabulary) == (2, architecture.layers, 2, 20)
@@ -66,7 +65,7 @@ def test_a_toy_family_gives_what_the_transformer_gives(tmp_path, options, pad):
 
 
 def test_scores_are_products_times_the_scaling(tmp_path):
-    architecture = transformer.Architecture(vocabulary=20, context=6, heads=2, d_model=16, d_head=8, causal=False)
+    architecture = architecture_of(vocabulary=20, context=6, heads=2, d_model=16, d_head=8, causal=False)
     family = families.load_family(*saved(tmp_path, drawn(architecture), architecture))
     taken = next(family.attention(np.arange(12).reshape(2, 6), 0))
     scores = taken.queries @ taken.keys.mT * family.scaling
@@ -74,7 +73,7 @@ def test_scores_are_products_times_the_scaling(tmp_path):
 
 
 def test_reading_attention_leaves_gradients_on(tmp_path):
-    architecture = transformer.Architecture(vocabulary=20, context=6, layers=2, heads=2, d_model=16, d_head=8)
+    architecture = architecture_of(vocabulary=20, context=6, layers=2, heads=2, d_model=16, d_head=8)
     family = families.load_family(*saved(tmp_path, drawn(architecture), architecture))
     for _ in family.attention(np.zeros((1, 6), dtype=int), 0):
         assert torch.is_grad_enabled()
@@ -83,7 +82,7 @@ def test_reading_attention_leaves_gradients_on(tmp_path):
 @pytest.mark.parametrize("tied", [False, True])
 def test_toy_head_weights_rebuild_the_direct_path(tmp_path, tied):
     """With one token and no MLP, a head's output is its OV circuit (Elhage et al. 2021)."""
-    architecture = transformer.Architecture(
+    architecture = architecture_of(
         vocabulary=9,
         context=1,
         heads=2,
@@ -105,7 +104,7 @@ def test_toy_head_weights_rebuild_the_direct_path(tmp_path, tied):
 
 
 def test_toy_head_weights_fold_the_norms_scale_and_give_the_scores(tmp_path):
-    architecture = transformer.Architecture(vocabulary=9, context=4, heads=2, d_model=16, d_head=4)
+    architecture = architecture_of(vocabulary=9, context=4, heads=2, d_model=16, d_head=4)
     weights = drawn(architecture)
     for part in ("query", "key"):
         weights[f"layers.0.attention.{part}.bias"].zero_()
@@ -121,7 +120,7 @@ def test_toy_head_weights_fold_the_norms_scale_and_give_the_scores(tmp_path):
 
 
 def test_bad_files_and_windows_are_named(tmp_path):
-    architecture = transformer.Architecture(vocabulary=9, context=4, heads=2, d_model=16, d_head=4)
+    architecture = architecture_of(vocabulary=9, context=4, heads=2, d_model=16, d_head=4)
     model, config = saved(tmp_path, drawn(architecture), architecture)
     family = families.load_family(model, config)
     with pytest.raises(InputError, match=r"token 9: .* 0 to 8"):

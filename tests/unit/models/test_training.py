@@ -8,11 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from architectures import architecture_of
 from brief_training import BRIEF, EVALUATION, MASK, PAD, SEEDS, SMALL, some_windows
 from headatlas.base.errors import InputError
 from headatlas.models import minibatches, training, transformer
-from headatlas.models.training import TrainingSettings
-from headatlas.models.transformer import Architecture
 
 
 def assert_close(weights, expected, tolerance):
@@ -269,10 +268,10 @@ def repeated(generator, count, size):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_induction_heads_form_in_two_layers_and_not_in_one(layers):
     generator = np.random.default_rng(0)
-    architecture = Architecture(
+    architecture = architecture_of(
         vocabulary=256, context=48, layers=layers, heads=4, d_model=64, d_head=16, activation="none"
     )
-    settings = TrainingSettings(epochs=1, learning_rate=5e-3, weight_decay=0.01, evaluations=1)
+    settings = replace(BRIEF, epochs=1, batch=64, learning_rate=5e-3, weight_decay=0.01, evaluations=1)
     windows = repeated(generator, 250 * 64, 49)[None]
     weights, _ = training.train(architecture, [1], windows, repeated(generator, 16, 49), settings)
     prompts = np.tile(generator.integers(0, 256, (64, 16)), (1, 2))  # (prompt, position)

@@ -9,12 +9,12 @@ from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from architectures import architecture_of
 from headatlas.base.errors import InputError
 from headatlas.models import transformer
-from headatlas.models.transformer import Architecture
 from toy_models import one_by_one, perturbed
 
-SMALL = Architecture(vocabulary=40, context=10, layers=2, heads=3, d_model=12, d_head=5, d_mlp=20, activation="gelu")
+SMALL = architecture_of(vocabulary=40, context=10, layers=2, heads=3, d_model=12, d_head=5, d_mlp=20, activation="gelu")
 
 
 def some_tokens(members=1, size=10, low=0):

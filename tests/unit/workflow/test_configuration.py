@@ -1,6 +1,7 @@
 """A wrong configuration is one line that names the key, the value and what is allowed; a right one is filled in."""
 
 import copy
+import dataclasses
 import datetime
 import json
 import math
@@ -17,10 +18,10 @@ from snakemake.utils import update_config
 
 from headatlas.base.errors import InputError
 from headatlas.data import corpora, tokenizer_training, windows
-from headatlas.models import pretrained, transformer
+from headatlas.models import pretrained, training, transformer
 from headatlas.studies.attentionviz import joint_embeddings
 from headatlas.studies.circuits import sweep
-from headatlas.studies.phrenology import knn_graph
+from headatlas.studies.phrenology import autoencoder, knn_graph
 from headatlas.workflow import configuration, configuration_page, schema
 
 ROOT = Path(__file__).parents[3]
@@ -592,6 +593,19 @@ ENUMERATIONS = {  # what the schema lists, by where it does: what the library ha
     "$defs.clusters.properties.weight": knn_graph.WEIGHTS,
     "$defs.variant": sweep.VARIANTS,
 }
+
+
+def test_the_library_repeats_no_default_of_the_schema():
+    """What the configuration gives has no second default in the settings that it is given to."""
+    for settings, section in (
+        (training.TrainingSettings, "training"),
+        (transformer.Architecture, "architecture"),
+        (autoencoder.AutoencoderSettings, "autoencoders"),
+    ):
+        rules = schema.load()["$defs"][section]["properties"]
+        given = [field for field in dataclasses.fields(settings) if field.name in rules]
+        assert len(given) > 5
+        assert all(field.default is dataclasses.MISSING for field in given), settings
 
 
 def enumerated(rules, key=""):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from architectures import architecture_of
 from headatlas.attention.packing import entries
 from headatlas.models import transformer
 from headatlas.workflow import resources
@@ -33,9 +34,7 @@ STUDY = {
 @pytest.mark.parametrize(("layers", "activation", "d_mlp"), [(1, "solu_ln", 256), (3, "none", 0)])
 def test_weights_are_those_of_the_transformer(layers, activation, d_mlp):
     shape = {"layers": layers, "heads": 8, "context": 16, "d_model": 64, "d_head": 16, "vocabulary": 1024}
-    weights = transformer.initial_weights(
-        transformer.Architecture(**shape, d_mlp=d_mlp or 256, activation=activation), [0, 1]
-    )
+    weights = transformer.initial_weights(architecture_of(**shape, d_mlp=d_mlp or 256, activation=activation), [0, 1])
     counted = sum(tensor.numel() for tensor in weights.values()) / 2
     assert replace(TOY, layers=layers, d_mlp=d_mlp).weights == pytest.approx(counted, rel=0.03)
 

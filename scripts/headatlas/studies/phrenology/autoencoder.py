@@ -24,15 +24,15 @@ Layer = tuple[torch.Tensor, torch.Tensor]  # weight (network, in, out), bias (ne
 
 @dataclass(frozen=True)
 class AutoencoderSettings:
-    """How the networks are trained; the defaults are the published ones, but for several seeds."""
+    """How the networks are trained."""
 
-    widths: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    epochs: int = 10
-    batch: int = 256
-    learning_rate: float = 1e-3
+    widths: tuple[int, ...]
+    seeds: tuple[int, ...]
+    epochs: int
+    batch: int
+    learning_rate: float
+    rows: int | None  # at most so many rows are fitted, drawn at random; None: all
     widest: int = 128  # of the hidden layers
-    rows: int | None = None  # at most so many rows are fitted, drawn at random; None: all
 
     def __post_init__(self):
         for width in self.widths:
@@ -214,7 +214,7 @@ def _initial(entries, width, seed, widest):
     return down, up
 
 
-def fit(rows, settings=None, device="cpu"):
+def fit(rows, settings, device="cpu"):
     """Train every width and seed at once: Adam on the mean squared error.
 
     Parameters
@@ -228,7 +228,6 @@ def fit(rows, settings=None, device="cpu"):
     -------
     Autoencoders
     """
-    settings = settings or AutoencoderSettings()
     rows = _tensor(rows)
     if settings.rows is not None and settings.rows < len(rows):
         kept = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[: settings.rows]
@@ -273,7 +272,7 @@ def published_table(patterns, settings=None, device="cpu"):
     return table.assign(aic=published_aic(table["mse"], table["width"]), bic=np.nan), networks
 
 
-def corrected_table(patterns, members, settings=None, held_out=0.2, held_out_member=None, seed=0, device="cpu"):
+def corrected_table(patterns, members, settings, held_out, held_out_member=None, seed=0, device="cpu"):
     """Table 1 with held-out prompts, a held-out member, true parameter counts and PCA beside the networks.
 
     The observation is a prompt: RSS is the sum, over held-out prompts, of the squared error of all entries averaged
@@ -299,7 +298,6 @@ def corrected_table(patterns, members, settings=None, held_out=0.2, held_out_mem
         "member"), mse, observations, aic, bic.
     networks : Autoencoders
     """
-    settings = settings or AutoencoderSettings()
     members, prompts = np.asarray(members), patterns.shape[1]
     left_out = round(held_out * prompts)
     if not 0 < left_out < prompts:

@@ -41,7 +41,7 @@ class Compression:
     decoded: pd.DataFrame
 
 
-def compress(packed, members, size, packing, protocol, settings, held_out=0.2, seed=0, device="cpu"):
+def compress(packed, members, size, packing, protocol, settings, held_out, seed=0, device="cpu"):
     """Train every width and seed, choose one network, and draw from it what the figures need.
 
     Parameters

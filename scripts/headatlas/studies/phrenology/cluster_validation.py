@@ -30,7 +30,7 @@ from headatlas.studies.phrenology.resolution_search import resolution_search
 class SearchSettings:
     """The resolution search that every resampling repeats, and which of its clusterings is taken."""
 
-    draws: int = 1000
+    draws: int
     low: float = 0.01
     high: float = 3.0
     iterations: int = 2
@@ -84,7 +84,7 @@ def _null(name, observed, values):
     return Null(table, pd.concat(draws, ignore_index=True))
 
 
-def label_null(search, members, permutations=200, seed=0):
+def label_null(search, members, permutations, seed=0):
     """Null (i): member labels permuted over all heads, the graph kept.
 
     Is one head per member more even than chance, given this geometry? The graph does not change, so neither do the
@@ -207,7 +207,7 @@ def _shuffled_statistics(patterns, members, build, settings, seed, splits):
     return head_statistics(shuffled, members, build, settings, seed, splits)
 
 
-def head_null(patterns, members, build: Callable, settings=None, permutations=100, splits=1, seed=0, jobs=1):
+def head_null(patterns, members, build: Callable, settings, permutations, splits=1, seed=0, jobs=1):
     """Null (ii): heads shuffled within each member and prompt before the graph is built.
 
     Is there a head identity across prompts at all? Shuffled heads of one member exclude one another, which by itself
@@ -232,7 +232,7 @@ def head_null(patterns, members, build: Callable, settings=None, permutations=10
     Null
         Of the statistics of `head_statistics`.
     """
-    settings, members = settings or SearchSettings(), np.asarray(members)
+    members = np.asarray(members)
     if patterns.shape[1] < 2:
         raise InputError(f"head null: {patterns.shape[1]} prompt cannot be split in halves")
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(permutations)]
@@ -242,9 +242,8 @@ def head_null(patterns, members, build: Callable, settings=None, permutations=10
     return _null("heads", observed, {name: [values[name] for values in null] for name in observed})
 
 
-def seed_agreement(graph, members, settings=None, seeds=10):
+def seed_agreement(graph, members, settings, seeds):
     """Adjusted Rand index between the clusterings chosen under every two seeds: (seed, seed)."""
-    settings = settings or SearchSettings()
     chosen = [settings(graph, members, seed=settings.seed + i).best(settings.criterion).labels for i in range(seeds)]
     agreement = np.eye(seeds)
     for i, j in combinations(range(seeds), 2):
@@ -257,12 +256,11 @@ def _resampled(patterns, members, build, settings, seed):
     return settings(build(patterns[:, np.sort(prompts)])[0], members, None, seed).best(settings.criterion).labels
 
 
-def bootstrap_clusters(patterns, members, build: Callable, settings=None, resamples=100, seed=0, jobs=1):
+def bootstrap_clusters(patterns, members, build: Callable, settings, resamples, seed=0, jobs=1):
     """Clusterings chosen on prompts drawn with replacement: int (resample, head).
 
     Parameters are those of `head_null`.
     """
-    settings = settings or SearchSettings()
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(resamples)]
     tasks = [(_resampled, patterns, np.asarray(members), build, settings, s) for s in seeds]
     return np.array(_in_parallel(tasks, jobs, "prompts resampled"))

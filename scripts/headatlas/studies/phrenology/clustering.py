@@ -57,12 +57,16 @@ def graph_builder(labels, protocol, neighbours=None, weight="affinity"):
     )
 
 
-def search_settings(labels, protocol, seed=0, **search):
-    """The resolution search, and the score whose first maximum is chosen: a `clusters.SearchSettings`."""
-    criterion = "f_published" if protocol == "published" else "f_weighted"
+def criterion(labels, protocol):
+    """The score whose first maximum over the resolutions is chosen: one member has nothing to be even over."""
     if len(np.unique(labels)) == 1:
-        criterion = "modularity"
-    return SearchSettings(criterion=criterion, seed=seed, **search)
+        return "modularity"
+    return "f_published" if protocol == "published" else "f_weighted"
+
+
+def search_settings(labels, protocol, draws, seed=0):
+    """The resolution search, and the score whose first maximum is chosen: a `cluster_validation.SearchSettings`."""
+    return SearchSettings(draws, criterion=criterion(labels, protocol), seed=seed)
 
 
 def by_size(labels):

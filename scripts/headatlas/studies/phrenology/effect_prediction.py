@@ -38,7 +38,7 @@ class Prediction:
     draws: pd.DataFrame = field(repr=False)
 
 
-def predict(distances, products, members, layers, permutations=1000, seed=0):
+def predict(distances, products, members, layers, permutations, seed=0):
     """Predict every head's effect from the heads of all other members, and hold that against permutations.
 
     The prediction is the mean effect of the nearest head of each other member by attention. It is scored
@@ -162,7 +162,7 @@ def _within(group, rng):
     return order
 
 
-def predict_all(heads, distances, effects, permutations=1000, seed=0):
+def predict_all(heads, distances, effects, permutations, seed=0):
     """Ask it of every kind of knockout.
 
     Parameters

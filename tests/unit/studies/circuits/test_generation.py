@@ -8,12 +8,13 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+from architectures import architecture_of
 from headatlas.base.errors import InputError
 from headatlas.models import families, pretrained, transformer
 from headatlas.studies.circuits import generation
 
 PROMPTS = [[5, 9, 2], [7], [1, 2, 3, 4, 5, 6]]
-SHAPE = transformer.Architecture(
+SHAPE = architecture_of(
     vocabulary=40, context=12, layers=2, heads=2, d_model=16, d_head=8, activation="none", residual=True
 )
 

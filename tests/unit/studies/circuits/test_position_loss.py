@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
+from architectures import architecture_of
 from headatlas.models import transformer
 from headatlas.studies.circuits import position_loss
 
-SHAPE = transformer.Architecture(
+SHAPE = architecture_of(
     vocabulary=11, context=6, layers=1, heads=2, d_model=8, d_head=4, activation="none", embedding_max_norm=1.0
 )
 

@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from safetensors.torch import save_file
 
+from architectures import architecture_of
+from brief_training import BRIEF
 from headatlas.base.errors import InputError
 from headatlas.data import corpora, tokenizer_training, windows
-from headatlas.models import families, training, transformer
+from headatlas.models import families, training
 from headatlas.scores import induction_scores, weight_scores
 from headatlas.studies.circuits import qk_ov_circuits
 
-SHAPE = transformer.Architecture(
+SHAPE = architecture_of(
     vocabulary=259, context=48, layers=2, heads=4, d_model=64, d_head=16, activation="none", residual=True
 )
 PLANTED = {"source": "repeated-tokens", "vocabulary": 256, "documents": 18200, "length": 49, "seed": 0}
@@ -35,7 +37,7 @@ def repeated():
 def test_two_layers_learn_induction_and_one_cannot(layers, repeated, tmp_path):
     tokenizer, learnt, held_out = repeated
     shape = replace(SHAPE, layers=layers, vocabulary=len(tokenizer))
-    settings = training.TrainingSettings(epochs=1, batch=64, learning_rate=0.004, weight_decay=0.0, evaluations=1)
+    settings = replace(BRIEF, epochs=1, batch=64, learning_rate=0.004, weight_decay=0.0, evaluations=1)
     weights, _ = training.train(shape, [0], learnt, held_out, settings, pad=tokenizer.pad_token_id)
     save_file(weights, tmp_path / "model.safetensors")
     config = {"kind": "toy", "architecture": asdict(shape), "seeds": [0], "pad": tokenizer.pad_token_id}

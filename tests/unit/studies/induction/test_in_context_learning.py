@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from architectures import architecture_of
 from headatlas.base.errors import InputError
 from headatlas.models import families, interventions, transformer
-from headatlas.models.transformer import Architecture
 from headatlas.studies.induction import findings, in_context_learning
 from toy_models import perturbed
 
 
 def toy(folder, causal):
-    architecture = Architecture(vocabulary=40, context=30, layers=2, heads=2, d_model=8, d_head=4, activation="none")
-    architecture = Architecture(**{**asdict(architecture), "causal": causal})
+    architecture = architecture_of(vocabulary=40, context=30, layers=2, heads=2, d_model=8, d_head=4, activation="none")
+    architecture = architecture_of(**{**asdict(architecture), "causal": causal})
     save_file(perturbed(architecture, [0]), folder / "model.safetensors")
     config = {"kind": "toy", "architecture": asdict(architecture), "seeds": [0], "pad": None, "mask": 39}
     (folder / "config.json").write_text(json.dumps(config))

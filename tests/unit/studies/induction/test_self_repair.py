@@ -9,15 +9,15 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from architectures import architecture_of
 from headatlas.base.errors import InputError
 from headatlas.models import families, interventions
-from headatlas.models.transformer import Architecture
 from headatlas.studies.induction import findings, self_repair
 from headatlas.studies.induction.repeated_tokens import Asking
 from tiny_checkpoints import checkpoint, opened, task_of
 from toy_models import perturbed
 
-BARE = Architecture(vocabulary=30, context=12, layers=3, heads=2, d_model=10, d_head=4, activation="none")
+BARE = architecture_of(vocabulary=30, context=12, layers=3, heads=2, d_model=10, d_head=4, activation="none")
 BARE = replace(BARE, layer_norm=False)
 ASKING = Asking(vocabulary=30, context=24, trials=12, length=12, seed=1)
 

@@ -1,5 +1,7 @@
 """Autoencoders against independent references: networks written out in plain torch, PCA, a planted sheet."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from headatlas.studies.phrenology import autoencoder
 from headatlas.studies.phrenology.autoencoder import AutoencoderSettings
 from headatlas.studies.phrenology.figures import autoencoders
 
-QUICK = AutoencoderSettings(widths=(2, 4), seeds=(0, 1), epochs=2, batch=32)
+QUICK = AutoencoderSettings(widths=(2, 4), seeds=(0, 1), epochs=2, batch=32, learning_rate=1e-3, rows=None)
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +41,12 @@ def test_layer_counts_are_the_published_ones():
 
 
 def test_parameter_count_counts_the_tensors():
-    networks = autoencoder.Autoencoders(136, AutoencoderSettings(widths=(4,), seeds=(0,)))
+    networks = autoencoder.Autoencoders(136, replace(QUICK, widths=(4,), seeds=(0,)))
     assert autoencoder.parameter_count(136, 4) == sum(tensor.numel() for tensor in networks.parameters())
 
 
 def test_the_stack_equals_each_network_passed_alone(patterns):
-    networks = autoencoder.Autoencoders(36, AutoencoderSettings(widths=(2, 8, 32), seeds=(3, 5)))
+    networks = autoencoder.Autoencoders(36, replace(QUICK, widths=(2, 8, 32), seeds=(3, 5)))
     rows = patterns[:2, :10]  # (seed, row, entry)
     with torch.no_grad():
         together = networks.reconstruct(torch.from_numpy(rows)).numpy()
@@ -64,7 +66,7 @@ def test_the_stack_equals_each_network_passed_alone(patterns):
 def test_a_network_equals_itself_trained_alone_by_plain_torch(patterns):
     rows = patterns.reshape(-1, 36)
     together = autoencoder.fit(rows, QUICK).network(4, 1)
-    start = autoencoder.Autoencoders(36, AutoencoderSettings(widths=(4,), seeds=(1,))).network(4, 1)
+    start = autoencoder.Autoencoders(36, replace(QUICK, widths=(4,), seeds=(1,))).network(4, 1)
     modules = []
     for weight, bias in start.encoder + start.decoder:
         linear = torch.nn.Linear(*weight.shape)
@@ -91,8 +93,8 @@ def test_same_seed_same_bytes(patterns):
 
 
 def test_two_values_suffice_for_a_sheet_of_two_dimensions(patterns):
-    settings = AutoencoderSettings(widths=(2,), seeds=(0,), epochs=150, batch=32, learning_rate=3e-3)
-    table, _ = autoencoder.corrected_table(patterns, MEMBERS, settings)
+    settings = replace(QUICK, widths=(2,), seeds=(0,), epochs=150, batch=32, learning_rate=3e-3)
+    table, _ = autoencoder.corrected_table(patterns, MEMBERS, settings, 0.2)
     error = table.set_index(["method", "split"])["mse"]
     variance = patterns.reshape(-1, 36).var(0).mean()
     assert error["autoencoder", "prompts"] < 0.25 * error["pca", "prompts"]
@@ -142,7 +144,7 @@ def test_importance_equals_replacing_by_hand_and_finds_the_entries_that_matter(r
     rng = np.random.default_rng(2)
     rows = np.full((400, 10), 0.1, dtype=np.float32)
     rows[:, [3, 7]] = rng.random((400, 2))
-    settings = AutoencoderSettings(widths=(2,), seeds=(0,), epochs=60, batch=32)
+    settings = replace(QUICK, widths=(2,), seeds=(0,), epochs=60, batch=32)
     network = autoencoder.fit(rows, settings).network(2, 0)
     importance = autoencoder.entry_importance(network, rows, replacement, seed=5)
     rng = np.random.default_rng(5)
@@ -174,10 +176,10 @@ def test_grid_and_embedding(patterns):
 @pytest.mark.parametrize(
     ("action", "named"),
     [
-        (lambda: AutoencoderSettings(widths=(3,)), "3"),
+        (lambda: replace(QUICK, widths=(3,)), "3"),
         (lambda: autoencoder.encoder_sizes(36, 64), "36"),
-        (lambda: autoencoder.corrected_table(np.ones((2, 3, 9)), [0, 1], held_out=0.1), "held_out"),
-        (lambda: autoencoder.corrected_table(np.ones((2, 9, 9)), [0, 1], held_out_member=5), "5"),
+        (lambda: autoencoder.corrected_table(np.ones((2, 3, 9)), [0, 1], QUICK, held_out=0.1), "held_out"),
+        (lambda: autoencoder.corrected_table(np.ones((2, 9, 9)), [0, 1], QUICK, 0.2, held_out_member=5), "5"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(action, named):

@@ -1,5 +1,7 @@
 """One network serves the whole of Figures 1, 2, 3 and 5: what it is chosen by, and that nothing comes from another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from headatlas.studies.phrenology import autoencoder_protocols
 from headatlas.studies.phrenology.autoencoder import AutoencoderSettings
 from planted import planted_heads
 
-SETTINGS = AutoencoderSettings(widths=(2, 4, 64), seeds=(3, 4), epochs=2, batch=64)
+SETTINGS = AutoencoderSettings(widths=(2, 4, 64), seeds=(3, 4), epochs=2, batch=64, learning_rate=1e-3, rows=None)
 
 
 @pytest.fixture(scope="module", params=["published", "corrected"])
@@ -16,14 +18,14 @@ def found(request):
     return (
         request.param,
         patterns,
-        autoencoder_protocols.compress(patterns, members, 6, "lower", request.param, SETTINGS),
+        autoencoder_protocols.compress(patterns, members, 6, "lower", request.param, SETTINGS, 0.2),
     )
 
 
 def test_widths_that_compress_nothing_are_left_out(found):
     _, _, result = found
     assert set(result.table["width"]) == {2, 4}
-    assert autoencoder_protocols.compressing(AutoencoderSettings(widths=(64,)), 10) == (8,)
+    assert autoencoder_protocols.compressing(replace(SETTINGS, widths=(64,)), 10) == (8,)
 
 
 def test_one_network_is_chosen_by_the_protocols_criterion(found):
@@ -63,7 +65,7 @@ def test_figure_1_and_the_embedding_are_of_that_network(found):
 
 def test_an_entry_that_is_always_the_same_matters_to_nobody_when_permuted():
     patterns, members, _ = planted_heads(types=3, members=3, prompts=30, size=6)
-    result = autoencoder_protocols.compress(patterns, members, 6, "lower", "corrected", SETTINGS)
+    result = autoencoder_protocols.compress(patterns, members, 6, "lower", "corrected", SETTINGS, 0.2)
     first = result.importance.iloc[0]  # the first query has one key: its attention is always 1
     assert (first["query"], first["key"]) == (0, 0)
     assert first["mse"] == pytest.approx(first["untouched"], rel=1e-5)

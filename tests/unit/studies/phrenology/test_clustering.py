@@ -37,9 +37,9 @@ def test_graphs_of_the_protocols():
 
 
 def test_one_member_is_not_judged_by_evenness():
-    assert clustering.search_settings([0, 0, 1, 1], "published").criterion == "f_published"
+    assert clustering.criterion([0, 0, 1, 1], "published") == "f_published"
     assert clustering.search_settings([0, 0, 1, 1], "corrected", draws=5).criterion == "f_weighted"
-    assert clustering.search_settings([0, 0, 0], "corrected").criterion == "modularity"
+    assert clustering.criterion([0, 0, 0], "corrected") == "modularity"
 
 
 def test_one_head_alone_is_refused():

@@ -89,7 +89,7 @@ def test_permutations_stay_within_groups():
 
 def test_one_member_cannot_be_asked():
     with pytest.raises(InputError, match="1 member"):
-        effect_prediction.predict(np.zeros((4, 4)), np.eye(4), [0] * 4, [0] * 4)
+        effect_prediction.predict(np.zeros((4, 4)), np.eye(4), [0] * 4, [0] * 4, 9)
 
 
 def test_the_answer_in_words():
@@ -121,6 +121,6 @@ def test_every_kind_of_knock_out_is_asked():
 
 def test_of_one_member_it_is_said_that_it_cannot_be_asked():
     heads = pd.DataFrame({"model": "toy", "member": 0, "layer": 0, "head": np.arange(4)})
-    found = effect_prediction.predict_all(heads, np.zeros((4, 4)), {"zero": np.eye(4)})
+    found = effect_prediction.predict_all(heads, np.zeros((4, 4)), {"zero": np.eye(4)}, permutations=9)
     assert found["findings"] == effect_prediction.CANNOT_BE_ASKED
     assert found["prediction"].empty

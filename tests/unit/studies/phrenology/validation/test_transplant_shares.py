@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import save_file
 
+from architectures import architecture_of
 from headatlas.models import families, transformer
 from headatlas.studies.phrenology.validation import partner_agreement, transplant_shares, transplants
 
@@ -114,7 +115,7 @@ def test_no_partners_and_no_cost_give_no_numbers():
 @pytest.mark.parametrize("layers", [1, 2])
 def test_an_untrained_family_gives_nothing(tmp_path, layers):
     sizes = {"vocabulary": 60, "context": 10, "heads": 4, "d_model": 24, "d_head": 6, "d_mlp": 40}
-    architecture = transformer.Architecture(layers=layers, **sizes)
+    architecture = architecture_of(layers=layers, **sizes)
     save_file(transformer.initial_weights(architecture, range(5)), tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"kind": "toy", "architecture": asdict(architecture)}))
     family = families.load_family(tmp_path / "model.safetensors", tmp_path / "config.json")
