@@ -107,9 +107,8 @@ def _write_study(folder, name, rng):
     count = MEMBERS * LAYERS * HEADS
     heads = identity(name)
     costs = [
-        identity().assign(control=control, kind=kind, effect=rng.random(count), standard_error=0.01)
-        for control in (False, True)
-        for kind in ("zero", "mean", "resample")
+        identity().assign(kind=kind, effect=rng.random(count), standard_error=0.01)
+        for kind in ("zero", "mean", "resample", "other")
     ]
     tables.write(folder / f"knockouts/{name}/losses.parquet", pd.concat(costs))
     tables.write(folder / "phrenology/kinds.parquet", heads.assign(kind=heads["layer"].astype("int32")))

@@ -53,7 +53,6 @@ def describe(results, shared):
         "count": len(heads),
         "scores": _scores(results, place),
         "costs": _costs(results, place),
-        "controls": _controls(results),
         "maps": _maps(results, place),
         "groupings": _groupings(results, place),
         "pairs": _pairs(results, place),
@@ -119,14 +118,6 @@ def _costs(results, place):
     return [
         {"kind": kind} | {column: floats(_spread(rows, place, column)) for column in ("effect", "standard_error")}
         for kind, rows in found.groupby("kind", sort=False)
-    ]
-
-
-def _controls(results):
-    found = results.costs(control=True)
-    return [
-        dict(zip(("model", "member", "layer", "kind"), key, strict=True)) | {"effects": rows["effect"].tolist()}
-        for key, rows in found.groupby(["model", "member", "layer", "kind"], sort=False)
     ]
 
 

@@ -159,13 +159,13 @@ class Results:
         parts = [rows.assign(model=name)[["model", *rows.columns]] for name, rows in found if rows is not None]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*IDENTITY, "score", "value"])
 
-    def costs(self, control=False):
-        """Loss added by ablating each head (nats per token), with its standard error; or by its controls."""
+    def costs(self):
+        """Loss added by ablating each head (nats per token), with its standard error; kind "other" is the control."""
         parts = []
         for model in self.models:
             rows = self.table(f"knockouts/{model}/losses.parquet")
             if rows is not None:
-                parts.append(rows[rows["control"] == control].assign(model=model))
+                parts.append(rows.assign(model=model))
         columns = [*IDENTITY, "kind", "effect", "standard_error"]
         return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 

@@ -122,7 +122,10 @@ def test_numbers_shown_are_those_of_the_tables(atlas, planted):
     for name in ("zero", "mean", "resample"):
         losses = tables.read(folder / "knockouts/planted/losses.parquet", member=2, layer=1, head=3, kind=name)
         cost = browser.evaluate(f"atlas.run.score('cost {name}').value[atlas.focused]")
-        assert cost == pytest.approx(losses[~losses["control"]]["effect"].item(), rel=1e-6)
+        assert cost == pytest.approx(losses["effect"].item(), rel=1e-6)
+    other = tables.read(folder / "knockouts/planted/losses.parquet", member=2, layer=1, head=3, kind="other")
+    chance = browser.evaluate("atlas.run.score('cost mean').chance[atlas.focused]")
+    assert chance == pytest.approx(other["effect"].item(), rel=1e-6)
     square = tables.read_lists(folder / "phrenology/distances.parquet", "jensen_shannon")
     assert browser.evaluate(f"atlas.run.pairs[0].between({rows}, 5)") == pytest.approx(float(square[rows, 5]), rel=1e-6)
 

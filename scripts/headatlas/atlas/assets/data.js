@@ -62,12 +62,12 @@ class Run {
       name: score.name, title: words(score.name), value: column(score.value),
       error: column(score.standard_error), chance: column(score.chance),
     }));
-    this.costs = index.costs.map(cost => ({
+    const unknown = new Float32Array(this.count).fill(NaN), inPlace = index.costs.find(cost => cost.kind === "other");
+    this.costs = index.costs.filter(cost => cost.kind !== "other").map(cost => ({
       name: `cost ${cost.kind}`, kind: cost.kind, title: `${cost.kind} ablation, loss added`, unit: "nats per token",
-      value: column(cost.effect), error: column(cost.standard_error), chance: null,
+      value: column(cost.effect), error: column(cost.standard_error),
+      chance: inPlace && cost.kind === "mean" ? column(inPlace.effect) : unknown,  // another head of the layer in its place
     }));
-    this.controls = index.controls;
-    for (const cost of this.costs) cost.chance = this.controlMeans(cost.kind);
     this.maps = index.maps.map(map => ({...map, x: column(map.x), y: column(map.y)}));
     this.groupings = index.groupings.map(grouping => ({
       ...grouping, of: column(grouping.of), share: column(grouping.share), tie: column(grouping.tie),
@@ -82,24 +82,6 @@ class Run {
       ...index.tokens, of: column(index.tokens.of), effect: column(index.tokens.effect),
       error: column(index.tokens.standard_error),
     };
-  }
-
-  controlMeans(kind) {  // of each head's own layer and member: what its ablation is held against
-    const means = new Float32Array(this.count).fill(NaN);
-    for (const control of this.controls.filter(control => control.kind === kind)) {
-      const model = this.models.find(model => model.name === control.model);
-      if (!model) continue;
-      const first = model.first + (control.member * model.layers + control.layer) * model.heads;
-      means.fill(mean(control.effects), first, first + model.heads);
-    }
-    return means;
-  }
-
-  controlsOf(row, kind) {
-    const {model, member, layer} = this.head(row);
-    const found = this.controls.find(control => control.kind === kind && control.model === model.name
-      && control.member === member && control.layer === layer);
-    return found ? found.effects : [];
   }
 
   head(row) {

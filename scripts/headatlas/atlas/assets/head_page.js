@@ -124,10 +124,10 @@ const tokensPanel = (run, row) => {
 const costPanel = (run, row) => {
   const {model} = run.head(row), costs = run.costs.filter(cost => Number.isFinite(cost.value[row]));
   if (!costs.length) return panel("What ablating it costs", null, unavailable("heads of this model were not ablated"), {name: "cost"});
-  const rows = costs.map(cost => ({title: cost.kind, chance: cost.chance[row], others: run.controlsOf(row, cost.kind), points: [{value: cost.value[row], error: cost.error[row]}],
-    note: Number.isFinite(cost.chance[row]) ? "dashed: mean of the controls of its layer; ticks: each control" : null}));
-  const worth = costs.filter(cost => { const controls = run.controlsOf(row, cost.kind); return controls.length > 1 && cost.value[row] - 2 * cost.error[row] > Math.max(...controls); }).map(cost => cost.kind);
-  return panel("What ablating it costs", `Loss added, nats per token, with two standard errors; dashed bars and ticks are the controls of its layer. ${worth.length ? `Beyond every control: ${worth.join(", ")}.` : "Not beyond every control."}`,
+  const rows = costs.map(cost => ({title: cost.kind, chance: cost.chance[row], points: [{value: cost.value[row], error: cost.error[row]}],
+    note: Number.isFinite(cost.chance[row]) ? "dashed: another head of its layer in its place" : null}));
+  const worth = costs.filter(cost => cost.value[row] - 2 * cost.error[row] > 0).map(cost => cost.kind);
+  return panel("What ablating it costs", `Loss added, nats per token, with two standard errors; dashed is another head of its layer in its place, at equal norm. ${worth.length ? `More than nothing: ${worth.join(", ")}.` : "Not more than nothing."}`,
     dotChart({name: `${run.label(row)}-cost`.replaceAll(" ", "-"), label: `Loss added by ablating ${run.longLabel(row)}`, rows}), {files: [`knockouts/${model.name}/losses.parquet`], name: "cost"});
 };
 

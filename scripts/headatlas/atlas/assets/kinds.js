@@ -88,7 +88,7 @@ const groupPage = async (place, run, grouping, group, picker) => {
 const costsOfGroup = (run, rows, rest) => {
   const costs = run.costs.filter(cost => rows.some(row => Number.isFinite(cost.value[row])));
   if (!costs.length) return panel("What ablating its heads costs", null, unavailable("its heads were not ablated"), {name: "kind cost"});
-  return panel("What ablating its heads costs", "Loss added by one head, nats per token: mean over heads with two standard errors; dashed is the mean of the controls.",
+  return panel("What ablating its heads costs", "Loss added by one head, nats per token: mean over heads with two standard errors; dashed is another head of the layer in the place.",
     dotChart({name: "kind-costs", label: "Loss added by ablating its heads", series: ["this group", "other heads"], rows: costs.map(cost => ({
       title: cost.kind, chance: mean(rows.map(row => cost.chance[row]).filter(Number.isFinite)), others: rows.map(row => cost.value[row]),
       points: [rows, rest].map(which => { const {mean: value, error} = meanAndError(which.map(row => cost.value[row])); return {value, error}; }),
