@@ -10,7 +10,7 @@ def main(snakemake, run):
     from headatlas.base import tables
     from headatlas.data import corpora
 
-    columns = corpora.load_corpus(run.settings["corpus"], run.mirror, run.downloads)
+    columns = corpora.load_corpus(run.settings["corpus"], run.mirror, run.downloads, run.temporary)
     print("corpus:", corpora.describe_corpus(columns), file=sys.stderr)
     tables.write(run.out.documents, columns, provenance=run.provenance)
 

@@ -12,6 +12,7 @@ import lzma
 import os
 import re
 import sysconfig
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -26,7 +27,7 @@ DEFAULT_SHARES = (0.8, 0.1, 0.1)
 LONGEST = 100_000  # characters of a passage: a file without line breaks is more than one
 
 
-def load_corpus(settings, mirror=None, downloads=None):
+def load_corpus(settings, mirror=None, downloads=None, temporary=None):
     """Read a corpus.
 
     Parameters
@@ -47,8 +48,9 @@ def load_corpus(settings, mirror=None, downloads=None):
 
         `split` holds the three shares of train, validation and test. A passage of more than 100,000 characters is cut
         into several, at white space where there is some.
-    mirror, downloads : path-like, optional
-        Folder asked first; folder for what is downloaded.
+    mirror, downloads, temporary : path-like, optional
+        Folder asked first; folder for what is downloaded; folder for what is needed meanwhile, as large as the text (the
+        system's, where it is not given).
 
     Returns
     -------
@@ -64,7 +66,7 @@ def load_corpus(settings, mirror=None, downloads=None):
     source = settings.get("source")
     if source not in SOURCES:
         raise InputError(f"source: {source!r} is not a kind of corpus; allowed: {', '.join(SOURCES)}")
-    columns = _shortened(SOURCES[source](settings, mirror, downloads))
+    columns = _shortened(SOURCES[source](settings, mirror, downloads, temporary))
     label = settings.get("name") or source
     if not columns["text"]:
         raise InputError(f"corpus {label}: no text in it")
@@ -147,7 +149,7 @@ TAGGED = {
 }
 
 
-def _nltk(settings, mirror, downloads):
+def _nltk(settings, mirror, downloads, temporary):
     name = settings.get("name")
     path = downloading.nltk_file(name, mirror, downloads)
     folder, pattern, separator, encoding = TAGGED[name]
@@ -177,15 +179,15 @@ def join_words(words):
     return "".join(f" {word}" if at and word[0].isalnum() else word for at, word in enumerate(words))
 
 
-def _datasets(settings, mirror, downloads):
+def _datasets(settings, mirror, downloads, temporary):
     name, configuration = settings.get("name"), settings.get("configuration")
     column, place = settings.get("text_column", "text"), "available"
     if downloading.is_path(name):
-        parts = _load_dataset(name, None, None, column, downloads)
+        parts = _load_dataset(name, None, None, column, temporary)
     elif files := downloading.dataset_files(downloading.hub_name(name), configuration, mirror):
         parts, place = {split: _file_rows(path, column) for split, path in files.items()}, "the mirror has"
     else:
-        parts = _load_dataset(name, configuration, settings.get("revision"), column, downloads)
+        parts = _load_dataset(name, configuration, settings.get("revision"), column, temporary)
     names = settings.get("splits") or {split: split for split in SPLITS if split in parts or split == "train"}
     for split, own in names.items():
         if own not in parts:
@@ -246,11 +248,14 @@ def _prepared(text, settings):
 _BUILDERS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"}
 
 
-def _load_dataset(name, configuration, revision, column, downloads):
-    """All splits of a data set, through the `datasets` library, as a dict from split to list of texts."""
+def _load_dataset(name, configuration, revision, column, temporary):
+    """All splits of a data set, through the `datasets` library, as a dict from split to list of texts.
+
+    That library knows files that it has read again by their names and times, not by their content: it gets a new folder
+    for what it makes of them each time. Files of the Hub it keeps by content, where the user's other programs find them.
+    """
     import datasets
 
-    cache = None if downloads is None else str(downloads)
     if downloading.is_path(name):
         path = Path(name).expanduser()
         if not path.exists():
@@ -265,18 +270,19 @@ def _load_dataset(name, configuration, revision, column, downloads):
         raise InputError(f"corpus {name}: no revision is given; pin a commit or tag of the Hugging Face Hub")
     else:
         what = {"path": name, "name": configuration}
-    try:
-        parts = datasets.load_dataset(**what, revision=revision, cache_dir=cache)
-    except Exception as error:  # its own, those of its readers, and of the libraries that ask the Hub
-        raise InputError(
-            f"corpus {name}: cannot be loaded ({downloading.hub_reason(error.__cause__ or error)})"
-        ) from None
-    for split, part in parts.items():
-        if column not in part.column_names:
+    with tempfile.TemporaryDirectory(prefix="datasets-", dir=temporary) as cache:
+        try:
+            parts = datasets.load_dataset(**what, revision=revision, cache_dir=cache)
+        except Exception as error:  # its own, those of its readers, and of the libraries that ask the Hub
             raise InputError(
-                f"corpus {name}: no text_column {column!r} in {split}; it has {', '.join(part.column_names)}"
-            )
-    return {split: _texts(part[column], f"corpus {name}, {split}") for split, part in parts.items()}
+                f"corpus {name}: cannot be loaded ({downloading.hub_reason(error.__cause__ or error)})"
+            ) from None
+        for split, part in parts.items():
+            if column not in part.column_names:
+                raise InputError(
+                    f"corpus {name}: no text_column {column!r} in {split}; it has {', '.join(part.column_names)}"
+                )
+        return {split: _texts(part[column], f"corpus {name}, {split}") for split, part in parts.items()}
 
 
 def _texts(values, where):
@@ -290,7 +296,7 @@ def _texts(values, where):
     return texts
 
 
-def _files(settings, mirror, downloads):
+def _files(settings, mirror, downloads, temporary):
     columns = {"document": [], "text": []}
     document = 0
     for name in settings.get("files") or []:
@@ -355,7 +361,7 @@ def _json_text(line, column, where):
     return row[column]
 
 
-def _repeated_tokens(settings, mirror, downloads):
+def _repeated_tokens(settings, mirror, downloads, temporary):
     """Documents that repeat one random block: their induction heads are known beforehand (Olsson et al. 2022)."""
     vocabulary, length = settings.get("vocabulary", 256), settings.get("length", 48)
     shortest, longest = settings.get("shortest_period", 8), settings.get("longest_period", 23)
@@ -378,7 +384,7 @@ def _repeated_tokens(settings, mirror, downloads):
 _NOT_PROSE = {"site-packages", "dist-packages", "test", "tests", "idle_test", "lib2to3", "encodings", "pydoc_data"}
 
 
-def _python_docs(settings, mirror, downloads):
+def _python_docs(settings, mirror, downloads, temporary):
     """Docstrings (read by `ast`: nothing is imported) and the language topics that `help()` shows.
 
     Documents (modules and topics) come in the order of a digest of their names, so that every split holds some of

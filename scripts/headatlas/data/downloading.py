@@ -204,7 +204,10 @@ def download(url, sha256, folder):
             bar = _Bar(f"downloading {name}", stack)
             fetch = pooch.HTTPDownloader(progressbar=bar, timeout=60, hooks={"response": _no_page})
             known = {"registry": {name: f"sha256:{sha256}"}, "urls": {name: url}, "retry_if_failed": _RETRIES}
-            return Path(pooch.create(folder, base_url="", **known).fetch(name, downloader=fetch))
+            path = Path(pooch.create(folder, base_url="", **known).fetch(name, downloader=fetch))
+        with contextlib.suppress(OSError):  # another's, who has done so
+            path.chmod(folder.stat().st_mode & 0o666)  # it came as its owner's alone, and the folder may be shared
+        return path
     except (ValueError, OSError) as error:  # those of requests derive from the latter
         if not was_there:
             with contextlib.suppress(OSError):  # stays where another job has put a file into it

@@ -82,7 +82,9 @@ class Job:
     @property
     def downloads(self):
         try:
-            return self._store.make("downloads")
+            folder = self._writable("downloads")
+            os.umask(0o777 & ~folder.stat().st_mode)  # what libraries make in it is shared as it is
+            return folder
         except OSError:
             cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
             return Path(cache, "headatlas", "downloads")
@@ -90,7 +92,7 @@ class Job:
     @property
     def scratch(self):
         try:
-            return self._store.make("scratch", self._key)
+            return self._writable("scratch", self._key)
         except OSError as error:
             print(f"store: {error.filename} cannot be written ({error.strerror}): no checkpoints", file=sys.stderr)
             return None
@@ -98,10 +100,15 @@ class Job:
     @property
     def temporary(self):
         try:
-            return self._store.make("scratch", self._key, "temporary")
+            return self._writable("scratch", self._key, "temporary")
         except OSError:
             self._elsewhere = self._elsewhere or tempfile.mkdtemp(prefix="headatlas-")
             return Path(self._elsewhere)
+
+    def _writable(self, *below):
+        folder = self._store.make(*below)
+        tempfile.TemporaryFile(dir=folder).close()  # as root, or on a disk that is read-only, permissions say little
+        return folder
 
     def clean_up(self):
         """Remove what shall not outlive the job.

@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import os
 import zipfile
 
 import numpy as np
@@ -276,6 +277,18 @@ def test_local_data_sets_through_the_datasets_library(local_dataset, tmp_path):
     assert "not text" in error_of(settings | {"text_column": "label"}, None, tmp_path / "kept")
     assert "'dev'" in error_of(settings | {"splits": {"train": "train", "test": "dev"}}, None, tmp_path / "kept")
     assert "no such" in error_of(settings | {"name": str(tmp_path / "absent")}, None, tmp_path / "kept")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["folder", "file"])
+def test_a_data_set_with_new_content_under_its_old_time_is_read_anew(local_dataset, tmp_path, monkeypatch, whole):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    file = local_dataset / "train.jsonl"
+    settings = {"source": "datasets", "name": str(local_dataset if whole else file), "text_column": "body"}
+    first, times = load_corpus(settings, None, tmp_path / "kept"), file.stat()
+    file.write_text(file.read_text().replace("train", "given"))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    second = load_corpus(settings, None, tmp_path / "kept")
+    assert second["text"] == [text.replace("train", "given") for text in first["text"]]
 
 
 def test_hub_data_sets_need_a_name_and_a_revision():
