@@ -49,8 +49,8 @@ def load_corpus(settings, mirror=None, downloads=None, temporary=None):
         `split` holds the three shares of train, validation and test. A passage of more than 100,000 characters is cut
         into several, at white space where there is some.
     mirror, downloads, temporary : path-like, optional
-        Folder asked first; folder for what is downloaded; folder for what is needed meanwhile, as large as the text (the
-        system's, where it is not given).
+        Folder asked first; folder for what is downloaded; folder for what is needed meanwhile, which is as large as the
+        text (the system's, where it is not given).
 
     Returns
     -------
@@ -251,8 +251,8 @@ _BUILDERS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parq
 def _load_dataset(name, configuration, revision, column, temporary):
     """All splits of a data set, through the `datasets` library, as a dict from split to list of texts.
 
-    That library knows files that it has read again by their names and times, not by their content: it gets a new folder
-    for what it makes of them each time. Files of the Hub it keeps by content, where the user's other programs find them.
+    That library knows files that it has read again by their names and times, not by their content: it gets a new
+    folder for what it makes of them each time. Files of the Hub it keeps by content, where other programs find them.
     """
     import datasets
 
