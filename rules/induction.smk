@@ -11,7 +11,7 @@ rule induction:
     input:
         figures("induction", ["fig05_in_context_learning", "fig06_repeated_tokens", "fig07_induction"]),
         figures("induction", ["fig08_shuffled_bidirectional", "fig09_sizes"]),
-        figures("induction", ["dynamics", "look_alikes", "backup_heads", "masks"], ["corrected"]),
+        figures("induction", ["dynamics", "look_alikes", "redundancy", "backup_heads", "masks"], ["corrected"]),
         "<results>/induction/findings.md",
 
 
@@ -71,7 +71,7 @@ rule measure_in_context:
 
 
 rule ablate_induction:
-    """Ablate every member's strongest induction heads, one by one and together, and see which heads take over."""
+    """Ablate every member's induction heads, one by one and together, and see which heads take over."""
     input:
         **TOKENIZER,
         model="<results>/models/{model}/model.safetensors",
@@ -256,8 +256,20 @@ use rule draw_figure as draw_look_alikes with:
         spec=drawn_by("studies.induction.figures.head_kinds.draw_look_alikes"),
 
 
+use rule draw_figure as draw_redundancy with:
+    """Single effects of a layer's induction heads, summed, against their joint effect."""
+    input:
+        effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
+    output:
+        **figure("induction", "redundancy", ["corrected"]),
+    pathvars:
+        name="draw_redundancy",
+    params:
+        spec=drawn_by("studies.induction.figures.self_repair.draw_redundancy", models=models_of("induction")),
+
+
 use rule draw_figure as draw_backup_heads with:
-    """What the loss costs without the strongest induction heads, and what the other heads do then."""
+    """What later heads make good of the loss without the induction heads of a layer, and how their scores change."""
     input:
         effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
         backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),

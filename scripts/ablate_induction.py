@@ -1,10 +1,12 @@
-"""Ablate every member's strongest induction heads, one by one and together, and see which heads take over."""
+"""Ablate every member's induction heads, one by one and together, and see which heads take over."""
 
 from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
+    from dataclasses import replace
+
     from headatlas.base import tables
     from headatlas.data import tokenizer_reading
     from headatlas.data.windows import read_windows
@@ -16,15 +18,17 @@ def main(snakemake, run):
     count, seed = run.settings["sequences"], run.settings["seed"]
     asked = repeated_token_setup.of_family(family, tokenizer, trials=count, length=run.settings["length"], seed=seed)
     repeated = self_repair.repeated_task(asked, family.causal)
+    choosing = self_repair.repeated_task(replace(asked, seed=seed + 1), family.causal)  # other sequences
     windows = read_windows(snakemake.input.windows)[:count]
     ordinary = self_repair.ordinary_task(
         windows, family.causal, pad=tokenizer.pad_token_id, mask=tokenizer.mask_token_id, seed=seed
     )
     options = {"count": run.settings["ablated"], "controls": run.settings["controls"], "seed": seed}
-    effects, backups = self_repair.effect_tables(family, repeated, ordinary, **options)
+    effects, backups = self_repair.effect_tables(family, choosing, repeated, ordinary, **options)
     facts = {"causal": family.causal}
-    tables.write(run.out.effects, effects, facts=facts, provenance=run.provenance)
-    tables.write(run.out.backups, backups, facts=facts, provenance=run.provenance)
+    options = {"facts": facts, "provenance": run.provenance}
+    tables.write(run.out.effects, effects, schema=self_repair.EFFECTS, **options)
+    tables.write(run.out.backups, backups, schema=self_repair.BACKUPS, **options)
 
 
 if "snakemake" in globals():

@@ -69,7 +69,7 @@ def spec_of(rule):
     (spec,) = [value for name, value in rule.params.items() if name == "spec"]
     if not callable(spec):
         return spec
-    names = {"corpus": "python-docs", "tokenizer": "python-docs-1k", "model": "repeats-causal", "use": "train"}
+    names = {"corpus": "python-docs", "tokenizer": "python-docs-1k", "model": "repeats-two-layers", "use": "train"}
     names |= {"model": "toy"} if rule.name == "sample_windows" else {}
     names |= {name: values.split("|")[0] for name, values in rule.wildcard_constraints.items() if name not in names}
     return spec(Wildcards(fromdict=names))
@@ -125,7 +125,7 @@ def test_what_may_need_the_network_runs_where_jobs_are_submitted(jobs, workflow)
 
 def test_every_rule_asks_for_its_own_estimate(jobs, workflow):
     """Memory and minutes are those that `headatlas.workflow.resources` has for it, times the attempt."""
-    name_of = {"corpus": "python-docs", "tokenizer": "python-docs-1k", "model": "repeats-causal"}
+    name_of = {"corpus": "python-docs", "tokenizer": "python-docs-1k", "model": "repeats-two-layers"}
     for rule in jobs:
         kind = {"fetch_corpus": "corpus", "build_tokenizer": "tokenizer", "fetch_tokenizer": "tokenizer"}.get(
             rule.name, "model"

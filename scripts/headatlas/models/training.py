@@ -52,6 +52,8 @@ class TrainingSettings:
     snapshots : int
         How often, along the way, weights are recorded: as many steps as these, less those that coincide, on a log
         scale (`snapshot_steps`).
+    first_snapshot : int
+        The step at which that scale begins; the weights of step 0 are recorded too.
     checkpoint_seconds : float
         Seconds from one checkpoint to the next.
     """
@@ -65,6 +67,7 @@ class TrainingSettings:
     evaluations: int
     snapshots: int
     schedule: str = "constant"
+    first_snapshot: int = 1
     checkpoint_seconds: float = 300.0
 
 
@@ -160,7 +163,7 @@ def train(
     per_epoch = math.ceil(count / settings.batch)
     steps = settings.epochs * per_epoch
     records = {round(i * steps / settings.evaluations) for i in range(1, settings.evaluations + 1)}
-    wanted = set(snapshot_steps(steps, settings.snapshots)) if on_snapshot is not None else set()
+    wanted = set(snapshot_steps(steps, settings.snapshots, settings.first_snapshot) if on_snapshot is not None else [])
     reader = minibatches.Reader(architecture, seeds, windows, settings, pad, mask, device)
     held_out = minibatches.held_out(architecture, evaluation, settings, pad, mask, device)
 
@@ -345,14 +348,14 @@ def _stacked(groups, take):
     return stacked
 
 
-def snapshot_steps(steps, count):
-    """The steps at which `count` snapshots of a training of `steps` steps are taken: 0, then 1 to the last by ratio.
+def snapshot_steps(steps, count, first=1):
+    """The steps at which `count` snapshots of `steps` steps of training are taken: 0, then `first` to last by ratio.
 
     Equal steps are taken once, so that there may be fewer.
     """
     if count < 2:
         return [steps][:count]
-    return sorted({0, *np.geomspace(1, steps, count - 1).round().astype(int).tolist()})
+    return sorted({0, *np.geomspace(min(first, steps), steps, count - 1).round().astype(int).tolist()})
 
 
 def snapshots_as_family(taken, config, tokens_per_step):
@@ -410,7 +413,7 @@ def _check(architecture, seeds, windows, evaluation, settings, mask):
             raise InputError(f"{name}: token {wrong} is outside the vocabulary of {architecture.vocabulary}")
     if min(seeds) < 0:
         raise InputError(f"seeds: {min(seeds)} is negative; seeds are whole numbers from 0 up")
-    for name in ("epochs", "batch", "evaluations"):
+    for name in ("epochs", "batch", "evaluations", "first_snapshot"):
         if getattr(settings, name) < 1:
             raise InputError(f"{name}: {getattr(settings, name)} is too few; at least 1")
     if settings.schedule not in SCHEDULES:

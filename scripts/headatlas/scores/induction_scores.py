@@ -26,8 +26,26 @@ from headatlas.base.errors import InputError
 from headatlas.models.forward_batches import MEMORY, batches
 from headatlas.scores import pattern_scores
 
+LEAST = 0.2  # of its attention that an induction head pays
+ERRORS = 5  # standard errors that this lies above chance
 _OLSSON_LENGTH, _OLSSON_COPIES = 25, 4
 _LONGEST = 512  # positions, where a family names no context of its own
+
+
+def is_induction(scores):
+    """Which heads are induction heads: `LEAST` of their attention and `ERRORS` standard errors above chance.
+
+    Parameters
+    ----------
+    scores : DataFrame of [value, standard_error, chance]
+        Attention to where an induction head looks.
+
+    Returns
+    -------
+    bool Series
+    """
+    beyond = scores["value"] > scores["chance"] + ERRORS * scores["standard_error"].fillna(0)
+    return beyond & (scores["value"] >= LEAST)
 
 
 def repeated_tokens(vocabulary, length, copies, sequences, seed, *, special=(), before=(), after=()):

@@ -13,11 +13,10 @@ from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.scores import catalogue, weight_scores
 from headatlas.scores import pattern_scores as head_scores
+from headatlas.scores.induction_scores import is_induction
 
 KINDS = catalogue.names(shown="heat maps")
 DISTINCT = 0.15  # share of attention above chance from which a head is named after what it attends to
-INDUCTION = 0.2  # attention from which a head is called an induction head
-_ERRORS = 5  # standard errors that it must also lie above chance
 _HEAD = {"model": "string", "member": "int32", "layer": "int32", "head": "int32"}
 _TABLES = {  # the columns of each table of a study, so that one without rows can be read too
     "heads": {**_HEAD, "score": "string", "value": "double", "standard_error": "double", "chance": "double"},
@@ -280,8 +279,8 @@ def name_heads(scores):
 def induction_heads(scores, composition):
     """The heads that do induction, each with the earlier head that it reads most through its keys.
 
-    A head is one if, on random tokens said twice, it pays at least `INDUCTION` of its attention to what followed the
-    token's first occurrence, and that is more than chance by five standard errors.
+    They are told by what they pay, on random tokens said twice, to what followed a token's first occurrence
+    (`induction_scores.is_induction`).
 
     Parameters
     ----------
@@ -298,8 +297,7 @@ def induction_heads(scores, composition):
         earlier layer the last five are missing.
     """
     found = scores[scores["score"] == "induction"]
-    sure = found["value"] > found["chance"] + _ERRORS * found["standard_error"].fillna(0)
-    found = found[(found["value"] >= INDUCTION) & sure].sort_values("value", ascending=False)
+    found = found[is_induction(found)].sort_values("value", ascending=False)
     before = scores[scores["score"] == "previous_token_repeated"].set_index(["member", "layer", "head"])["value"]
     rows = []
     for head in found.itertuples():

@@ -1,13 +1,17 @@
 """Induction heads and their look-alikes: who finds the earlier occurrence, and who copies what it finds.
 
 An induction head does both (Olsson et al. 2022, "prefix matching" and "copying"). A head that looks to the right place
-but does not raise the logit of what it sees is a look-alike; one that copies wherever it looks is a copier.
+but does not raise the logit of what it sees is a look-alike; one that copies wherever it looks is a copier. One rule
+says what looks to the right place, `induction_scores.is_induction`, and one what copies: a score of `COPYING` that lies
+above 0 by as many standard errors.
 """
 
 import numpy as np
 import pandas as pd
 
-MATCHING, COPYING = 0.1, 0.1  # of attention beyond chance, and of the copying score's range of -1 to 1
+from headatlas.scores.induction_scores import ERRORS, is_induction
+
+COPYING = 0.1  # of the copying score's range of -1 to 1
 KINDS = ("induction", "look-alike", "copier", "neither")
 _SCORES = ("prefix_matching", "copying", "ov_copying", "previous_token", "duplicate_token")
 
@@ -43,8 +47,8 @@ def tell_apart(scores, asked=None):
     table.insert(1, "prefix_matching_error", best["standard_error"])
     table.insert(2, "chance", best["chance"])
     table.insert(4, "copying_error", errors.reindex(table.index))
-    matches = table["prefix_matching"] >= table["chance"] + MATCHING
-    copies = table["copying"] >= COPYING
+    matches = is_induction(best.reindex(table.index))
+    copies = (table["copying"] >= COPYING) & (table["copying"] > ERRORS * table["copying_error"].fillna(0))
     table["kind"] = np.select([matches & copies, matches, copies], KINDS[:3], KINDS[3])
     table.loc[table["copying"].isna() & table["ov_copying"].isna(), "kind"] = "unknown"
     return table.reset_index()

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from headatlas.base.statistics import permutation_p_value
+from headatlas.scores.induction_scores import is_induction
 
 DRAWS = 2000
+FEWEST_LAYERS = 3  # with two, "later" is a coin with two sides
 
 
 def relative_depth(layer, layers):
@@ -21,30 +22,24 @@ def weighted_depth(scores, *, draws=DRAWS, seed=0):
     scores : DataFrame of [layer, head, value, chance]
         One row per head.
     draws, seed : int
-        Of the bootstrap over heads, and of the permutation of scores over heads.
+        Of the bootstrap over heads.
 
     Returns
     -------
     dict
-        depth, low, high (95% interval over heads), p_value (of a depth as great were scores laid out at random; NaN
-        where all heads are in one layer), heads, above (how many score at all above chance).
+        layers, depth, low, high (95% interval over heads), heads, above (how many score at all above chance).
     """
     weights = np.maximum(scores["value"] - scores["chance"], 0).to_numpy(np.float64)
-    depth = relative_depth(scores["layer"].to_numpy(), scores["layer"].max() + 1)
-    found = {"heads": len(weights), "above": int((weights > 0).sum())}
+    layers = int(scores["layer"].max()) + 1
+    depth = relative_depth(scores["layer"].to_numpy(), layers)
+    found = {"layers": layers, "heads": len(weights), "above": int((weights > 0).sum())}
     if not weights.any():
-        return {"depth": np.nan, "low": np.nan, "high": np.nan, "p_value": np.nan, **found}
-    generator = np.random.default_rng(seed)
-    observed = float(weights @ depth / weights.sum())
-    drawn = generator.integers(0, len(weights), (draws, len(weights)))
+        return found | {"depth": np.nan, "low": np.nan, "high": np.nan}
+    drawn = np.random.default_rng(seed).integers(0, len(weights), (draws, len(weights)))
     totals = weights[drawn].sum(1)
     resampled = (weights[drawn] * depth[drawn]).sum(1)[totals > 0] / totals[totals > 0]
     low, high = np.quantile(resampled, [0.025, 0.975])
-    p_value = np.nan
-    if scores["layer"].nunique() > 1:
-        orders = np.argsort(generator.random((draws, len(weights))), axis=1)
-        p_value = permutation_p_value(observed, weights[orders] @ depth / weights.sum())
-    return {"depth": observed, "low": float(low), "high": float(high), "p_value": float(p_value), **found}
+    return found | {"depth": float(weights @ depth / weights.sum()), "low": float(low), "high": float(high)}
 
 
 def depth_table(scores, *, seed=0):
@@ -52,16 +47,26 @@ def depth_table(scores, *, seed=0):
 
     Parameters
     ----------
-    scores : DataFrame of [protocol, model, member, layer, head, value, chance]
+    scores : DataFrame of [protocol, model, member, layer, head, value, standard_error, chance]
     seed : int
 
     Returns
     -------
     DataFrame
-        protocol, model, member, depth, low, high, p_value, heads, above.
+        protocol, model, member, induction_heads (how many heads are), layers, heads, above, depth, low, high.
     """
     rows = []
     for (protocol, model, member), own in scores.groupby(["protocol", "model", "member"], sort=False):
         identity = {"protocol": protocol, "model": model, "member": np.int32(member)}
+        identity["induction_heads"] = int(is_induction(own).sum())
         rows.append(identity | weighted_depth(own, seed=seed))
     return pd.DataFrame(rows)
+
+
+def askable(depths):
+    """The corrected rows of members of which it can be asked whether induction lies in later layers.
+
+    They have `FEWEST_LAYERS` layers or more, and an induction head.
+    """
+    enough = (depths["layers"] >= FEWEST_LAYERS) & (depths["induction_heads"] > 0)
+    return depths[(depths["protocol"] == "corrected") & enough]

@@ -38,7 +38,7 @@ from headatlas.scores import induction_scores, pattern_scores
 SETUPS = {"standard": ("same", "before", "after"), "shuffled": ("after_left", "before_right")}
 SETUPS |= {"bidirectional": ("earlier", "later")}
 PROTOCOLS = ("published", "corrected")
-SHARES = (0.01, 0.02, 0.05, 0.1)  # of all tokens, masked at once
+MASKS = (1, 2, 4, 6)  # at once
 NOWHERE = -1  # a key that a trial lacks
 _BERT, _LOWEST, _HIGHEST = 30522, 100, 20000  # published ids are drawn from integers(100, 20000) of BERT's vocabulary
 _COPIES = {"standard": 2, "shuffled": 2, "bidirectional": 3}
@@ -230,7 +230,8 @@ def map_table(family, asking, memory=MEMORY, kinds=None):
     -------
     DataFrame
         protocol, setup, reading, member, layer, head, value, standard_error, chance (of a head uniform over the keys
-        that it may attend to); causal families have the standard setup alone.
+        that it may attend to), choice, held_out, held_out_error (see `halved`); causal families have the standard
+        setup alone.
     """
     kinds = kinds or [
         (protocol, setup) for protocol in PROTOCOLS for setup in (["standard"] if family.causal else SETUPS)
@@ -306,15 +307,55 @@ def _read(family, tokens, read, chances, memory, shown):
     tables = []
     for member in range(family.members):
         for layer, found in enumerate(induction_scores.read_patterns(family, member, tokens, read, memory, shown)):
-            tables.append(pattern_scores.rows(member, layer, {name: (found[name], chances[name]) for name in found}))
+            tables.append(halved(member, layer, {name: (found[name], chances[name]) for name in found}))
     return pd.concat(tables, ignore_index=True).rename(columns={"score": "reading"})
+
+
+def halved(member, layer, measured):
+    """Rows of a score table by which a head can be chosen on some sequences and measured on others.
+
+    Parameters are those of `pattern_scores.rows`.
+
+    Returns
+    -------
+    DataFrame
+        As from `pattern_scores.rows`, and `choice`, the mean over every other sample, `held_out` and `held_out_error`,
+        those of the rest: the largest of many heads is by chance larger where it was chosen.
+    """
+    table = pattern_scores.rows(member, layer, measured)
+    chosen_on, rest = (
+        pattern_scores.rows(member, layer, {name: (values[:, first::2], 0.0) for name, (values, _) in measured.items()})
+        for first in (0, 1)
+    )
+    return table.assign(
+        choice=chosen_on["value"], held_out=rest["value"], held_out_error=rest["standard_error"].to_numpy()
+    )
+
+
+def strongest(rows, by="member"):
+    """The strongest head of each group: chosen on half of the sequences, its value and error from the other half.
+
+    Parameters
+    ----------
+    rows : DataFrame of [member, layer, head, choice, held_out, held_out_error]
+        Of one score.
+    by : str or list of str
+        Columns that make the groups.
+
+    Returns
+    -------
+    DataFrame
+        Those rows, with `value` and `standard_error` of the sequences that they were not chosen on.
+    """
+    best = rows.loc[rows.groupby(by, sort=False)["choice"].idxmax()]
+    return best.assign(value=best["held_out"], standard_error=best["held_out_error"])
 
 
 def _ordered(table, first):
     return table[[*first, *(name for name in table if name not in first)]]
 
 
-def condition_table(family, asking, continuations=None, shares=SHARES, memory=MEMORY):
+def condition_table(family, asking, continuations=None, masks=MASKS, memory=MEMORY):
     """Induction with several masks at once, and on whole words against pieces of words, under the corrected protocol.
 
     With several masks, all in the second copy, the readings of the standard setup are averaged over the masks, and
@@ -327,22 +368,24 @@ def condition_table(family, asking, continuations=None, shares=SHARES, memory=ME
         As for `map_table`.
     continuations : bool array of shape (vocabulary,), optional
         Ids that continue a word; without any, or with nothing else, words and pieces are not told apart.
-    shares : sequence of float
-        Of all tokens, how many are masked; masked families only.
+    masks : sequence of int
+        How many tokens are masked at once, left out where a copy is too short; masked families only.
 
     Returns
     -------
     DataFrame
-        condition ("masks" or "words"), level (such as "5%", "whole words", "pieces"), count (of masks), reading,
-        member, layer, head, value, standard_error, chance.
+        condition ("masks" or "words"), level (such as "2 masks", "whole words", "pieces"), count (of masks), reading,
+        and what `map_table` gives of every head.
     """
     conditions = []
     if not family.causal:
-        for share in shares:
-            tokens, masked, keys = _several_masks(share, asking)
+        most = asking.room("standard", "corrected") - 2
+        for count in (count for count in masks if count <= most):
+            tokens, masked, keys = _several_masks(count, asking)
             read, chances = _of_masks(masked, keys, tokens.shape[1])
-            conditions.append(("masks", f"{share:.0%}", masked.shape[1], tokens, _and_masks(read, masked), chances))
-            chances["masks"] = (masked.shape[1] - 1) / tokens.shape[1]
+            level = f"{count} mask{'s'[: count > 1]}"
+            conditions.append(("masks", level, count, tokens, _and_masks(read, masked), chances))
+            chances["masks"] = (count - 1) / tokens.shape[1]
     for level, drawn_from in _words_and_pieces(asking, continuations).items():
         others = np.setdiff1d(np.arange(asking.vocabulary), drawn_from).tolist()
         only = Asking(**{**vars(asking), "special": tuple({*asking.special, *others})})
@@ -354,19 +397,19 @@ def condition_table(family, asking, continuations=None, shares=SHARES, memory=ME
             parts.append(table.assign(condition=condition, level=level, count=np.int32(count)))
     first = ["condition", "level", "count", "reading"]
     if not parts:
-        return pd.DataFrame(columns=[*first, "member", "layer", "head", "value", "standard_error", "chance"])
+        numbers = ["value", "standard_error", "chance", "choice", "held_out", "held_out_error"]
+        return pd.DataFrame(columns=[*first, "member", "layer", "head", *numbers])
     return _ordered(pd.concat(parts, ignore_index=True), first)
 
 
-def _several_masks(share, asking):
-    """Corrected standard sequences with a share of their tokens masked, all in the second copy."""
+def _several_masks(count, asking):
+    """Corrected standard sequences with several tokens masked, all in the second copy."""
     length, first = asking.room("standard", "corrected"), len(asking.before)
     drawn = induction_scores.repeated_tokens(
         asking.vocabulary, length, 1, asking.trials, [asking.seed, 7], special=_never(asking)
     )
     tokens = _sequences([drawn, drawn], asking.before, asking.after)
-    count = min(max(1, round(share * tokens.shape[1])), length - 2)
-    generator = np.random.default_rng([asking.seed, 8, round(1000 * share)])
+    generator = np.random.default_rng([asking.seed, 8, count])
     place = np.stack([1 + np.sort(generator.permutation(length - 2)[:count]) for _ in drawn])  # (trial, mask)
     keys = {"same": first + place, "before": first + place - 1, "after": first + place + 1}
     masked = first + length + place

@@ -1,4 +1,4 @@
-"""Ablation of induction heads, one by one and together, and the heads that take over.
+"""Ablation of induction heads, one by one and together: redundancy within a layer, and the later heads that take over.
 
 A set of heads is ablated at every position: their outputs (mixes of values, before W_O) become zero, their mean at that
 position, or their outputs on another sequence (`headatlas.models.knockout`). Measured on random repeated tokens:
@@ -9,8 +9,11 @@ direct effect   rise of the loss with the outputs of all other heads held to wha
 repair          direct less total: what the other heads make good (Wang et al. 2022, "Interpretability in the wild",
                 found such backup heads in GPT-2; McGrath et al. 2023, "The Hydra effect", measured self-repair so)
 
-and the change of every other head's induction score. The loss of ordinary text says what else the set was good for. The
-control are sets of as many other heads of the same layers, drawn at random.
+and the change of every other head's induction score. Repair can be asked only of a set after which heads lie: with none
+there it is zero by construction, and missing here. Within a layer, the joint effect of its induction heads against the
+sum of their single effects says how far one stands in for another. The loss of ordinary text says what else a set was
+good for. Heads are chosen on other sequences than they are measured on, by `induction_scores.is_induction`; controls
+are sets of as many heads of the same layers that are no induction heads, where there are as many.
 """
 
 from typing import NamedTuple
@@ -26,6 +29,18 @@ from headatlas.models import interventions, knockout
 from headatlas.models.forward_batches import MEMORY
 from headatlas.scores import induction_scores
 from headatlas.studies.induction import repeated_tokens
+
+GROUPS = ("one", "layer", "all")  # a head by itself, all that were chosen of a layer, all that were chosen
+EFFECTS = {  # the columns of the table of effects
+    **{"member": "int32", "set": "int32", "heads": "string", "size": "int32", "group": "string"},
+    **{"later_layers": "int32", "control_of": "int32", "kind": "string", "loss": "double"},
+    **dict.fromkeys(("total", "total_error", "direct", "direct_error", "ordinary", "ordinary_error"), "double"),
+    **dict.fromkeys(("repair", "repair_low", "repair_high"), "double"),
+}
+BACKUPS = {
+    **{"member": "int32", "set": "int32", "kind": "string", "layer": "int32", "head": "int32", "ablated": "bool"},
+    **dict.fromkeys(("before", "after", "change", "standard_error"), "double"),
+}
 
 
 class Task(NamedTuple):
@@ -86,48 +101,57 @@ def ordinary_task(windows, causal, *, pad=None, mask=None, seed=0):
     return Task(shown, queries, np.take_along_axis(windows, queries, 1))
 
 
-def sets_of_heads(strengths, count, controls, seed=0):
-    """The strongest heads one by one and together, and random sets of the same layers.
+class HeadSet(NamedTuple):
+    """Heads that are ablated together."""
+
+    heads: tuple  # of (layer, head)
+    group: str  # one of GROUPS
+    control_of: int = -1  # the number of the set that it is a control of
+
+
+def sets_of_heads(scores, count, controls, seed=0):
+    """The induction heads one by one, those of a layer together, all of them together, and their controls.
 
     Parameters
     ----------
-    strengths : array of shape (layer, head)
-        Induction scores.
+    scores : DataFrame of [layer, head, value, standard_error, chance]
+        Induction scores, a row for each head of a member.
     count : int
-        How many heads are strongest.
+        How many induction heads at most: the strongest.
     controls : int
-        Random sets for each; none where a layer has too few other heads.
+        Sets drawn at random for each of these, without repetition, of as many heads of the same layers that are no
+        induction heads; fewer, or none, where there are not as many.
     seed : int
 
     Returns
     -------
-    list of (tuple of (layer, head), int)
-        Each set with the number of the set that it is a control of, or -1.
+    list of HeadSet
+        Empty where no head is an induction head.
     """
-    layers, heads = strengths.shape
-    order = np.argsort(-strengths, axis=None, kind="stable")[: min(count, layers * heads)]
-    strongest = [divmod(int(index), heads) for index in order]
-    chosen = [(head,) for head in strongest]
-    chosen += [tuple(strongest[:size]) for size in range(2, len(strongest) + 1)]
-    found = [(of, -1) for of in chosen]
+    are = induction_scores.is_induction(scores)
+    chosen = scores[are].sort_values("value", ascending=False, kind="stable")[["layer", "head"]][:count]
+    chosen = [(int(layer), int(head)) for layer, head in chosen.to_numpy()]
+    others = scores[~are].groupby("layer")["head"].agg(list).to_dict()
+    sets = [HeadSet((one,), "one") for one in chosen]
+    by_layer = {layer: tuple(head for head in chosen if head[0] == layer) for layer in sorted({at for at, _ in chosen})}
+    sets += [HeadSet(heads, "layer") for heads in by_layer.values() if len(heads) > 1]
+    if len(by_layer) > 1:
+        sets.append(HeadSet(tuple(chosen), "all"))
     generator = np.random.default_rng(seed)
-    for number, of in enumerate(chosen):
-        for _ in range(controls):
-            drawn = _like(of, heads, generator)
-            if drawn:
-                found.append((drawn, number))
-    return found
+    for number, of in enumerate(list(sets)):
+        drawn = {_like(of.heads, others, generator) for _ in range(controls)}
+        sets += [HeadSet(heads, of.group, number) for heads in sorted(drawn) if heads]
+    return sets
 
 
-def _like(of, heads, generator):
-    """As many heads of the same layers, none of them in the set; nothing where a layer has too few."""
+def _like(of, others, generator):
+    """As many heads of the same layers out of `others` (by layer); nothing where a layer has too few."""
     drawn = []
     for layer in sorted({layer for layer, _ in of}):
-        taken = [head for at, head in of if at == layer]
-        others = np.setdiff1d(np.arange(heads), taken)
-        if len(others) < len(taken):
+        wanted, there = sum(at == layer for at, _ in of), others.get(layer, [])
+        if len(there) < wanted:
             return ()
-        drawn += [(layer, int(head)) for head in sorted(generator.choice(others, len(taken), replace=False))]
+        drawn += [(layer, int(head)) for head in sorted(generator.choice(there, wanted, replace=False))]
     return tuple(drawn)
 
 
@@ -226,13 +250,16 @@ def _add(scores, key, by_layer):
         scores.setdefault(key, []).append(np.stack(by_layer, 1))  # (sequence, layer, head)
 
 
-def effect_tables(family, repeated, ordinary, *, count=3, controls=5, kinds=knockout.KINDS, seed=0, memory=MEMORY):
-    """Effects of ablating every member's strongest induction heads, and of their controls.
+def effect_tables(
+    family, choosing, repeated, ordinary, *, count=8, controls=3, kinds=knockout.KINDS, seed=0, memory=MEMORY
+):
+    """Effects of ablating every member's induction heads, and of their controls.
 
     Parameters
     ----------
     family : ToyFamily or PretrainedFamily
-    repeated, ordinary : Task
+    choosing, repeated, ordinary : Task
+        On the first, induction heads are chosen; on the others, effects are measured.
     count, controls : int
         As for `sets_of_heads`.
     kinds, seed, memory
@@ -241,30 +268,42 @@ def effect_tables(family, repeated, ordinary, *, count=3, controls=5, kinds=knoc
     Returns
     -------
     effects : DataFrame
-        member, set, heads (such as "1.0 1.2": layer.head), size, control_of (a set, or -1), kind, and in nats
-        loss (intact, on repeated tokens), total, direct, repair, ordinary (each with `_error` or, for repair, `_low`
-        and `_high`, over sequences).
+        member, set, heads (such as "1.0 1.2": layer.head), size, group, later_layers (how many lie after the first of
+        the set's), control_of (a set, or -1), kind, and in nats loss (intact, on repeated tokens), total, direct,
+        repair (missing without later layers), ordinary (each with `_error` or, for repair, `_low` and `_high`, over
+        sequences).
     backups : DataFrame
         member, set, kind, layer, head, ablated (bool), before, after, change, standard_error: induction scores.
     """
-    effects, backups = [], []
+    effects, backups = [pd.DataFrame(columns=list(EFFECTS))], [pd.DataFrame(columns=list(BACKUPS))]
     for number in range(family.members):
         member = interventions.open_member(family, number)
-        drawn = sets_of_heads(_strengths(member, repeated, memory), count, controls, seed)
-        sets = [heads for heads, _ in drawn]
+        sets = sets_of_heads(_strengths(member, choosing, family.causal, memory), count, controls, seed)
+        if not sets:
+            continue
+        chosen = [one.heads for one in sets]
         with progress.bar(2 * len(sets) * len(repeated.tokens), f"ablation, member {number}", "sequences") as shown:
-            losses, scores = ablate(member, repeated, sets, kinds, seed, memory, shown)
-            plain, _ = ablate(member, ordinary, sets, kinds, seed, memory, shown, directly=False)
-        for index, (heads, control_of) in enumerate(drawn):
+            losses, scores = ablate(member, repeated, chosen, kinds, seed, memory, shown)
+            plain, _ = ablate(member, ordinary, chosen, kinds, seed, memory, shown, directly=False)
+        for index, (heads, group, control_of) in enumerate(sets):
+            later = family.layers - 1 - min(layer for layer, _ in heads)
             for kind in kinds:
-                found = losses[index, kind]
                 identity = {"member": number, "set": index, "heads": " ".join(f"{la}.{he}" for la, he in heads)}
-                identity |= {"size": len(heads), "control_of": control_of, "kind": kind}
-                effects.append(identity | _effects(found, plain[index, kind], seed))
+                identity |= {"size": len(heads), "group": group, "later_layers": later}
+                identity |= {"control_of": control_of, "kind": kind}
+                row = identity | _effects(losses[index, kind], plain[index, kind], seed)
+                if not later:
+                    row |= dict.fromkeys(("repair", "repair_low", "repair_high"), np.nan)
+                effects.append(pd.DataFrame([row]))
                 if control_of < 0:
                     backups.append(_changes(scores[None], scores[index, kind], heads, number, index, kind))
-    whole = dict.fromkeys(("member", "set", "size", "control_of"), "int32")
-    return pd.DataFrame(effects).astype(whole), pd.concat(backups, ignore_index=True)
+    return _typed(effects, EFFECTS), _typed(backups, BACKUPS)
+
+
+def _typed(parts, columns):
+    whole = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)[list(columns)]
+    types = {"string": object, "double": np.float64}
+    return whole.astype({name: types.get(kind, kind) for name, kind in columns.items()})
 
 
 def _blocks(member, task, memory):
@@ -272,10 +311,14 @@ def _blocks(member, task, memory):
     return [slice(low, low + height) for low in range(0, len(task.tokens), height)]
 
 
-def _strengths(member, task, memory):
-    """Mean induction scores of the intact heads, (layer, head)."""
+def _strengths(member, task, causal, memory):
+    """Induction scores of the intact heads: layer, head, value, standard_error, chance."""
     found = [np.stack(intact(member, task, part)[1], 1) for part in _blocks(member, task, memory)]
-    return np.concatenate(found).mean(0)
+    value, error = mean_and_error(np.concatenate(found), axis=0)  # (layer, head)
+    allowed = task.queries + 1 if causal else task.tokens.shape[1]
+    layer, head = np.indices(value.shape).reshape(2, -1)
+    numbers = {"value": value.ravel(), "standard_error": error.ravel(), "chance": np.mean(1 / allowed)}
+    return pd.DataFrame({"layer": layer, "head": head, **numbers})
 
 
 def _effects(found, plain, seed):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from headatlas.studies.circuits import qk_ov_circuits
 from headatlas.studies.induction import head_kinds, induction_depth
 
 
@@ -48,22 +49,44 @@ def test_depth_is_where_the_scores_are():
     late, early = (induction_depth.weighted_depth(heads_at(12, 4, [layer])) for layer in (11, 0))
     assert late["depth"] == pytest.approx(11.5 / 12)
     assert early["depth"] == pytest.approx(0.5 / 12)
-    assert late["p_value"] < 0.01
-    assert early["p_value"] > 0.9
     assert late["above"] == 4
+    assert late["layers"] == 12
     spread = induction_depth.weighted_depth(heads_at(12, 4, range(12)))
     assert spread["depth"] == pytest.approx(0.5)
     assert spread["low"] < 0.5 < spread["high"]
-    assert spread["p_value"] > 0.5
     alone = induction_depth.weighted_depth(heads_at(1, 4, [0]))
     assert alone["depth"] == 0.5
-    assert np.isnan(alone["p_value"])
     assert np.isnan(induction_depth.weighted_depth(heads_at(3, 2, []))["depth"])
 
 
 def test_depth_of_every_member():
-    one, other = heads_at(4, 2, [3]), heads_at(4, 2, [0])
-    table = pd.concat([one.assign(member=0), other.assign(member=1)]).assign(protocol="corrected", model="a")
-    found = induction_depth.depth_table(table)
-    assert found["member"].tolist() == [0, 1]
-    assert found["depth"].tolist() == pytest.approx([0.875, 0.125])
+    one, other, none = heads_at(4, 2, [3]), heads_at(4, 2, [0]), heads_at(4, 2, [])
+    table = pd.concat([one.assign(member=0), other.assign(member=1), none.assign(member=2)])
+    table = table.assign(protocol="corrected", model="a", standard_error=0.01)
+    shallow = heads_at(2, 2, [1]).assign(protocol="corrected", model="b", member=0, standard_error=0.01)
+    found = induction_depth.depth_table(pd.concat([table, shallow, table.assign(protocol="published")]))
+    own = found[(found["model"] == "a") & (found["protocol"] == "corrected")]
+    assert own["member"].tolist() == [0, 1, 2]
+    assert own["depth"].tolist() == pytest.approx([0.875, 0.125, np.nan], nan_ok=True)
+    assert own["induction_heads"].tolist() == [2, 2, 0]
+    asked = induction_depth.askable(found)  # two layers, and members without an induction head, cannot be asked
+    assert asked[["model", "member"]].to_numpy().tolist() == [["a", 0], ["a", 1]]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "is_one"), [(0.21, 0.02, True), (0.19, 0.001, False), (0.21, 0.04, False), (0.9, 0.15, True)]
+)
+def test_one_rule_says_what_an_induction_head_is_wherever_it_is_asked(value, error, is_one):
+    rows = scores_of([(1, 0, value, None, 0.8)])
+    rows.loc[rows["score"] == "prefix_matching", "standard_error"] = error
+    kind = head_kinds.tell_apart(rows).loc[0, "kind"]
+    assert (kind == "induction") == is_one
+    named = rows.replace({"score": {"prefix_matching": "induction"}}).astype({"layer": int})
+    found = qk_ov_circuits.induction_heads(named, pd.DataFrame(columns=["score", "member", "layer", "head"]))
+    assert len(found) == is_one
+
+
+def test_a_head_copies_only_beyond_its_error():
+    rows = scores_of([(1, 0, 0.9, None, 0.3)])
+    rows.loc[rows["score"] == "copying", "standard_error"] = 0.1
+    assert head_kinds.tell_apart(rows).loc[0, "kind"] == "look-alike"

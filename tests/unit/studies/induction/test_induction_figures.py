@@ -18,7 +18,7 @@ from headatlas.studies.induction.figures import (
 from headatlas.studies.induction.figures import repeated_tokens as setups_figure
 
 SHAPES = {
-    "repeats-bidirectional": (2, 4, 2, True),
+    "repeats-causal": (3, 4, 3, True),
     "bert": (12, 12, 1, False),
     "large": (24, 16, 1, False),
 }  # layers, heads, members
@@ -38,17 +38,20 @@ def maps_table(shape, seed=0):
                 rows = heads_of(shape, protocol=protocol, setup=setup, reading=reading)
                 late = (rows["layer"] == shape[0] - 1) & (reading in ("same", "after"))
                 value = generator.uniform(0, 0.04, len(rows)) + 0.6 * late
-                parts.append(rows.assign(value=value, standard_error=0.01, chance=0.02))
+                halves = {"choice": value, "held_out": value - 0.001, "held_out_error": 0.01}
+                parts.append(rows.assign(value=value, standard_error=0.01, chance=0.02, **halves))
     return pd.concat(parts, ignore_index=True)
 
 
 def conditions_table(shape):
-    parts = [] if shape[3] else [("masks", "1%", 4), ("masks", "10%", 40)]
+    parts = [] if shape[3] else [("masks", "1 mask", 1), ("masks", "4 masks", 4)]
     tables = []
     for condition, level, count in [*parts, ("words", "whole words", int(not shape[3])), ("words", "pieces", 1)]:
         for reading in ("same", "after", "masks"):
             rows = heads_of(shape, condition=condition, level=level, count=count, reading=reading)
-            tables.append(rows.assign(value=0.1 + 0.01 * rows["head"], standard_error=0.01, chance=0.02))
+            value = 0.1 + 0.01 * rows["head"] - 0.02 * count
+            halves = {"choice": value, "held_out": value + 0.001, "held_out_error": 0.01}
+            tables.append(rows.assign(value=value, standard_error=0.01, chance=0.02, **halves))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -64,36 +67,52 @@ def learning(shape, gain=0.3):
 
 
 def ablations(shape, total=0.4, direct=1.0):
-    rows, changed = [], []
+    """Heads 1.0 and 1.1 are worth 0.1 nats each and 0.4 together, of which later layers, where there are, made 0.6."""
+    rows, changed, later = [], [], shape[0] - 2
     for member in range(shape[2]):
-        sets = [("1.0", 1, -1), ("1.1", 1, -1), ("1.0 1.1", 2, -1), ("1.2", 1, 0), ("1.2 1.3", 2, 2)]
-        for index, (heads, size, control_of) in enumerate(sets):
-            scale = 0.02 if control_of >= 0 else 1.0 if size == 2 else 0.25
-            row = {"member": member, "set": index, "heads": heads, "size": size, "control_of": control_of}
+        sets = [
+            ("1.0", "one", -1),
+            ("1.1", "one", -1),
+            ("1.0 1.1", "layer", -1),
+            ("1.2", "one", 0),
+            ("1.2 1.3", "layer", 2),
+        ]
+        for index, (heads, group, control_of) in enumerate(sets):
+            scale = (0.02 if control_of >= 0 else 1.0 if group == "layer" else 0.25) * (1 + 0.1 * member)
+            row = {"member": member, "set": index, "heads": heads, "size": len(heads.split()), "group": group}
+            row |= {"later_layers": later, "control_of": control_of}
             row |= {"kind": "mean", "loss": 0.5, "ordinary": 0.01, "ordinary_error": 0.01}
-            row |= {"total": total * scale, "direct": direct * scale, "repair": (direct - total) * scale}
+            row |= {"total": total * scale, "direct": direct * scale}
+            row |= {"repair": (direct - total) * scale if later else np.nan}
             row |= {"total_error": 0.02, "direct_error": 0.02, "repair_low": 0.5, "repair_high": 0.7}
             rows.append(row)
     for index in range(3):
         own = heads_of(shape, set=index, kind="mean")
         own = own.assign(before=0.1, after=0.2, change=0.1, standard_error=0.01)
-        changed.append(own.assign(ablated=(own["layer"] == 1) & (own["head"] == 0)))
+        changed.append(own.assign(ablated=(own["layer"] == 1) & (own["head"] < 2)))
     return pd.DataFrame(rows), pd.concat(changed, ignore_index=True)
 
 
-def dynamics_table():
+def dynamics_table(members=3):
+    """Head 1.0 passes half of its rise at 100,000 tokens, and each further member 20,000 later."""
     rows = []
-    for member in range(2):
-        for step, tokens in enumerate((0, 100, 1000, 10000)):
-            for score, value in (("induction", 0.05 + 0.4 * (step > 1) * (step - 1)), ("previous_token", 0.2 * step)):
-                rows += [(member, step, tokens, score, layer, 0, value * layer, 0.05) for layer in (0, 1)]
-            rows.append((member, step, tokens, "in_context", -1, -1, 0.5 * (step > 1), 0.0))
-    names = ["member", "step", "tokens", "score", "layer", "head", "value", "chance"]
-    return pd.DataFrame(rows, columns=names)
+    for member in range(members):
+        for step, tokens in enumerate((0, 50_000, 100_000, 150_000, 200_000, 250_000)):
+            share = np.clip((tokens - 50_000 - 20_000 * member) / 100_000, 0, 1)
+            for score, value in (("induction", 0.02 + 0.8 * share), ("previous_token", 0.07 + 0.3 * min(1, 2 * share))):
+                rows += [
+                    (member, step, tokens, score, layer, 0, value if layer == (score == "induction") else 0.02)
+                    for layer in (0, 1)
+                ]
+            rows.append((member, step, tokens, "in_context", -1, -1, 2 * share))
+    table = pd.DataFrame(rows, columns=["member", "step", "tokens", "score", "layer", "head", "value"])
+    table = table.assign(chance=0.02, standard_error=0.001, choice=table["value"], held_out=table["value"])
+    return table
 
 
 def told_apart(shape):
     rows = heads_of(shape, prefix_matching=0.05, chance=0.04, copying=0.0, ov_copying=0.1, kind="neither")
+    rows = rows.assign(prefix_matching_error=0.01, copying_error=0.02)
     late = rows["layer"] == shape[0] - 1
     rows.loc[late, ["prefix_matching", "copying"]] = [0.7, 0.6]
     rows.loc[late, "kind"] = "induction"
@@ -131,28 +150,29 @@ OTHERS = [(setup, reading) for setup in ("shuffled", "bidirectional") for readin
 FIGURES = {
     "published learning": lambda: in_context_figure("published"),
     "learning": lambda: in_context_figure("corrected"),
-    "learning of one": lambda: in_context_figure("corrected", ["repeats-bidirectional"]),
+    "learning of one": lambda: in_context_figure("corrected", ["repeats-causal"]),
     "scheme": lambda: setups_figure.scheme(
-        {"repeats-bidirectional": trials_of(32, True), "bert": trials_of(401, False)}, "corrected"
+        {"repeats-causal": trials_of(32, True), "bert": trials_of(401, False)}, "corrected"
     ),
     "maps": lambda: induction_maps.induction_maps(MAPS, STANDARD, "published"),
     "other maps": lambda: induction_maps.induction_maps(MAPS, OTHERS, "corrected"),
-    "no maps": lambda: induction_maps.induction_maps(
-        {"repeats-bidirectional": MAPS["repeats-bidirectional"]}, OTHERS, "corrected"
-    ),
+    "no maps": lambda: induction_maps.induction_maps({"repeats-causal": MAPS["repeats-causal"]}, OTHERS, "corrected"),
     "published sizes": lambda: model_sizes.sizes(of_protocol("published"), DEPTHS, "published"),
     "sizes": lambda: model_sizes.sizes(of_protocol("corrected"), DEPTHS, "corrected"),
     "dynamics": lambda: training_dynamics.training_dynamics({"a": dynamics_table(), "b": dynamics_table()}),
     "no dynamics": lambda: training_dynamics.training_dynamics({}),
-    "look-alikes": lambda: kinds_figure.head_kinds(TOLD, head_kinds.MATCHING, head_kinds.COPYING),
+    "look-alikes": lambda: kinds_figure.head_kinds(TOLD, head_kinds.COPYING),
     "back-up heads": lambda: self_repair.backup_heads(*({n: ABLATIONS[n][p] for n in SHAPES} for p in (0, 1))),
+    "no back-up heads": lambda: self_repair.backup_heads({"a": ablations((2, 4, 3, True))[0]}, {}),
+    "redundancy": lambda: self_repair.redundancy({name: ABLATIONS[name][0] for name in SHAPES}),
+    "no redundancy": lambda: self_repair.redundancy({"a": ABLATIONS["bert"][0][:0]}),
     "masks": lambda: masks.masks(CONDITIONS),
-    "no masks": lambda: masks.masks({"repeats-bidirectional": CONDITIONS["repeats-bidirectional"][:0]}),
+    "no masks": lambda: masks.masks({"repeats-causal": CONDITIONS["repeats-causal"][:0]}),
 }
 
 
-def of_protocol(protocol):
-    return {name: table[table["protocol"] == protocol] for name, table in SCORES.items()}
+def of_protocol(protocol, names=tuple(SHAPES)):
+    return {name: SCORES[name][SCORES[name]["protocol"] == protocol] for name in names}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -172,23 +192,64 @@ def test_maps_are_drawn_as_given():
     for array, reading in zip(drawn, repeated_tokens.SETUPS["standard"], strict=True):
         rows = table[(table["protocol"] == "published") & (table["reading"] == reading)]
         np.testing.assert_array_equal(array, rows["value"].to_numpy().reshape(12, 12))
-    assert len(maps_of(figure, (2, 4))) == 2 * 3
+    assert len(maps_of(figure, (3, 4))) == 3 * 3
+
+
+def found_of(names):
+    models = {}
+    for name in names:
+        pairs, _, facts = LEARNING[name]
+        models[name] = {"causal": SHAPES[name][3], "maps": MAPS[name], "pairs": pairs, "context": facts}
+        models[name] |= {"conditions": CONDITIONS[name], "effects": ABLATIONS[name][0]}
+    return models
 
 
 def test_findings_name_heads_and_numbers():
-    models = {}
-    for name, shape in SHAPES.items():
-        pairs, _, facts = LEARNING[name]
-        models[name] = {"causal": shape[3], "maps": MAPS[name], "pairs": pairs, "context": facts}
-        models[name] |= {"conditions": CONDITIONS[name], "effects": ABLATIONS[name][0]}
-    text = findings.text(models, DEPTHS, TOLD, {"repeats-bidirectional": dynamics_table()})
-    best = SCORES["bert"][SCORES["bert"]["protocol"] == "corrected"].nlargest(1, "value").iloc[0]
-    assert f"layer {best['layer']} head {best['head']} at {best['value']:.3f} ± 0.010 (chance 0.020)" in text
-    assert "12 of 144 heads" in text
+    text = findings.text(found_of(SHAPES), DEPTHS, TOLD, {"repeats-causal": dynamics_table()})
+    best = SCORES["bert"][SCORES["bert"]["protocol"] == "corrected"].nlargest(1, "choice").iloc[0]
+    assert (
+        f"the strongest ({best['layer']}.{best['head']}) pays {best['held_out']:.2f} (one member), chance 0.020" in text
+    )
+    assert "bert: 12.0 (one member) of 144 heads a member are induction heads, in layer 11" in text
     assert "Olsson's score -0.30" in text
+    assert "by 0.30 (95%" in text
+    assert "over 3 members" in text
     assert "7 too short" in text
-    assert "+0.400 nats, +1.000 were no other head to respond, so self-repair is +0.600 nats (60% of it)" in text
-    assert "one by one the heads cost +0.200 in all" in text
-    assert "head 1.0 reaches half of its final 0.850 by 1,000 tokens" in text
-    assert "Do induction heads always appear in later layers? In 4 of 4 networks" in text
-    assert "12 induction, 0 look-alike" in text
+    causal = [line for line in text.splitlines() if line.startswith("- repeats-causal")]
+    # 0.1 and 0.1 against 0.4, times 1, 1.1 and 1.2
+    assert any("2 heads of a layer cost 0.22 nats in sum, together 0.44: +0.22 (95%" in line for line in causal)
+    assert any("would rise by 1.10 nats" in line and "rises by 0.44" in line and "(60%)" in line for line in causal)
+    assert any("passes half of its final 0.82 at 120 (95%" in line for line in causal)
+    assert "in-context learning passes its half +0 (95%" in text
+    assert "previous-token head below -25 (95%" in text
+    assert "Induction heads lie beyond the middle in 3 of 3 models" in text
+    assert "with 1 mask, 0." in text
+    found = 4 * 3 + 12 + 16
+    assert f"Of {found} heads that find the earlier occurrence, {found} also copy what they find" in text
+
+
+def test_findings_say_what_cannot_be_asked():
+    name, shape = "two-layers", (2, 4, 3, True)
+    models = found_of(["repeats-causal"])
+    (own,) = models.values()
+    maps = maps_table(shape)
+    models = {name: own | {"maps": maps, "effects": ablations(shape)[0]}}
+    scores = repeated_tokens.induction_rows(maps, True).assign(model=name)
+    text = findings.text(models, induction_depth.depth_table(scores), told_apart(shape).assign(model=name), {})
+    assert "**Self-repair across layers cannot be asked of these models.**" in text
+    assert "**Whether induction heads lie in later layers cannot be asked of these models.**" in text
+    assert "**The time at which induction heads form cannot be asked of these models.**" in text
+    assert "**Induction heads of one layer are redundant" in text
+    without = {name: own | {"maps": maps, "effects": ablations(shape)[0][:0]}}
+    text = findings.text(without, induction_depth.depth_table(scores), told_apart(shape).assign(model=name), {})
+    assert "**Redundancy within a layer cannot be asked of these models.**" in text
+
+
+def test_what_cannot_be_asked_is_not_drawn():
+    assert not FIGURES["no back-up heads"]().axes
+    assert not FIGURES["no redundancy"]().axes
+    effects = {"a": ABLATIONS["bert"][0], "b": ablations((2, 4, 3, True))[0]}
+    figure = self_repair.backup_heads(effects, {"a": ABLATIONS["bert"][1]})
+    assert "not asked of b" in figure.get_supxlabel()
+    shallow = model_sizes.sizes(of_protocol("corrected", ["repeats-causal"]), DEPTHS[:0], "corrected")
+    assert len(shallow.axes) == 3 + 1  # maps and their scale, no depths

@@ -149,15 +149,31 @@ def test_planted_heads_of_a_causal_family():
 
 def test_several_masks_at_once():
     table = repeated_tokens.condition_table(
-        Masked([earlier_instance, before_later, uniform]), ASKING, shares=(0.01, 0.2)
+        Masked([earlier_instance, before_later, uniform]), ASKING, masks=(1, 4, 500)
     )
-    assert table.groupby("level")["count"].first().to_dict() == {"1%": 1, "20%": 5}
-    one, five = (values(table, level=level, member=0, head=0) for level in ("1%", "20%"))
+    assert table.groupby("level")["count"].first().to_dict() == {"1 mask": 1, "4 masks": 4}
+    one, four = (values(table, level=level, member=0, head=0) for level in ("1 mask", "4 masks"))
     assert one["same"] == 1
     assert one["masks"] == 0
-    assert 0.3 < five["same"] < 1  # beside another mask there is no left neighbour to look for
+    assert 0.3 < four["same"] < 1  # beside another mask there is no left neighbour to look for
     plain = table[table["head"] == 2]
     np.testing.assert_allclose(plain["value"], plain["chance"], rtol=1e-5)
+
+
+def test_a_head_chosen_as_the_strongest_is_measured_on_other_sequences():
+    noise = np.random.default_rng(0).normal(0.1, 0.05, (200, 10))  # (head, sequence): none is stronger than another
+    table = repeated_tokens.halved(0, 0, {"induction": (noise, 0.1)})
+    np.testing.assert_allclose(table["choice"], noise[:, ::2].mean(1))
+    np.testing.assert_allclose(table["held_out"], noise[:, 1::2].mean(1))
+    (best,) = repeated_tokens.strongest(table).itertuples()
+    assert table.loc[best.Index, "choice"] == table["choice"].max() > 0.14
+    assert best.value == table.loc[best.Index, "held_out"]
+    assert table["value"].max() > 0.13  # the largest is no measure of any head
+    by_chance = [
+        repeated_tokens.strongest(repeated_tokens.halved(0, 0, {"x": (part, 0.1)}))["value"].item()
+        for part in np.random.default_rng(1).normal(0.1, 0.05, (200, 50, 10))
+    ]
+    assert abs(np.mean(by_chance) - 0.1) < 0.005
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -170,12 +186,12 @@ def test_words_and_pieces(causal):
         return uniform(tokens)
 
     asking = replace(ASKING, mask=None if causal else 199)
-    table = repeated_tokens.condition_table(Planted([watching], causal), asking, continuations, shares=())
+    table = repeated_tokens.condition_table(Planted([watching], causal), asking, continuations, masks=())
     assert set(table["level"]) == {"whole words", "pieces"}
     assert all(len({token % 3 == 0 for token in tokens}) == 1 for tokens in seen)
     assert len({min(token % 3 == 0 for token in tokens) for tokens in seen}) == 2
     assert repeated_tokens.condition_table(
-        Planted([uniform], causal), asking, np.zeros(200, dtype=bool), shares=()
+        Planted([uniform], causal), asking, np.zeros(200, dtype=bool), masks=()
     ).empty
 
 

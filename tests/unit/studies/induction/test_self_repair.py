@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,8 +12,9 @@ from torch.nn import functional
 
 from architectures import architecture_of
 from headatlas.base.errors import InputError
-from headatlas.models import families, interventions
-from headatlas.studies.induction import findings, self_repair
+from headatlas.models import families, interventions, transformer
+from headatlas.scores import induction_scores
+from headatlas.studies.induction import ablation_effects, self_repair
 from headatlas.studies.induction.repeated_tokens import Asking
 from tiny_checkpoints import checkpoint, opened, task_of
 from toy_models import perturbed
@@ -87,12 +89,20 @@ def test_a_wired_circuit_breaks_where_it_is_cut(wired):
     repeated = self_repair.repeated_task(ASKING, True)
     assert (np.take_along_axis(repeated.tokens, repeated.keys, 1) == repeated.targets).all()
     text = np.random.default_rng(0).integers(0, 30, (10, 12))
+    choosing = self_repair.repeated_task(replace(ASKING, seed=2), True)
+    assert not (choosing.tokens == repeated.tokens).all(1).any()
     effects, backups = self_repair.effect_tables(
-        wired, repeated, self_repair.ordinary_task(text, True), count=2, controls=1
+        wired, choosing, repeated, self_repair.ordinary_task(text, True), count=2, controls=1
     )
+    real = effects[effects["control_of"] < 0]
+    assert set(real["heads"]) == {"1.0"}  # the head wired for induction is the only induction head
+    assert real["repair"].isna().all()  # nothing lies after it
+    assert ablation_effects.repair(effects).empty
+    assert ablation_effects.redundancy(effects).empty
     rows = effects.set_index(["heads", "kind"])
-    assert rows.index[0][0] == "1.0"  # the head wired for induction is the strongest
-    assert (rows.loc[("1.0", "zero"), "total"] > 0.3).all()
+    assert rows.loc[("1.0", "zero"), "total"] > 0.3
+    assert rows.loc[("1.1", "zero"), "control_of"] == 0
+    assert rows.loc[("1.1", "zero"), "total"] == pytest.approx(0, abs=1e-5)
     member = interventions.open_member(wired, 0)
     found, scores = self_repair.ablate(member, repeated, [((0, 0),), ((0, 1),)], ["zero", "mean"])
     before, after = scores[None].mean(0), scores[0, "zero"].mean(0)
@@ -107,7 +117,7 @@ def test_a_wired_circuit_breaks_where_it_is_cut(wired):
     assert changed.loc[~changed["ablated"], "change"].abs().max() < 1e-6
 
 
-def test_masked_models_are_asked_at_their_masks(tmp_path):
+def test_masked_models_are_asked_at_their_masks(tmp_path, monkeypatch):
     family = opened(tmp_path, [checkpoint(tmp_path / "saved", "bert")], "masked")
     asking = Asking(vocabulary=30, context=20, mask=3, special=(0,), before=(1,), after=(2,), trials=6, length=8)
     repeated = self_repair.repeated_task(asking, False)
@@ -115,30 +125,118 @@ def test_masked_models_are_asked_at_their_masks(tmp_path):
     assert (np.take_along_axis(repeated.tokens, repeated.keys, 1) == repeated.targets).all()
     text = self_repair.ordinary_task(np.random.default_rng(0).integers(4, 30, (8, 10)), False, pad=0, mask=3)
     assert (text.tokens == 3).sum() == 8
-    effects, backups = self_repair.effect_tables(family, repeated, text, count=2, controls=2)
-    assert len(effects) == 3 * (3 + 3 * 2)
-    assert len(backups) == 3 * 3 * 12
+    effects, backups = self_repair.effect_tables(family, repeated, repeated, text, count=2, controls=2)
+    assert list(effects) == list(self_repair.EFFECTS)  # random weights: no head is an induction head
+    assert effects.empty
+    assert backups.empty
+    monkeypatch.setattr(induction_scores, "is_induction", lambda scores: scores["layer"] == 1)
+    effects, backups = self_repair.effect_tables(family, repeated, repeated, text, count=3, controls=2)
+    assert effects[effects["kind"] == "mean"]["group"].tolist() == ["one"] * 3 + [
+        "layer"
+    ]  # and no other head as control
+    assert len(backups) == 3 * 4 * 12
+    assert (effects["later_layers"] == 1).all()
     np.testing.assert_allclose(effects["repair"], effects["direct"] - effects["total"], atol=1e-9)
     assert (effects["repair_low"] <= effects["repair"]).all()
-    one = findings.self_repair(effects)
-    assert one["heads"].tolist() == [effects.loc[effects["size"] == 2, "heads"].iloc[0]]
-    again, _ = self_repair.effect_tables(family, repeated, text, count=2, controls=2, memory=1)
+    again, _ = self_repair.effect_tables(family, repeated, repeated, text, count=3, controls=2, memory=1)
     np.testing.assert_allclose(again["total"], effects["total"], atol=1e-5)
 
 
-def test_sets_are_the_strongest_heads_and_random_ones_of_their_layers():
-    strengths = np.array([[0.1, 0.0, 0.2, 0.0], [0.0, 0.9, 0.0, 0.5]])
-    drawn = self_repair.sets_of_heads(strengths, 3, 4)
-    assert [heads for heads, of in drawn if of < 0] == [
+def scores_of(grid, errors=0.001, chance=0.05):
+    layer, head = np.indices(np.shape(grid)).reshape(2, -1)
+    numbers = {"value": np.ravel(grid), "standard_error": errors, "chance": chance}
+    return pd.DataFrame({"layer": layer, "head": head, **numbers})
+
+
+def test_sets_are_induction_heads_and_controls_are_not():
+    grid = [[0.1, 0.0, 0.3, 0.0], [0.0, 0.9, 0.0, 0.5]]
+    drawn = self_repair.sets_of_heads(scores_of(grid), 8, 4)
+    real = [one for one in drawn if one.control_of < 0]
+    assert [one.heads for one in real] == [
         *(((1, 1),), ((1, 3),), ((0, 2),)),
         *(((1, 1), (1, 3)), ((1, 1), (1, 3), (0, 2))),
     ]
-    for heads, of in drawn[5:]:
-        real = drawn[of][0]
-        assert sorted(layer for layer, _ in heads) == sorted(layer for layer, _ in real)
-        assert not set(heads) & set(real)
-    crowded = self_repair.sets_of_heads(np.array([[3.0, 2.0, 1.0]]), 2, 5)
-    assert [of for _, of in crowded] == [-1, -1, -1, *([0] * 5), *([1] * 5)]  # for two of three heads there is no like
+    assert [one.group for one in real] == ["one", "one", "one", "layer", "all"]
+    controls = [one for one in drawn if one.control_of >= 0]
+    assert len({(one.heads, one.control_of) for one in controls}) == len(controls)
+    for heads, group, of in controls:
+        assert group == drawn[of].group
+        assert sorted(layer for layer, _ in heads) == sorted(layer for layer, _ in drawn[of].heads)
+        assert all(grid[layer][head] < 0.2 for layer, head in heads)
+    assert {one.control_of for one in controls} == {0, 1, 2, 3, 4}
+    fewer = self_repair.sets_of_heads(scores_of(grid), 2, 0)
+    assert [one.heads for one in fewer] == [((1, 1),), ((1, 3),), ((1, 1), (1, 3))]
+    crowded = self_repair.sets_of_heads(scores_of([[0.9, 0.8, 0.7, 0.0]]), 8, 5)
+    assert {one.control_of for one in crowded} == {-1, 0, 1, 2}  # for all three together there is no like
+    assert self_repair.sets_of_heads(scores_of([[0.1, 0.1]]), 8, 5) == []
+    assert self_repair.sets_of_heads(scores_of([[0.3, 0.1]], errors=0.1), 8, 5) == []  # not beyond its error
+
+
+def redundant_table(pairs, later=1):
+    """Effects (single ones, the joint one, the control's) of members with heads 0.0 and 0.1, and a direct effect."""
+    rows = []
+    for member, (singles, together, control) in enumerate(pairs):
+        sets = [(f"0.{head}", "one", -1, total) for head, total in enumerate(singles)]
+        sets += [("0.0 0.1", "layer", -1, together), ("0.2 0.3", "layer", len(singles), control)]
+        for number, (heads, group, of, total) in enumerate(sets):
+            row = {"member": member, "set": number, "heads": heads, "size": len(heads.split()), "group": group}
+            row |= {"later_layers": later, "control_of": of, "kind": "mean", "total": total, "direct": 1.5 * total}
+            rows.append(row | {"repair": 0.5 * total if later else np.nan})
+    return pd.DataFrame(rows)
+
+
+def test_redundancy_is_the_joint_effect_less_the_sum():
+    table = redundant_table([((0.1, 0.2), 3.0, 0.05), ((0.4, 0.4), 0.8, 0.0)])
+    found = ablation_effects.redundancy(table)
+    assert found["singly"].tolist() == pytest.approx([0.3, 0.8])
+    assert found["excess"].tolist() == pytest.approx([2.7, 0.0])
+    assert found["control"].tolist() == pytest.approx([0.05, 0.0])
+    assert found[["layer", "size"]].to_numpy().tolist() == [[0, 2], [0, 2]]
+
+
+def test_repair_is_asked_of_the_set_with_the_greatest_direct_effect_and_only_where_layers_follow():
+    table = redundant_table([((0.1, 0.2), 3.0, 0.05)])
+    found = ablation_effects.repair(table).iloc[0]
+    assert found["heads"] == "0.0 0.1"
+    assert found[["direct", "total", "repair", "control_repair"]].tolist() == pytest.approx([4.5, 3.0, 1.5, 0.025])
+    assert ablation_effects.repair(redundant_table([((0.1, 0.2), 3.0, 0.05)], later=0)).empty
+
+
+def backup():
+    """One head a layer: 0.0 writes which token it sees, with a note; 1.0 writes it too where there is no note."""
+    architecture = architecture_of(
+        vocabulary=8, context=6, layers=2, heads=1, d_model=23, d_head=8, activation="none", layer_norm=False
+    )
+    weights = {name: torch.zeros(1, *shape) for name, shape in transformer.shapes(architecture).items()}
+    token, out, note, place = slice(0, 8), slice(8, 16), 16, slice(17, 23)
+    weights["token_embedding"][0, 1:, token] = torch.eye(8)[1:]  # the first token says nothing
+    weights["position_embedding"][0, :, place] = torch.eye(6)
+    for layer in (0, 1):
+        of = f"layers.{layer}.attention."
+        weights[of + "query.weight"][0, place, 0, :6] = 60 * torch.eye(6)  # each looks at its own token
+        weights[of + "key.weight"][0, place, 0, :6] = torch.eye(6)
+        weights[of + "value.weight"][0, token, 0] = torch.eye(8)
+        weights[of + "output.weight"][0, 0, :, out] = torch.eye(8)
+    weights["layers.0.attention.output.weight"][0, 0, :, note] = 1
+    weights["layers.1.attention.query.weight"][0, note, 0, 6] = 120  # but after a note, at the first
+    weights["layers.1.attention.key.weight"][0, 17, 0, 6] = 1
+    weights["unembedding.weight"][0, out] = 10 * torch.eye(8)
+    return architecture, weights
+
+
+def test_a_later_head_that_does_the_same_when_the_first_is_gone_repairs_the_loss(tmp_path):
+    family = toy(tmp_path, *backup())
+    member = interventions.open_member(family, 0)
+    tokens = np.random.default_rng(0).integers(1, 8, (40, 6))
+    tokens[:, 0] = 0
+    queries = np.tile(np.arange(1, 6), (40, 1))
+    task = self_repair.Task(tokens, queries, np.take_along_axis(tokens, queries, 1))
+    losses, _ = self_repair.ablate(member, task, [((0, 0),), ((1, 0),)], ["zero"])
+    clean, total, direct = losses[0, "zero"].mean(0)
+    assert direct - clean > 1  # were no other head to respond, the token would be lost
+    assert total - clean < 0.2 * (direct - clean)
+    clean, total, direct = losses[1, "zero"].mean(0)
+    assert total == direct == pytest.approx(clean, abs=0.05)  # the backup does nothing while the first one is there
 
 
 def test_text_of_padding_cannot_be_used():

@@ -1,19 +1,23 @@
 """Induction heads and their look-alikes, by what they match and copy."""
 
+from matplotlib.lines import Line2D
+
 from headatlas.base import tables
 from headatlas.plotting import style
-from headatlas.studies.induction.head_kinds import COPYING, MATCHING
+from headatlas.scores.induction_scores import LEAST
+from headatlas.studies.induction.head_kinds import COPYING
 
 
 @style.paper
-def head_kinds(table, matching, copying):
+def head_kinds(table, copying):
     """Prefix matching against copying: an induction head does both.
 
     Parameters
     ----------
-    table : DataFrame of [model, member, layer, head, prefix_matching, chance, copying, ov_copying, kind]
-    matching, copying : float
-        Where the quadrants are cut; `matching` is above chance.
+    table : DataFrame
+        As `head_kinds.tell_apart` gives, with `model`.
+    copying : float
+        From which a head copies.
 
     Returns
     -------
@@ -22,35 +26,39 @@ def head_kinds(table, matching, copying):
     models = list(dict.fromkeys(table["model"]))
     across = min(3, len(models))
     down = -(-len(models) // across)
-    figure = style.blank(max(2.8, style.WIDTH * across / 3), 2.4 * down)
+    figure = style.blank(max(2.8, style.WIDTH * across / 3), 2.4 * down + 0.3)
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[len(models) :]:
         axes.axis("off")
+    shades = {"induction": style.HELD_OUT, "look-alike": style.TRAIN, "copier": "#009E73", "neither": "0.55"}
     for axes, model in zip(panels.flat, models, strict=False):
         own = table[table["model"] == model]
-        known = own[own["copying"].notna()]
-        colours = [style.layer_colour(layer, own["layer"].max() + 1) for layer in known["layer"]]
-        axes.scatter(known["prefix_matching"], known["copying"], c=colours, s=12, linewidths=0.3, edgecolors="white")
-        axes.axvline(own["chance"].mean() + matching, color="0.6", linewidth=0.6, linestyle=":")
+        for kind, colour in shades.items():
+            rows = own[(own["kind"] == kind) & own["copying"].notna()]
+            errors = rows[["prefix_matching_error", "copying_error"]].fillna(0).to_numpy().T
+            line = {"color": colour, "elinewidth": 0.6, "markersize": 3, "markeredgewidth": 0}
+            axes.errorbar(rows["prefix_matching"], rows["copying"], errors[1], errors[0], "o", **line)
+        axes.axvline(LEAST, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(copying, color="0.6", linewidth=0.6, linestyle=":")
-        for row in known[known["kind"] == "induction"].nlargest(3, "prefix_matching").itertuples():
-            name = f"{row.layer}.{row.head}"
-            axes.annotate(
-                name, (row.prefix_matching, row.copying), xytext=(3, 2), textcoords="offset points", fontsize=6
-            )
-        counted = own["kind"].value_counts()
-        said = ", ".join(
-            f"{counted[kind]} {kind}" for kind in ("induction", "look-alike", "copier", "unknown") if kind in counted
-        )
-        axes.set_title(f"{model}\n{said or 'none matches or copies'}", fontsize=7)
-        axes.set(xlim=(-0.03, 1.03), ylim=(-1.05, 1.05))
+        axes.axhline(0, color="0.85", linewidth=0.5, zorder=0)
+        axes.set_title(model, fontsize=7.5)
+        axes.set_xlim(-0.03, 1.03)
+    known = table["copying"].dropna()
+    reach = 0.1 + known.abs().max() if len(known) else 1
+    panels[0, 0].set_ylim(min(-0.2, known.min() - 0.1) if len(known) else -1, reach)
     for axes in panels[-1]:
-        axes.set_xlabel("prefix matching")
+        axes.set_xlabel("attention to what followed before")
     for axes in panels[:, 0]:
         axes.set_ylabel("copying")
+    counted = table["kind"].value_counts()
+    keys = [
+        Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=f"{kind} ({counted.get(kind, 0)})")
+        for kind, colour in shades.items()
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=4, handletextpad=0.1)
     return figure
 
 
 def draw_look_alikes(look_alikes):
     """Read the table of all models."""
-    return head_kinds(tables.read(look_alikes), MATCHING, COPYING)
+    return head_kinds(tables.read(look_alikes), COPYING)

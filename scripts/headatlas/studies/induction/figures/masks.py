@@ -2,6 +2,7 @@
 
 from headatlas.base import tables
 from headatlas.plotting import style
+from headatlas.studies.induction.repeated_tokens import strongest
 
 _ABREAST = 3  # panels side by side
 
@@ -12,7 +13,8 @@ def masks(found):
 
     Parameters
     ----------
-    found : dict from model to DataFrame of [condition, level, count, reading, member, layer, head, value]
+    found : dict from model to DataFrame
+        As `repeated_tokens.condition_table` gives.
 
     Returns
     -------
@@ -40,21 +42,22 @@ def masks(found):
 
 
 def _several(axes, table):
-    """The heads strongest with the fewest masks: attention to the earlier instance, and to the other masks."""
+    """Each member's head that is strongest with the fewest masks, chosen on other sequences than are drawn."""
     levels = table.drop_duplicates("level").sort_values("count", kind="stable")
-    one = table[(table["level"] == levels["level"].iloc[0]) & (table["reading"] == "same")]
-    for number, best in enumerate(one.nlargest(3, "value").itertuples()):
+    fewest = table[(table["level"] == levels["level"].iloc[0]) & (table["reading"] == "same")]
+    for best in strongest(fewest).itertuples():
         own = table[(table["member"] == best.member) & (table["layer"] == best.layer) & (table["head"] == best.head)]
-        name = f"{best.layer}.{best.head}" + (f" of member {best.member}" if table["member"].nunique() > 1 else "")
+        colour = style.member_colour(best.member)
         for reading, dashes in (("same", "-"), ("masks", (0, (2, 1.5)))):
             line = own[own["reading"] == reading].sort_values("count", kind="stable")
-            label = name if reading == "same" else None
-            colour = style.head_colour(number)
+            label = f"{best.layer}.{best.head} of member {best.member}" if reading == "same" else None
             axes.errorbar(
-                range(len(line)), line["value"], line["standard_error"], color=colour, linestyle=dashes, label=label
+                line["count"], line["held_out"], line["held_out_error"], color=colour, linestyle=dashes, label=label
             )
-    axes.set_xticks(range(len(levels)), levels["level"])
-    axes.set(xlabel="tokens masked at once\n(dashed: attention among masks)", ylabel="mean attention", ylim=(0, None))
+    chance = table[table["reading"] == "same"].groupby("count")["chance"].mean()
+    axes.plot(chance.index, chance, color="0.6", linewidth=0.6, linestyle=":", label="chance")
+    axes.set_xticks(levels["count"], levels["count"])
+    axes.set(xlabel="masks at once\n(dashed: attention among masks)", ylabel="mean attention", ylim=(0, None))
     axes.legend(fontsize=6, title="head")
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 
 from headatlas.base import tables
+from headatlas.base.statistics import interval_of_mean
 from headatlas.plotting import style
+from headatlas.studies.induction import induction_depth
 from headatlas.studies.induction.figures.panels import draw_map, head_grid, panels_of, scale_bar
 from headatlas.studies.induction.repeated_tokens import induction_rows
 
@@ -16,7 +18,8 @@ def sizes(found, depths, protocol):
     ----------
     found : dict from model to DataFrame of [member, layer, head, value, chance]
         Induction scores of the protocol, one row per head.
-    depths : DataFrame of [protocol, model, member, depth, low, high, p_value]
+    depths : DataFrame
+        As `induction_depth.depth_table` gives; drawn are the members of which later layers can be asked.
     protocol : {"published", "corrected"}
 
     Returns
@@ -26,10 +29,11 @@ def sizes(found, depths, protocol):
     rows = panels_of(found)
     across = min(len(rows), 6)
     down = -(-len(rows) // across)
-    corrected = protocol == "corrected"
-    below = 0.55 + 0.17 * len(rows) if corrected else 0.0
+    depths = induction_depth.askable(depths)
+    asked = list(dict.fromkeys(depths["model"])) if protocol == "corrected" else []
+    below = 0.55 + 0.2 * len(asked) if asked else 0.0
     figure = style.blank(style.WIDTH, 1.75 * down + below + 0.2)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.75 * down, below)) if corrected else (figure, None)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.75 * down, below)) if asked else (figure, None)
     panels = upper.subplots(down, across, squeeze=False)
     top = max(0.2, max(own["value"].max() for *_, own in rows))
     for axes in panels.flat[len(rows) :]:
@@ -40,23 +44,26 @@ def sizes(found, depths, protocol):
         axes.set_title(f"{title}\n{grid.shape[0]} x {grid.shape[1]}", fontsize=6)
     panels[0, 0].set_ylabel("layer")
     scale_bar(upper, panels, top, "induction score")
-    if corrected:
-        axes = lower.subplots()
-        for place, (_, model, member, _) in enumerate(rows):
-            own = depths[(depths["model"] == model) & (depths["member"] == member) & (depths["protocol"] == protocol)]
-            _interval(axes, own.iloc[0], place, style.model_colour(list(found).index(model)))
-        axes.axvline(0.5, color="0.6", linewidth=0.6, linestyle=":")
-        axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), xlabel="mean depth of induction, input 0 to output 1")
-        axes.set_yticks(range(len(rows)), [title.replace("\n", ", ") for title, *_ in rows])
+    if asked:
+        _depths(lower.subplots(), depths, asked)
     return figure
 
 
-def _interval(axes, row, place, colour):
-    if np.isfinite(row["depth"]):
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1)
-        axes.plot(row["depth"], place, "o", color=colour, markersize=4)
-        said = f"{row['depth']:.2f}" + (f" (p {row['p_value']:.3g})" if np.isfinite(row["p_value"]) else "")
+def _depths(axes, depths, models):
+    """Each member's mean depth of induction, and its interval over members, or over heads where there is but one."""
+    for place, model in enumerate(models):
+        own, colour = depths[depths["model"] == model], style.model_colour(place)
+        mean, low, high = interval_of_mean(own["depth"])
+        if len(own) == 1:
+            low, high = own["low"].iloc[0], own["high"].iloc[0]
+        axes.plot([low, high], [place, place], color=colour, linewidth=1)
+        axes.plot(own["depth"], np.full(len(own), place), "o", color=colour, markersize=2.5, alpha=0.6, linewidth=0)
+        axes.plot(mean, place, "D", color=colour, markersize=4)
+        said = f"{mean:.2f} ({low:.2f} to {high:.2f})"
         axes.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), fontsize=6, va="center")
+    axes.axvline(0.5, color="0.6", linewidth=0.6, linestyle=":")
+    axes.set(xlim=(0, 1), ylim=(len(models) - 0.5, -0.5), xlabel="mean depth of induction, input 0 to output 1")
+    axes.set_yticks(range(len(models)), [f"{model}" for model in models])
 
 
 def draw_sizes(maps, depth, models, protocol):

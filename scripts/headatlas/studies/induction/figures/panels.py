@@ -62,8 +62,8 @@ def scale_bar(figure, axes, top, label):
 
 
 def nothing(text):
-    figure = style.blank(0.6 * style.WIDTH, 1.2)
-    figure.text(0.5, 0.5, text, ha="center", va="center")
+    figure = style.blank(0.8 * style.WIDTH, 1.0)
+    figure.text(0.5, 0.5, text.replace(": ", ":\n"), ha="center", va="center")
     return figure
 
 

@@ -1,25 +1,22 @@
-"""What the loss costs without the strongest induction heads, and what the other heads do then."""
+"""The loss without induction heads: redundancy within a layer, and what later heads make good."""
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 
 from headatlas.base import tables
+from headatlas.base.statistics import interval_of_mean
 from headatlas.plotting import style
-from headatlas.studies.induction.figures.panels import panels_of
-
-_TOTAL, _DIRECT, _CONTROL = style.HELD_OUT, style.TRAIN, "0.6"
-_MOST = 8  # members drawn; the table has all
+from headatlas.studies.induction import ablation_effects
+from headatlas.studies.induction.figures.panels import nothing
 
 
 @style.paper
-def backup_heads(effects, backups, kind="mean"):
-    """What the loss costs without the strongest induction heads, and what the other heads do then.
+def redundancy(effects, kind="mean"):
+    """Whether the induction heads of a layer stand in for one another: single effects summed, and the joint one.
 
     Parameters
     ----------
-    effects, backups : dict from model to DataFrame
-        As `headatlas.studies.induction.self_repair.effect_tables` gives.
+    effects : dict from model to DataFrame
+        As `self_repair.effect_tables` gives.
     kind : {"zero", "mean", "resample"}
         Of the ablations drawn.
 
@@ -27,57 +24,95 @@ def backup_heads(effects, backups, kind="mean"):
     -------
     matplotlib.figure.Figure
     """
-    rows = panels_of(effects)[:_MOST]
-    figure = style.blank(style.WIDTH, 1.65 * len(rows) + 0.5)
-    panels = figure.subplots(len(rows), 2, squeeze=False, width_ratios=(3, 2))
-    changes = {}
-    for title, model, member, own in rows:
-        chosen = own[(own["kind"] == kind) & (own["control_of"] < 0)]
-        together = chosen.loc[chosen["size"].idxmax(), "set"]
-        found = backups[model]
-        changes[title] = found[(found["member"] == member) & (found["kind"] == kind) & (found["set"] == together)]
-    bound = max(0.02, *(table.loc[~table["ablated"], "change"].abs().max() for table in changes.values()))
-    for (bars, heads), (title, _, _, own) in zip(panels, rows, strict=True):
-        _effects(bars, own[own["kind"] == kind])
-        bars.set_ylabel(f"{title}\nloss (nats)", fontsize=6.5)
-        _changes(heads, changes[title], bound)
-    panels[0, 0].legend(loc="upper left", fontsize=6)
-    panels[0, 0].set_title(f"rise of the loss on repeated tokens ({kind} ablation)")
-    panels[0, 1].set_title("change of the other heads' induction")
-    panels[-1, 0].set_xlabel("heads ablated (layer.head)")
-    panels[-1, 1].set_xlabel("head")
-    bar = figure.colorbar(ScalarMappable(Normalize(-bound, bound), style.SIGNED), ax=panels[:, 1], shrink=0.7, pad=0.02)
-    bar.outline.set_visible(False)
+    found = {model: rows for model, table in effects.items() if len(rows := ablation_effects.redundancy(table, kind))}
+    unasked = [model for model in effects if model not in found]
+    if not found:
+        return nothing("redundancy cannot be asked of these models: no layer has two induction heads")
+    across = min(4, len(found))
+    down = -(-len(found) // across)
+    figure = style.blank(max(3.2, style.WIDTH * across / 4), 2.3 * down + 0.3)
+    panels = figure.subplots(down, across, squeeze=False)
+    for axes in panels.flat[len(found) :]:
+        axes.axis("off")
+    for axes, (model, rows) in zip(panels.flat, found.items(), strict=False):
+        for row in rows.itertuples():
+            values = [row.singly, row.together, row.control]
+            axes.plot(range(3), values, "o-", color=style.member_colour(row.member), markersize=3.5, linewidth=0.9)
+        if rows["control"].isna().all():
+            axes.text(2, 0, "too few\nothers", ha="center", va="bottom", fontsize=6.5, color="0.4")
+        axes.set_title(f"{model}\n{_said(rows['excess'])}", fontsize=7.5)
+        axes.set_xticks(range(3), ["each,\nsummed", "together", "as many\nothers"], fontsize=6.5)
+        axes.set_xlim(-0.4, 2.4)
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    for axes in panels[:, 0]:
+        axes.set_ylabel("rise of the loss\non repeated tokens (nats)")
+    note = "each line a member; above: together less the sum,\nwith its 95% interval over members"
+    if unasked:
+        note += f"\nnot asked of {', '.join(unasked)}: no layer has two induction heads"
+    figure.supxlabel(note, fontsize=6.5)
     return figure
 
 
-def _effects(axes, own):
-    real, place = own[own["control_of"] < 0], np.arange((own["control_of"] < 0).sum())
-    error = {"elinewidth": 0.7, "ecolor": "0.2"}
-    axes.bar(
-        place - 0.27, real["direct"], 0.26, yerr=real["direct_error"], color=_DIRECT, error_kw=error, label="direct"
-    )
-    axes.bar(place, real["total"], 0.26, yerr=real["total_error"], color=_TOTAL, error_kw=error, label="total")
-    controls = [own.loc[own["control_of"] == number, "total"] for number in real["set"]]
-    means = [control.mean() if len(control) else 0.0 for control in controls]
-    axes.bar(place + 0.27, means, 0.26, color=_CONTROL, label="total, random heads")
-    for at, control in zip(place, controls, strict=True):
-        axes.plot(np.full(len(control), at + 0.27), control, ".", color="0.3", markersize=2)
-    axes.axhline(0, color="0.4", linewidth=0.6)
-    axes.set_xticks(place, real["heads"].str.replace(" ", "\n"), fontsize=6)
+def _said(values):
+    mean, low, high = interval_of_mean(values)
+    return f"{mean:+.2f}" + (f" ({low:+.2f} to {high:+.2f})" if np.isfinite(low) else "") + " nats"
 
 
-def _changes(axes, table, bound):
-    grid = table.pivot(index="layer", columns="head", values="change").to_numpy(np.float64)
-    axes.imshow(grid, cmap=style.SIGNED, vmin=-bound, vmax=bound, aspect="equal")
-    axes.spines[:].set_visible(False)
-    for row in table[table["ablated"]].itertuples():
-        axes.text(row.head, row.layer, "x", ha="center", va="center", fontsize=7)
-    layers, heads = grid.shape
-    axes.set_xticks(range(0, heads, max(1, heads // 6)))
-    axes.set_yticks(range(0, layers, max(1, layers // 6)))
-    axes.tick_params(length=1.5, pad=1.5, labelsize=6)
-    axes.set_ylabel("layer")
+@style.paper
+def backup_heads(effects, backups, kind="mean"):
+    """What later heads make good of the loss without the induction heads of a layer, and how their scores change.
+
+    Parameters
+    ----------
+    effects, backups : dict from model to DataFrame
+        As `self_repair.effect_tables` gives.
+    kind : {"zero", "mean", "resample"}
+        Of the ablations drawn.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    found = {model: rows for model, table in effects.items() if len(rows := ablation_effects.repair(table, kind))}
+    unasked = [model for model in effects if model not in found]
+    if not found:
+        return nothing("self-repair cannot be asked of these models: no layer lies after an induction head")
+    figure = style.blank(0.75 * style.WIDTH, 2.0 * len(found) + 0.4)
+    panels = figure.subplots(len(found), 2, squeeze=False, width_ratios=(2, 3))
+    for (left, right), (model, rows) in zip(panels, found.items(), strict=True):
+        for row in rows.itertuples():
+            dot = {"color": style.member_colour(row.member), "markersize": 3.5}
+            left.plot([0, 1], [row.direct, row.total], "o-", linewidth=0.9, **dot)
+            later = _later(backups[model], row, kind)
+            places = np.arange(len(later)) + 0.12 * (row.member - rows["member"].mean())
+            right.errorbar(places, later["change"], later["standard_error"], fmt="o", elinewidth=0.9, **dot)
+        left.set_title(f"{model}\nmade good: {_said(rows['repair'])}", fontsize=7.5)
+        left.set_xticks([0, 1], ["no later head\nresponds", "all respond"], fontsize=6.5)
+        left.set(xlim=(-0.4, 1.4), ylabel="rise of the loss (nats)")
+        left.set_ylim(bottom=min(0, left.get_ylim()[0]))
+        names = [f"{one.layer}.{one.head}" for one in later.itertuples()]
+        right.set_xticks(*style.thinned(range(len(names)), names, len(names), 14), fontsize=6.5)
+        right.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+        right.set_ylabel("change of induction score")
+    panels[0, 1].set_title("later heads, induction heads before them ablated", fontsize=7.5)
+    panels[-1, 1].set_xlabel("later heads (layer.head)")
+    note = "each colour a member; in brackets the 95% interval over members"
+    if unasked:
+        note += f"\nnot asked of {', '.join(unasked)}: no layer lies after an induction head"
+    figure.supxlabel(note, fontsize=6.5)
+    return figure
+
+
+def _later(backups, row, kind):
+    """Changes of the heads in layers after the first of a set."""
+    own = backups[(backups["member"] == row.member) & (backups["kind"] == kind) & (backups["set"] == row.set)]
+    first = min(int(name.split(".")[0]) for name in row.heads.split())
+    return own[(own["layer"] > first) & ~own["ablated"]].sort_values(["layer", "head"])
+
+
+def draw_redundancy(effects, models):
+    """Read a file of each model, in their order."""
+    return redundancy({model: tables.read(path) for model, path in zip(models, effects, strict=True)})
 
 
 def draw_backup_heads(effects, backups, models):

@@ -1,9 +1,13 @@
 """Induction while a model trains."""
 
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from headatlas.base import tables
+from headatlas.base.statistics import interval_of_mean
 from headatlas.plotting import style
+from headatlas.studies.induction import phase_changes
 from headatlas.studies.induction.figures.panels import log_axis, nothing
 
 
@@ -11,9 +15,12 @@ from headatlas.studies.induction.figures.panels import log_axis, nothing
 def training_dynamics(found):
     """Induction, previous-token and in-context-learning scores against the tokens seen in training.
 
+    Heads are those that `phase_changes.of_members` names: chosen at the end, on other sequences than are drawn.
+
     Parameters
     ----------
-    found : dict from model to DataFrame of [member, step, tokens, score, layer, head, value]
+    found : dict from model to DataFrame
+        As `training_dynamics.trace` gives.
 
     Returns
     -------
@@ -21,28 +28,46 @@ def training_dynamics(found):
     """
     if not found:
         return nothing("no model of this study kept snapshots of its training")
-    figure = style.blank(max(3.0, min(style.WIDTH, 2.5 * len(found))), 4.2)
+    figure = style.blank(max(3.0, min(style.WIDTH, 2.3 * len(found))), 4.4)
     panels = figure.subplots(2, len(found), squeeze=False, sharex="col", sharey="row")
-    for (heads, learning), (model, table) in zip(panels.T, found.items(), strict=True):
+    for column, (model, table) in enumerate(found.items()):
+        heads, learning = panels[:, column]
+        times = phase_changes.of_members(table)
         first = table.loc[table["tokens"] > 0, "tokens"].min()
-        for member, own in table.groupby("member"):
-            for score, dashes in (("induction", "-"), ("previous_token", (0, (3, 1.5)))):
-                best = own[own["score"] == score].groupby("tokens")["value"].max()
-                label = f"strongest {score.replace('_', '-')} head" if member == table["member"].min() else None
-                seen = np.maximum(best.index, first / 2)  # a log scale has no zero
-                heads.plot(seen, best, color=style.member_colour(member), linewidth=1, linestyle=dashes, label=label)
-            gain = own[own["score"] == "in_context"].sort_values("tokens")
-            learning.plot(
-                np.maximum(gain["tokens"], first / 2), gain["value"], color=style.member_colour(member), linewidth=1
-            )
+        for row in times.itertuples():
+            own, colour = table[table["member"] == row.member], style.member_colour(row.member)
+            drawn = [(heads, "induction", row.layer, row.head, "-"), (learning, "in_context", -1, -1, "-")]
+            if np.isfinite(row.previous_token):
+                drawn.append((heads, "previous_token", row.earlier_layer, row.earlier_head, (0, (3, 1.5))))
+            for axes, score, layer, head, dashes in drawn:
+                tokens, values = phase_changes.curve(own[own["score"] == score], layer, head)
+                tokens = np.maximum(tokens, 0.8 * first)  # a log scale has no zero
+                axes.plot(tokens, values, color=colour, linewidth=0.9, linestyle=dashes)
+        for axes in (heads, learning):
+            _shade(axes, times["induction"])
+        heads.axhline(table.loc[table["score"] == "induction", "chance"].mean(), color="0.6", linewidth=0.6)
         log_axis(heads, first, table["tokens"].max())
         heads.set(title=model, ylim=(0, 1))
         learning.set_xlabel("tokens seen")
         learning.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-    panels[0, 0].set_ylabel("score of the strongest head")
+    panels[0, 0].set_ylabel("attention")
     panels[1, 0].set_ylabel("in-context learning (nats)")
-    panels[0, 0].legend(loc="upper left")
+    keys = [
+        Line2D([], [], color="0.3", linewidth=0.9, label="strongest induction head"),
+        Line2D([], [], color="0.3", linewidth=0.9, linestyle=(0, (3, 1.5)), label="previous-token head below it"),
+        Line2D([], [], color="0.6", linewidth=0.6, label="chance"),
+        Rectangle((0, 0), 1, 1, color=style.HELD_OUT, alpha=0.15, label="half of it reached, 95% over members"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, fontsize=6.5)
     return figure
+
+
+def _shade(axes, times):
+    mean, low, high = interval_of_mean(times)
+    if np.isfinite(low):
+        axes.axvspan(max(low, 1), high, color=style.HELD_OUT, alpha=0.15, linewidth=0)
+    if np.isfinite(mean):
+        axes.axvline(mean, color=style.HELD_OUT, linewidth=0.8)
 
 
 def draw_dynamics(dynamics, models):
