@@ -32,8 +32,9 @@ import pandas as pd
 
 from headatlas.base import progress
 from headatlas.base.errors import InputError
+from headatlas.base.statistics import mean_and_error
 from headatlas.models.forward_batches import MEMORY
-from headatlas.scores import induction_scores, pattern_scores
+from headatlas.scores import induction_scores
 
 SETUPS = {"standard": ("same", "before", "after"), "shuffled": ("after_left", "before_right")}
 SETUPS |= {"bidirectional": ("earlier", "later")}
@@ -308,28 +309,36 @@ def _read(family, tokens, read, chances, memory, shown):
     for member in range(family.members):
         for layer, found in enumerate(induction_scores.read_patterns(family, member, tokens, read, memory, shown)):
             tables.append(halved(member, layer, {name: (found[name], chances[name]) for name in found}))
-    return pd.concat(tables, ignore_index=True).rename(columns={"score": "reading"})
+    return pd.concat(tables, ignore_index=True)
 
 
-def halved(member, layer, measured):
-    """Rows of a score table by which a head can be chosen on some sequences and measured on others.
+def halved(member, layer, measured, name="reading"):
+    """Rows of one layer's heads, by which a head can be chosen on some sequences and measured on others.
 
-    Parameters are those of `pattern_scores.rows`.
+    Parameters
+    ----------
+    member, layer : int
+    measured : mapping from what is measured to (values, chance)
+        Values of shape (head, sequence); chance a number.
+    name : str
+        Of the column that says what is measured.
 
     Returns
     -------
     DataFrame
-        As from `pattern_scores.rows`, and `choice`, the mean over every other sample, `held_out` and `held_out_error`,
-        those of the rest: the largest of many heads is by chance larger where it was chosen.
+        member, layer, head, `name`, value, standard_error, chance, and `choice`, the mean over every other sequence,
+        `held_out` and `held_out_error`, those of the rest: the largest of many heads is by chance larger where it was
+        chosen.
     """
-    table = pattern_scores.rows(member, layer, measured)
-    chosen_on, rest = (
-        pattern_scores.rows(member, layer, {name: (values[:, first::2], 0.0) for name, (values, _) in measured.items()})
-        for first in (0, 1)
-    )
-    return table.assign(
-        choice=chosen_on["value"], held_out=rest["value"], held_out_error=rest["standard_error"].to_numpy()
-    )
+    tables = []
+    for what, (values, chance) in measured.items():
+        (value, error), (choice, _) = mean_and_error(values), mean_and_error(values[:, ::2])
+        held_out, held_out_error = mean_and_error(values[:, 1::2])
+        identity = {"member": np.int32(member), "layer": np.int32(layer), "head": np.arange(len(value), dtype=np.int32)}
+        numbers = {"value": value, "standard_error": error, "chance": float(chance), "choice": choice}
+        numbers |= {"held_out": held_out, "held_out_error": held_out_error}
+        tables.append(pd.DataFrame({**identity, name: what, **numbers}))
+    return pd.concat(tables).sort_values("head", kind="stable", ignore_index=True)
 
 
 def strongest(rows, by="member"):

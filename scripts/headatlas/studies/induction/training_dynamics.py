@@ -29,7 +29,7 @@ def _previous_token(family, texts, memory):
         for member in range(family.members):
             for layer, found in enumerate(induction_scores.read_patterns(family, member, texts, read, memory, shown)):
                 measured = {"previous_token": (found["previous_token"], chance)}
-                tables.append(repeated_tokens.halved(member, layer, measured))
+                tables.append(repeated_tokens.halved(member, layer, measured, "score"))
     return pd.concat(tables, ignore_index=True)
 
 
