@@ -111,15 +111,31 @@ def _write_study(folder, name, rng):
         for kind in ("zero", "mean", "resample", "other")
     ]
     tables.write(folder / f"knockouts/{name}/losses.parquet", pd.concat(costs))
-    tables.write(folder / "phrenology/kinds.parquet", heads.assign(kind=heads["layer"].astype("int32")))
+    kinds, groups = heads["layer"].to_numpy("int32"), (heads["layer"] * HEADS + heads["head"]).to_numpy("int32")
+    tables.write(folder / "phrenology/kinds.parquet", heads.assign(kind=kinds, candidate=kinds))
+    tie = np.where(heads["head"] == 1, 0, -1).astype("int32")
+    tables.write(folder / "phrenology/partners.parquet", heads.assign(group=groups, tie=tie))
+    together = np.repeat((kinds[:, None] == kinds) * 0.9, 1, axis=0)
+    together[0] = together[:, 0] = 0.5 * (kinds == kinds[0])  # the first head hesitates
     tables.write(
-        folder / "phrenology/partners.parquet",
-        heads.assign(group=(heads["layer"] * HEADS + heads["head"]).astype("int32"), tie=heads["head"] == 1),
+        folder / "phrenology/consensus.parquet", {"what": ["kind"] * count, **dict(heads), "together": together}
     )
+    name = pd.DataFrame({"what": "kind", "group": [0, 1], "name": ["looks <b>back</b>", "mixed"]})
+    tables.write(folder / "phrenology/names.parquet", name)
     square = rng.random((count, count)).astype(np.float32)
     square = (square + square.T) / 2
     np.fill_diagonal(square, 0)
     tables.write(folder / "phrenology/distances.parquet", {**dict(heads), "jensen_shannon": square})
+    tables.write(folder / "phrenology/knockouts.parquet", {**dict(heads), "mean": square + np.eye(count) * 4})
+    here, there = np.divmod(np.arange(count * count), count)
+    sides = [heads.iloc[at].reset_index(drop=True).add_prefix(side) for at, side in ((here, ""), (there, "donor_"))]
+    pairs = pd.concat(sides, axis=1).assign(recovered=rng.random(count**2))
+    tables.write(folder / "phrenology/transplants.parquet", pairs[pairs["member"] != pairs["donor_member"]])
+    shared = {f"jaccard_{part}{end}": [0.9, 0.4] for part in ("prompts", "members") for end in ("", "_low", "_high")}
+    shared |= {"cosine": [0.3, 0.01], "r2": [0.1, -0.1], "p": [0.002, 0.5], "p_floor": 0.002, "p_holm": [0.004, 0.5]}
+    shared |= {"stable": [True, False], "alike": [True, False], "supported": [True, False]}
+    evidence = pd.DataFrame({"what": "kind", "group": [0, 1], "heads": 12, "members": 3, **shared})
+    tables.write(folder / "phrenology/evidence.parquet", evidence)
     points = heads.assign(method="pca", component_1=rng.normal(size=count), component_2=rng.normal(size=count))
     tables.write(folder / "phrenology/projections.parquet", points)
     written = pd.concat(

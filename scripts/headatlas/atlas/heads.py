@@ -1,12 +1,10 @@
 """Every head of a run with all that tables say of it: the part of a page that is there from the start."""
 
-import re
-
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
 
-from headatlas.atlas.encoding import floats, integers
+from headatlas.atlas.encoding import floats, integers, plain
 from headatlas.atlas.results import IDENTITY
 from headatlas.base import tables
 from headatlas.scores.catalogue import SCORES
@@ -16,7 +14,8 @@ _MOST_CELLS = 200_000  # of a table whose rows are about heads: a larger one is 
 _SHOWN_ELSEWHERE = (
     *("scores/", "knockouts/", "attention/", "phrenology/clusters.", "phrenology/kinds.", "phrenology/partners."),
     *("phrenology/distances.", "phrenology/projections.", "phrenology/places.", "phrenology/knockout_tokens."),
-    *("phrenology/stability.", "phrenology/head_cards.", "phrenology/embeddings"),
+    *("phrenology/consensus.", "phrenology/head_cards.", "phrenology/embeddings", "phrenology/circuits."),
+    *("phrenology/knockouts.", "phrenology/transplants."),
 )
 
 
@@ -145,93 +144,130 @@ _METHODS = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE", "graph": "Neighbour g
 
 
 def _groupings(results, place):
+    """Kinds, groups of partners and published clusters, with names, verdicts and all numbers of the evidence."""
     found = []
-    evidence = results.table("phrenology/evidence.parquet")
-    for name, file, column, title in (
-        ("kind", "kinds", "kind", "Kinds"),
-        ("partner", "partners", "group", "Partner groups"),
-    ):
-        rows = results.table(f"phrenology/{file}.parquet")
-        if rows is not None:
-            proof = _evidence_of(evidence, name, column)
-            found.append(_grouping(name, title, file, rows, column, proof, results, place))
+    kinds, partners = results.table("phrenology/kinds.parquet"), results.table("phrenology/partners.parquet")
+    if kinds is not None:
+        what = "kind" if (kinds["kind"] >= 0).any() or "candidate" not in kinds else "candidate"
+        described = _grouping(results, place, "kinds", kinds, what, what)
+        described["title"] = {"kind": "Kinds", "candidate": "Candidate kinds"}[what]
+        if what == "candidate":
+            p = tables.facts(results.path("phrenology/kinds.parquet")).get("p")
+            described["note"] = "These heads lie along a continuum, whose plateaus are as long: they are no kinds" + (
+                "." if p is None else f" (p = {p:.3g})."
+            )
+        found.append(described)
+    if partners is not None:
+        described = _grouping(results, place, "partners", partners, "group", "partner")
+        if "tie" in partners:
+            described["tie"] = integers(_spread(partners, place, "tie", int, -1))
+        found.append(described | {"title": "Partner groups"})
     clusters = results.table("phrenology/clusters.parquet")
     if clusters is not None:
-        names = results.table("phrenology/cluster_names.parquet")
+        clusters = clusters if "protocol" in clusters else clusters.assign(protocol="published")
         for protocol, rows in clusters.groupby("protocol"):  # corrected first
-            proof = results.table("phrenology/standing.parquet") if protocol == "corrected" else None
-            if names is not None:
-                of_protocol = names[names["protocol"] == protocol][["cluster", "name"]].drop_duplicates("cluster")
-                proof = of_protocol if proof is None else proof.merge(of_protocol, how="left", on="cluster")
-            title = f"Clusters, {protocol}"
-            found.append(_grouping(f"clusters-{protocol}", title, "clusters", rows, "cluster", proof, results, place))
+            described = _grouping(results, place, "clusters", rows, "cluster", f"clusters-{protocol}")
+            found.append(described | {"title": f"Clusters, {protocol}"})
     return found
 
 
-def _evidence_of(evidence, grouping, column):
-    """Rows of the evidence table about one grouping, its group's number under the grouping's own column."""
-    if evidence is None:
-        return None
-    chooser = next((c for c in ("grouping", "groups", "what", "level") if c in evidence), None)
-    if chooser is not None:
-        evidence = evidence[evidence[chooser].astype(str).str.rstrip("s") == grouping].drop(columns=chooser)
-    own = next((c for c in (column, "group", "kind") if c in evidence), None)
-    return None if own is None else evidence.rename(columns={own: column})
-
-
-def _grouping(name, title, file, rows, column, proof, results, place):
-    groups, at = [], _at(rows, place)
+def _grouping(results, place, file, rows, column, name):
+    at = _at(rows, place)
     of = np.full(len(place), -1)
     of[at[at >= 0]] = rows[column].to_numpy()[at >= 0]
-    facts = {} if proof is None else {row[column]: row for row in proof.to_dict("records")}
-    for group in sorted({int(value) for value in of if value >= 0}):
-        about = facts.get(group, {})
-        verdict = next((about[key] for key in ("supported", "stands") if key in about), None)
-        numbers = {
-            key: value
-            for key, value in about.items()
-            if key not in (column, "name", "supported", "stands") and not isinstance(value, list | np.ndarray)
-        }
-        groups.append({"id": group, "name": about.get("name"), "supported": verdict, "evidence": numbers})
-    described = {"name": name, "title": title, "file": f"phrenology/{file}.parquet", "of": integers(of)}
-    described["groups"] = groups
-    shares = results.table("phrenology/stability.parquet")
-    if "share" in rows:
-        described["share"] = floats(_spread(rows, place, "share"))
-    elif shares is not None and "share" in shares and name in ("kind", "clusters-corrected"):
-        described["share"] = floats(_spread(shares, place, "share"))
-    if "tie" in rows:
-        described["tie"] = floats(_spread(rows, place, "tie"))
-    return described
+    names = _of_groups(results.table("phrenology/names.parquet"), name)
+    evidence = _of_groups(results.table("phrenology/evidence.parquet"), name)
+    stability = _stability(results.table("phrenology/stability.parquet"), name)
+    groups = []
+    for group in np.unique(of[of >= 0]).tolist():
+        numbers = evidence.get(group) or stability.get(group) or {}
+        called = names.get(group, {}).get("name")
+        groups.append({"id": group, "name": called, "supported": numbers.pop("supported", None), "evidence": numbers})
+    described = {"name": name, "file": f"phrenology/{file}.parquet", "of": integers(of), "groups": groups}
+    share = _with_own_group(results, place, name, of)
+    return described if share is None else described | {"share": floats(share)}
+
+
+def _of_groups(table, what):
+    """Rows of a table about the groups of one grouping, by group, as plain numbers."""
+    if table is None:
+        return {}
+    rows = table[table["what"] == what].drop(columns="what").drop_duplicates("group").set_index("group")
+    return {int(group): plain(row, 15) for group, row in rows.to_dict("index").items()}
+
+
+def _stability(table, what):
+    """The Jaccard indices of each group and their intervals, where there is no table of all evidence."""
+    found = {}
+    if table is not None and "resampling" in table:
+        for row in table[table["what"] == what].to_dict("records"):
+            own = {f"jaccard_{row['resampling']}{end}": row[key] for end, key in _ENDS.items()}
+            found.setdefault(int(row["group"]), {"heads": row["heads"], "members": row["members"]}).update(
+                plain(own, 15)
+            )
+    return found
+
+
+_ENDS = {"": "jaccard", "_low": "low", "_high": "high"}
+
+
+def _with_own_group(results, place, what, of):
+    """How often a head is found with the other heads of its group, over halves of the prompts: its mean share."""
+    path = results.path("phrenology/consensus.parquet")
+    if path is None:
+        return None
+    rows, together = tables.read(path, ["what", *IDENTITY]), tables.read_lists(path, "together")
+    chosen = (rows["what"] == what).to_numpy()
+    at = _at(rows[chosen], place)
+    if not chosen.any() or (at < 0).any():
+        return None
+    same = (of[at][:, None] == of[at]) & (of[at] >= 0) & ~np.eye(len(at), dtype=bool)
+    share = np.full(len(of), np.nan)
+    count = same.sum(1)
+    share[at] = np.where(count > 0, (together[chosen] * same).sum(1) / np.maximum(count, 1), np.nan)
+    return share
 
 
 def _pairs(results, place):
-    """Numbers about two heads: by row and column where a table holds a square, else by pairs."""
+    """Numbers about two heads, as squares over some heads: row and column are places in `heads`."""
     found = []
-    rows = results.table("phrenology/distances.parquet", IDENTITY)
-    if rows is not None:
-        square = tables.read_lists(results.path("phrenology/distances.parquet"), "jensen_shannon")
-        found.append(
-            {"name": "attention", "title": "Jensen-Shannon distance of attention", "nearer": "smaller", "chance": None}
-            | {"file": "phrenology/distances.parquet", "heads": integers(_at(rows, place)), "square": floats(square)}
-        )
-    for name in results.names("phrenology/*.parquet"):
-        columns = tables.columns(results.path(name))
-        if not {f"{side}_{part}" for side in ("first", "second") for part in IDENTITY} <= set(columns):
+    for file, column, name, title, formed in _SQUARES:
+        path = results.path(file)
+        if path is None or column not in tables.columns(path):
             continue
-        rows = results.table(name)
-        ends = [
-            _at(rows[[f"{side}_{part}" for part in IDENTITY]].set_axis(IDENTITY, axis=1), place)
-            for side in ("first", "second")
-        ]
-        numbers = {c: rows[c] for c in columns if not re.match("first_|second_", c) and is_numeric_dtype(rows[c])}
-        words = {c: rows[c] for c in columns if not re.match("first_|second_", c) and not is_numeric_dtype(rows[c])}
-        found.append(
-            {"name": name.split("/")[1].removesuffix(".parquet"), "file": name}
-            | {"first": integers(ends[0]), "second": integers(ends[1])}
-            | {"numbers": {c: floats(v) for c, v in numbers.items()}, "words": {c: list(v) for c, v in words.items()}}
-        )
+        at = _at(tables.read(path, IDENTITY), place)
+        if len(at) <= _MOST_PAIRED:
+            square = formed(tables.read_lists(path, column))
+            found.append({"name": name, "title": title, "file": file, "heads": integers(at), "square": floats(square)})
+    rows = results.table("phrenology/transplants.parquet")
+    if rows is not None and len(rows):
+        donors = rows[[f"donor_{part}" for part in IDENTITY]].set_axis(IDENTITY, axis=1)
+        receiver, donor = _at(rows, place), _at(donors, place)
+        at = np.unique(np.concatenate([receiver, donor]))
+        at = at[at >= 0]
+        if len(at) <= _MOST_PAIRED:
+            square = np.full((len(at), len(at)), np.nan)
+            known = (receiver >= 0) & (donor >= 0)
+            spots = np.searchsorted(at, receiver[known]), np.searchsorted(at, donor[known])
+            square[spots] = rows["recovered"].to_numpy()[known]
+            title = "Loss recovered with the other in its place, nats"
+            about = {"name": "transplant", "title": title, "file": "phrenology/transplants.parquet"}
+            found.append(about | {"heads": integers(at), "square": floats(square)})
     return found
+
+
+def _cosines(products):
+    lengths = np.sqrt(np.maximum(np.diagonal(products), 1e-30))
+    return products / lengths / lengths[:, None]
+
+
+_MOST_PAIRED = 700  # heads whose squares a page holds; 2 MB each
+_SQUARES = (
+    ("phrenology/distances.parquet", "jensen_shannon", "attention", "Jensen-Shannon distance of attention", np.asarray),
+    ("phrenology/circuits.parquet", "ov", "ov", "Cosine of OV circuits", np.asarray),
+    ("phrenology/circuits.parquet", "qk", "qk", "Cosine of QK circuits", np.asarray),
+    ("phrenology/knockouts.parquet", "mean", "effects", "Cosine of effects (mean ablation)", _cosines),
+)
 
 
 def _effects_on_tokens(results, place):

@@ -220,19 +220,16 @@ class Results:
         return pd.DataFrame(whole.reshape(-1, size), index=rows, columns=pd.RangeIndex(size, name="key"))
 
     def kinds(self):
-        """Kind of each head with the evidence for that kind joined, or None where no study found kinds."""
-        return self._group("kinds", "kind", "kind")
+        """Kind of each head with the evidence for that kind joined, or None where no study looked for kinds."""
+        return self._with_evidence("kinds", "kind", "kind")
 
     def partners(self):
-        """Partner group of each head with the evidence for that group joined, or None where there are none."""
-        return self._group("partners", "group", "partner")
+        """Partner group of each head with the evidence for that group joined, or None where none were looked for."""
+        return self._with_evidence("partners", "group", "partner")
 
-    def _group(self, file, column, grouping):
-        rows = self.table(f"phrenology/{file}.parquet")
-        if rows is None:
-            return None
-        evidence = self.table("phrenology/evidence.parquet")
-        if evidence is not None and "grouping" in evidence and "group" in evidence:
-            chosen = evidence[evidence["grouping"] == grouping].rename(columns={"group": column})
-            rows = rows.merge(chosen, how="left", on=column, suffixes=("", "_evidence"))
-        return rows
+    def _with_evidence(self, file, column, what):
+        rows, evidence = self.table(f"phrenology/{file}.parquet"), self.table("phrenology/evidence.parquet")
+        if rows is None or evidence is None:
+            return rows
+        own = evidence[evidence["what"] == what].drop(columns="what").rename(columns={"group": column})
+        return rows.merge(own, how="left", on=column)

@@ -130,6 +130,38 @@ def test_numbers_shown_are_those_of_the_tables(atlas, planted):
     assert browser.evaluate(f"atlas.run.pairs[0].between({rows}, 5)") == pytest.approx(float(square[rows, 5]), rel=1e-6)
 
 
+def test_numbers_about_two_heads_are_those_of_the_tables(atlas, planted):
+    folder = planted[0]
+    browser = atlas("planted/0/1/2")
+    one, other = 6, LAYERS * HEADS + 6  # the same head of the next member
+    products = tables.read_lists(folder / "phrenology/knockouts.parquet", "mean")
+    cosine = products[one, other] / np.sqrt(products[one, one] * products[other, other])
+    row = tables.read(folder / "phrenology/transplants.parquet", member=0, layer=1, head=2)
+    row = row.query("donor_member == 1 and donor_layer == 1 and donor_head == 2")["recovered"].item()
+    distance = tables.read_lists(folder / "phrenology/distances.parquet", "jensen_shannon")[one, other]
+    cells = browser.evaluate(
+        "[...document.querySelectorAll('[data-panel=partners] tbody tr')].map(r => r.innerText.split('\\t'))"
+    )
+    assert cells[0][0] == "planted 1 L1H2"
+    assert cells[0][2:5] == [f"{value:.3f}".replace("-", MINUS) for value in (distance, cosine, row)]
+    assert len(cells) == MEMBERS - 1 + 1, "one of each other member, and their mean"
+
+
+def test_a_kind_stands_beside_its_evidence(atlas):
+    browser = atlas("kinds/kind/0")
+    shown = text(browser)
+    assert "looks <b>back</b>" in shown
+    assert "✓ supported" in shown
+    assert "0.900 [0.900, 0.900]" in shown, "an interval stands with what it is of"
+    assert "≤ 0.002" in shown, "a p at its floor is said to be so"
+    hesitant = text(browser, "[data-panel='kind hesitation']")
+    assert "planted 0 L0H0" in hesitant
+    assert "50%" in hesitant
+    assert "planted 0 L0H1" not in hesitant
+    assert "✗ not supported" in text(atlas("kinds/kind/1"))
+    assert text(atlas("kinds"), ".badge.unsupported") == "1 mixed"
+
+
 def test_attention_of_a_prompt_is_that_of_the_table(atlas, planted):
     weights = planted[1]
     browser = atlas("planted/1/1/2?prompt=7")
@@ -192,7 +224,7 @@ def test_filters_sort_and_units_live_in_the_address(atlas):
     assert len(values) == HEADS
     assert values == sorted(values, reverse=True)
     shown = browser.evaluate("document.querySelector('.rows .row').innerText.split('\\n')")
-    assert any(abs(float(cell.replace(MINUS, "-")) - values[0] / 0.2) < 0.001 for cell in shown if cell[0].isdigit())
+    assert f"{values[0] / 0.2:.3f}" in shown
 
 
 @pytest.mark.parametrize(

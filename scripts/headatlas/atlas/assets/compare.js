@@ -66,7 +66,7 @@ const compareHeads = async (body, ends, given) => {
   const costs = one.run.costs.filter(cost => Number.isFinite(cost.value[one.row])).map(cost => ({title: cost.kind, chance: cost.chance[one.row], points: ends.map(({run, row}) => { const found = run.score(cost.name); return {value: found ? found.value[row] : NaN, error: found ? found.error[row] : NaN}; })}));
   body.append(costs.length ? panel("Loss added by ablation", "Nats per token, with two standard errors; dashed bars: another head of its layer in the place of the first.", dotChart({name: "compared-costs", label: "Loss added by ablating both heads", rows: costs, series: ends.map(named)}), {name: "compared costs"}) : panel("Loss added by ablation", null, unavailable("not both were ablated"), {name: "compared costs"}));
   if (one.run === other.run) {
-    const facts = one.run.pairs.flatMap(pair => pair.square ? [[pair.title, number(pair.between(one.row, other.row))]] : pair.between(one.row, other.row).flatMap(row => Object.entries(row).map(([name, value]) => [`${pair.title}: ${words(name)}`, typeof value === "number" ? number(value) : value])));
+    const facts = one.run.pairs.map(pair => [pair.title, number(pair.between(one.row, other.row))]);
     body.append(panel("Numbers about the two", null, facts.some(([, value]) => value !== MISSING) ? element("dl", {class: "facts"}, facts.map(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))])) : unavailable("no table is about these two"), {name: "pair"}));
   }
   if (size && loaded.every(({block}) => block)) {
@@ -104,7 +104,7 @@ const compareMany = (body, ends, level) => {
     points: ends.map((end, i) => { const {mean: value, error} = meanAndError(sets[i].map(row => end.run.score(score.name).value[row])); return {value, error}; }),
   })).filter(row => row.points.every(point => Number.isFinite(point.value)));
   body.append(panel("Scores of all heads", "Means over heads with two standard errors over heads; dashed bars are the first one's chance.", rows.length ? dotChart({name: "compared-sets", label: `Scores of ${titles.join(" and ")}`, rows, series: titles}) : unavailable("no score in common"), {name: "compared sets"}));
-  const square = ends[0].run === ends[1].run && ends[0].run.pairs.find(pair => pair.square);
+  const square = ends[0].run === ends[1].run && ends[0].run.pairs.find(pair => pair.name === "attention");
   const known = square && sets.every(set => set.every(row => square.place[row] >= 0)) && Math.max(...sets.map(set => set.length)) <= 96;
   if (known) {
     const run = ends[0].run, [down, across] = sets, values = down.map(row => across.map(other => square.between(row, other)));

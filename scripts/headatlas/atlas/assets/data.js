@@ -59,7 +59,7 @@ class Run {
       this.modelOf.fill(place, model.first, model.first + model.count);
     });
     this.scores = index.scores.map(score => ({
-      name: score.name, title: words(score.name), value: column(score.value),
+      name: score.name, title: words(score.name), formula: score.formula, source: score.source, value: column(score.value),
       error: column(score.standard_error), chance: column(score.chance),
     }));
     const unknown = new Float32Array(this.count).fill(NaN), inPlace = index.costs.find(cost => cost.kind === "other");
@@ -158,39 +158,19 @@ class Run {
   }
 }
 
-// Numbers about two heads: a square over some heads, or a list of pairs, first and second exchanged or not.
+// Numbers about two heads: a square over some heads, read by the rows of both.
 class Pairs {
   constructor(pair, count) {
-    Object.assign(this, {name: pair.name, title: pair.title || words(pair.name), file: pair.file, nearer: pair.nearer});
-    if (pair.square) {
-      this.heads = column(pair.heads);
-      this.square = column(pair.square);
-      this.place = new Int32Array(count).fill(-1);
-      this.heads.forEach((row, at) => { if (row >= 0) this.place[row] = at; });
-    } else {
-      this.first = column(pair.first);
-      this.second = column(pair.second);
-      this.numbers = Object.fromEntries(Object.entries(pair.numbers).map(([name, values]) => [name, column(values)]));
-      this.words = pair.words;
-      this.at = new Map();
-      for (let i = 0; i < this.first.length; i++) {
-        for (const key of [`${this.first[i]} ${this.second[i]}`, `${this.second[i]} ${this.first[i]}`]) {
-          if (!this.at.has(key)) this.at.set(key, []);
-          this.at.get(key).push(i);
-        }
-      }
-    }
+    Object.assign(this, {name: pair.name, title: pair.title, file: pair.file});
+    this.heads = column(pair.heads);
+    this.square = column(pair.square);
+    this.place = new Int32Array(count).fill(-1);
+    this.heads.forEach((row, at) => { if (row >= 0) this.place[row] = at; });
   }
 
-  between(one, other) {  // of a square: its number; of a list: the rows about these two
-    if (this.square) {
-      const i = this.place[one], j = this.place[other];
-      return i < 0 || j < 0 ? NaN : this.square[i * this.heads.length + j];
-    }
-    return (this.at.get(`${one} ${other}`) || []).map(i => ({
-      ...Object.fromEntries(Object.entries(this.numbers).map(([name, values]) => [name, values[i]])),
-      ...Object.fromEntries(Object.entries(this.words).map(([name, values]) => [name, values[i]])),
-    }));
+  between(one, other) {
+    const i = this.place[one], j = this.place[other];
+    return i < 0 || j < 0 ? NaN : this.square[i * this.heads.length + j];
   }
 }
 

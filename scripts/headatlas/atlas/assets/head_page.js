@@ -131,63 +131,66 @@ const costPanel = (run, row) => {
     dotChart({name: `${run.label(row)}-cost`.replaceAll(" ", "-"), label: `Loss added by ablating ${run.longLabel(row)}`, rows}), {files: [`knockouts/${model.name}/losses.parquet`], name: "cost"});
 };
 
-// The head's counterpart in every other member: by partner groups where there are some, else as matched two by two.
+// The head's counterpart in every other member: one group of partners has at most one head of each.
 const partnersOf = (run, row) => {
-  const {model, member} = run.head(row), grouping = run.groupings.find(each => each.name === "partner"), found = [];
-  const matched = run.pairs.find(pair => pair.name === "matched_heads");
-  if (grouping && grouping.of[row] >= 0) {
-    for (const other of run.rowsOf(grouping, grouping.of[row])) {
-      const at = run.head(other);
-      if (at.model !== model || at.member !== member) found.push({row: other, tie: grouping.tie ? grouping.tie[other] : null});
-    }
-  } else if (matched) {
-    for (let i = 0; i < matched.first.length; i++) {
-      if (matched.first[i] === row) found.push({row: matched.second[i]});
-      else if (matched.second[i] === row) found.push({row: matched.first[i]});
-    }
-  }
-  return {grouping, found: found.filter(each => each.row >= 0).sort((a, b) => a.row - b.row)};
+  const {model, member} = run.head(row), grouping = run.groupings.find(each => each.name === "partner");
+  if (!grouping || grouping.of[row] < 0) return {grouping, found: []};
+  const found = run.rowsOf(grouping, grouping.of[row]).filter(other => { const at = run.head(other); return at.model !== model || at.member !== member; });
+  return {grouping, found: found.map(other => ({row: other, tie: grouping.tie ? grouping.tie[other] : -1}))};
 };
 const partnersPanel = (run, row, overview) => {
-  const {model} = run.head(row), {grouping, found} = partnersOf(run, row);
+  const {model} = run.head(row), {grouping, found} = partnersOf(run, row), {pairs} = run;
   if (!found.length) return panel("Partners in other members", null, unavailable("no partner was found or looked for"), {wide: true, name: "partners"});
-  const lists = run.pairs.filter(pair => !pair.square), squares = run.pairs.filter(pair => pair.square);
-  const columns = [...squares.map(pair => ({title: pair.title, of: other => number(pair.between(row, other)), file: pair.file}))];
-  for (const pair of lists) for (const name of Object.keys(pair.numbers)) {
-    if (pair.name === "matched_heads" && name === "distance" && squares.length) continue;
-    columns.push({title: `${pair.title}: ${words(name)}`, file: pair.file, of: other => {
-      const about = pair.between(row, other);
-      return about.length ? about.map(each => Object.values(pair.words).length ? `${Object.keys(pair.words).map(key => each[key]).join(" ")} ${number(each[name])}` : number(each[name])).join(", ") : MISSING;
-    }});
-  }
   const mine = overview && element("figure", {class: "partner me"}, picture(overview, row - model.first, 84), element("figcaption", {}, "this head"));
-  const others = found.map(({row: other, tie}) => {
-    const at = run.head(other);
-    return element("figure", {class: "partner"}, at.model === model && overview ? picture(overview, other - model.first, 84) : null,
-      element("figcaption", {}, link(run.address(other), run.label(other)), tie ? element("small", {}, " tie") : null));
-  });
-  return panel("Partners in other members",
-    grouping ? "The head of each other member that a joint matching of all members gives it; a tie means that another head would do almost as well."
-      : "The head of each other member that the best one-to-one matching of two members gives it (Jensen-Shannon distance of attention); it always gives one, near or not.",
-    element("div", {}, element("div", {class: "partners"}, mine, others),
-      table(["partner", ...columns.map(each => each.title)], found.map(({row: other}) => [link(run.address(other), run.label(other)), ...columns.map(each => each.of(other))]),
-        {label: "Numbers about each partner", numeric: columns.map((_, i) => i + 1)})),
-    {files: [grouping ? grouping.file : "phrenology/matched_heads.parquet", ...new Set(columns.map(each => each.file))], wide: true, name: "partners"});
+  const others = found.map(({row: other}) => element("figure", {class: "partner"},
+    run.head(other).model === model && overview ? picture(overview, other - model.first, 84) : null, element("figcaption", {}, link(run.address(other), run.label(other)))));
+  const own = grouping.tie && grouping.tie[row] >= 0 ? element("p", {class: "small"}, "This head would fit nearly as well in ", groupBadge(grouping, grouping.byId.get(grouping.tie[row])), ": a tie.") : null;
+  const ties = found.some(each => each.tie >= 0);
+  const rows = found.map(({row: other, tie}) => [link(run.address(other), run.label(other)), link(`compare?a=${run.address(row)}&b=${run.address(other)}`, "compare"),
+    ...pairs.map(pair => number(pair.between(row, other))), ...(ties ? [tie >= 0 ? groupBadge(grouping, grouping.byId.get(tie)) : ""] : [])]);
+  const average = ["mean", "", ...pairs.map(pair => { const known = found.map(each => pair.between(row, each.row)).filter(Number.isFinite); const {mean: value, error} = meanAndError(known); return known.length ? withError(value, error) : MISSING; }), ...(ties ? [""] : [])];
+  return panel("Partners in other members", "The head that one matching of all members at once, by attention alone, gives each other member. Circuits, effects and transplants did not find the partners: they judge them.",
+    element("div", {}, element("div", {class: "partners"}, mine, others), own,
+      table(["partner", "", ...pairs.map(pair => pair.title), ...(ties ? ["nearly as well in"] : [])], [...rows, average], {label: "Numbers about each partner", numeric: pairs.map((_, i) => i + 2)}),
+      universalityOf(run, row)),
+    {files: [grouping.file, ...new Set(pairs.map(pair => pair.file)), "phrenology/universality.parquet"].filter(file => run.index.tables[file]), wide: true, name: "partners"});
+};
+const universalityOf = (run, row) => {
+  const found = run.measures.find(each => each.file === "phrenology/universality.parquet"), at = found ? found.of.indexOf(row) : -1;
+  if (at < 0) return null;
+  const of = name => found.columns[name]?.[at];
+  return element("p", {class: "small"}, `Universality: its partner is beyond noise in ${number(of("beyond_noise") * 100, 0)}% of ${number(of("members"))} members (chance ${number(of("chance") * 100, 0)}%); `,
+    ["attention", "ov", "qk", "effects", "transplant"].filter(name => Number.isFinite(of(name))).map(name => `${name} ${number(of(name))} [${number(of(`${name}_low`))}, ${number(of(`${name}_high`))}]`).join(", "), ".");
 };
 
 const groupPanels = (run, row) => run.groupings.filter(grouping => grouping.of[row] >= 0).map(grouping => {
   const group = run.group(grouping, row), share = grouping.share ? grouping.share[row] : NaN;
-  return panel(grouping.title.replace(/s(,|$)/, "$1"), null, element("div", {},
+  return panel(grouping.title.replace(/s(,|$)/, "$1"), grouping.note || null, element("div", {},
     element("p", {}, groupBadge(grouping, group), " ", verdictOf(group)),
-    Number.isFinite(share) ? element("p", {class: "small"}, `Under resampling this head stays in the group with ${number(share * 100, 0)}% of its heads on average${share < 0.75 ? ": it hesitates" : ""}.`) : null,
-    evidenceList(group)), {files: [grouping.file], name: `group ${grouping.name}`});
+    Number.isFinite(share) ? element("p", {class: "small"}, `Over halves of the prompts it is found with ${percent(share)} of its group on average${share < 0.75 ? ": it hesitates" : ""}.`) : null,
+    evidenceList(group)), {files: [grouping.file, "phrenology/evidence.parquet"].filter(file => run.index.tables[file]), name: `group ${grouping.name}`});
 });
+const percent = share => `${Math.round(share * 100)}%`;
 const verdictOf = group => group.supported === null || group.supported === undefined ? element("span", {class: "faint"}, "evidence: not available")
-  : group.supported ? element("span", {class: "verdict yes"}, "✓ supported by the numbers below") : element("span", {class: "verdict no"}, "✗ not supported by the numbers below");
+  : group.supported ? element("span", {class: "verdict yes"}, "✓ supported") : element("span", {class: "verdict no"}, "✗ not supported");
+
+// The numbers of the evidence as a person reads them: intervals with what they are of, p with its floor.
+const EVIDENCE = {
+  heads: "heads", members: "members", jaccard_prompts: "Jaccard, halves of the prompts", jaccard_members: "Jaccard, without a member", cosine: "cosine of effects, mean ablation",
+  null_mean: "the same, permuted", null_95: "the same, 95% of permutations below", r2: "R² against the mean effect of others", p: "p", p_holm: "p after Holm", cosine_zero: "cosine of effects, zero ablation",
+  p_holm_zero: "p after Holm, zero ablation", cosine_resample: "cosine of effects, resample ablation", p_holm_resample: "p after Holm, resample ablation", transplant: "share of the loss that partners recover",
+  stable: "stable (both Jaccard at least 0.75)", alike: "do alike (p after Holm at most 0.05)",
+};
+const evidenceRows = evidence => Object.entries(evidence || {}).filter(([name]) => !/_(low|high)$|^p_floor$|^permutations$/.test(name)).map(([name, value]) => {
+  const low = evidence[`${name}_low`], high = evidence[`${name}_high`];
+  let said = value === null || value === undefined ? MISSING : typeof value === "boolean" ? (value ? "yes" : "no") : typeof value === "number" ? number(value) : String(value);
+  if (/^p($|_)/.test(name) && Number.isFinite(value) && Number.isFinite(evidence.p_floor) && value <= evidence.p_floor * 1.0001) said = `≤ ${number(evidence.p_floor)}`;
+  if (Number.isFinite(low) && Number.isFinite(high)) said += ` [${number(low)}, ${number(high)}]`;
+  return [name, EVIDENCE[name] || words(name), said];
+});
 const evidenceList = group => {
-  const facts = Object.entries(group.evidence || {}).filter(([, value]) => value !== null && value !== undefined);
-  return facts.length ? element("dl", {class: "facts"}, facts.map(([name, value]) => [element("dt", {}, words(name)),
-    element("dd", {}, typeof value === "number" ? number(value) : String(value))])) : null;
+  const facts = evidenceRows(group.evidence).filter(([, , said]) => said !== MISSING);
+  return facts.length ? element("dl", {class: "facts"}, facts.map(([, title, said]) => [element("dt", {}, title), element("dd", {}, said)])) : null;
 };
 
 // What other tables say of this head, one fold for each table.
@@ -198,6 +201,11 @@ const measuresPanel = (run, row) => {
     for (let i = 0; i < found.of.length; i++) if (found.of[i] === row) at.push(i);
     if (!at.length) continue;
     const names = Object.keys(found.columns).filter(name => at.some(i => { const value = found.columns[name][i]; return value !== null && value !== "" && !Number.isNaN(value); }));
+    if (at.length === 1) {
+      const about = Object.fromEntries(names.map(name => [name, found.columns[name][at[0]]]));
+      folds.push(element("details", {}, element("summary", {}, found.file.replace(".parquet", "").split("/").map(words).join(" · ")), evidenceList({evidence: about}), element("div", {class: "small"}, provenance(found.file))));
+      continue;
+    }
     const numeric = names.flatMap((name, i) => typeof found.columns[name][at[0]] === "number" ? [i] : []);
     folds.push(element("details", {}, element("summary", {}, found.file.replace(".parquet", "").split("/").map(words).join(" · "), element("small", {}, ` ${at.length} rows`)),
       table(names.map(words), at.map(i => names.map(name => { const value = found.columns[name][i]; return typeof value === "number" ? number(value) : String(value); })), {label: found.file, numeric}),

@@ -15,13 +15,14 @@ const kindsView = async (place, route) => {
   const overviewOf = await loadOverviews(run, grouping.of);
   if (!place.isConnected) return {};
   place.append(titled(grouping.title, KINDS_HELP), ...(picker ? [picker] : []));
-  const columns = [...new Set(grouping.groups.flatMap(each => Object.keys(each.evidence || {})))];
+  if (grouping.note) place.append(element("p", {class: "note"}, grouping.note));
+  const columns = [...new Map(grouping.groups.flatMap(each => evidenceRows(each.evidence).map(([key, title]) => [key, title])))].filter(([key]) => !["heads", "members"].includes(key));
   place.append(panel("Evidence", "One row for each group; dashes are numbers that this run does not have.",
-    table(["group", "heads", "members", "supported", ...columns.map(words)], grouping.groups.map(each => {
+    table(["group", "heads", "members", "supported", ...columns.map(([, title]) => title)], grouping.groups.map(each => {
       const rows = run.rowsOf(grouping, each.id), members = new Set(rows.map(row => `${run.modelOf[row]} ${run.head(row).member}`));
       return [groupBadge(grouping, each), rows.length, members.size, each.supported === null || each.supported === undefined ? MISSING : each.supported ? "✓ yes" : "✗ no",
-        ...columns.map(column => { const value = each.evidence?.[column]; return typeof value === "number" ? number(value) : value ?? MISSING; })];
-    }), {label: `Evidence for ${grouping.title}`, numeric: [1, 2, ...columns.map((_, i) => i + 4)]}), {files: [grouping.file, "phrenology/evidence.parquet", "phrenology/standing.parquet"].filter(file => run.index.tables[file]), wide: true}));
+        ...columns.map(([key]) => (evidenceRows(each.evidence).find(([name]) => name === key) || [])[2] ?? MISSING)];
+    }), {label: `Evidence for ${grouping.title}`, numeric: [1, 2, ...columns.map((_, i) => i + 4)]}), {files: [grouping.file, "phrenology/evidence.parquet"].filter(file => run.index.tables[file]), wide: true}));
   place.append(element("div", {class: "cards"}, grouping.groups.map(each => {
     const rows = run.rowsOf(grouping, each.id);
     return element("a", {class: "card panel", href: `#kinds/${grouping.name}/${each.id}`},
@@ -60,7 +61,7 @@ const groupPage = async (place, run, grouping, group, picker) => {
   const title = `${grouping.title} ${group.id}${group.name ? `: ${group.name}` : ""}`;
   document.title = `${title} · ${run.title}`;
   const members = new Set(rows.map(row => `${run.modelOf[row]} ${run.head(row).member}`));
-  place.append(titled(title, KINDS_HELP, element("p", {class: "subtitle"}, `${rows.length} heads of ${members.size} members. `, verdictOf(group))), ...(picker ? [picker] : []));
+  place.append(titled(title, KINDS_HELP, element("p", {class: "subtitle"}, `${rows.length} heads of ${members.size} members. `, verdictOf(group), grouping.note ? ` ${grouping.note}` : "")), ...(picker ? [picker] : []));
   const inside = new Set(rows), rest = Array.from({length: run.count}, (_, row) => row).filter(row => grouping.of[row] >= 0 && !inside.has(row));
   const apart = run.scores.filter(score => rows.some(row => Number.isFinite(score.value[row]))).map(score => {
     const [mine, theirs] = [rows, rest].map(which => meanAndError(which.map(row => score.value[row])));
@@ -77,9 +78,9 @@ const groupPage = async (place, run, grouping, group, picker) => {
       const at = run.head(row), overview = overviewOf.get(at.model);
       return element("figure", {class: "partner"}, overview ? picture(overview, row - at.model.first, 72) : null, element("figcaption", {}, link(run.address(row), run.label(row))));
     })), {wide: true, name: "kind heads"}),
-    panel("Heads that hesitate", grouping.share ? "Heads that are with less than three quarters of their group under resampling." : null,
+    panel("Heads that hesitate", grouping.share ? "Heads found with less than three quarters of their group over halves of the prompts." : null,
       !grouping.share ? unavailable("how often each head is found in this group again") : shares.length
-        ? table(["head", "share of its group it stays with"], shares.map(([row, share]) => [link(run.address(row), run.label(row)), `${number(share * 100, 0)}%`]), {label: "Heads that hesitate", numeric: [1]})
+        ? table(["head", "share of its group it is found with"], shares.map(([row, share]) => [link(run.address(row), run.label(row)), percent(share)]), {label: "Heads that hesitate", numeric: [1]})
         : element("p", {}, "None."), {name: "kind hesitation"}),
     costsOfGroup(run, rows, rest)));
   return {};
