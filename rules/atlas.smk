@@ -1,5 +1,6 @@
 # IN:  attention, scores and knockouts of every model that a study shows; tables, figures and findings of the studies
-# OUT: atlas.html, a page in which a person walks through the heads
+# OUT: atlas.html, a page in which a person walks through the heads; on demand atlas/, the same in pieces, headvis/{model}.zip
+#      and README.md, the card of the tables as a data set
 
 
 def shown_by_studies(*kinds):
@@ -35,25 +36,52 @@ def captions_of_figures():
     }
 
 
+ATLAS_PROMPTS = 512  # that all heads of a model show where the atlas is a folder, at most
+ATLAS_ABOUT = {part: config["described"][part] for part in ("models", "settings", "versions")}
+ATLAS_ASSETS = sorted(str(path) for path in Path(SCRIPTS, "headatlas/atlas/assets").iterdir())
+# Scripts that the heads of each model are dealt to: one for each head, as far as the configuration tells their number
+ATLAS_PIECES = {
+    model: min(
+        256,
+        (
+            math.prod(
+                (
+                    len(settings["seeds"]),
+                    settings["architecture"]["layers"],
+                    settings["architecture"]["heads"],
+                )
+            )
+            if "architecture" in settings
+            else 256
+        ),
+    )
+    for model, settings in config["models"].items()
+    if model in models_of("all")
+}
+TABLES_OF_HEADS = {  # all that is known of the heads of the studies among `targets`
+    "patterns": expand("<results>/attention/{model}/patterns.parquet", model=models_of("all")),
+    "windows": sorted({windows_of(model, "analysis") for model in models_of("all")}),
+    "tokenizer": sorted({tokenizer_of(model)["tokenizer"] for model in models_of("all")}),
+    "tokenizer_config": sorted({tokenizer_of(model)["tokenizer_config"] for model in models_of("all")}),
+    "scores": expand("<results>/scores/{model}.parquet", model=models_of("all")),
+    "losses": expand(
+        "<results>/knockouts/{model}/losses.parquet",
+        model=models_of("phrenology") if "phrenology" in config["targets"] else [],
+    ),
+    "training": expand(
+        "<results>/models/{model}/{table}.parquet", model=SUMMARISED_TOYS, table=["training", "baselines"]
+    ),
+    "tables": list(shown_by_studies(".parquet")),
+}
+FIGURES_AND_FINDINGS = list(shown_by_studies(".png", ".pdf", ".csv", ".md"))
+
+
 rule write_atlas:
     """Write the atlas: one page, which needs no other file and no network, to walk through the heads of the run."""
     input:
-        **{
-            part: sorted({tokenizer_of(model)[part] for model in models_of("all")})
-            for part in ("tokenizer", "tokenizer_config")
-        },
-        assets=sorted(str(path) for path in Path(SCRIPTS, "headatlas/atlas/assets").iterdir()),
-        patterns=expand("<results>/attention/{model}/patterns.parquet", model=models_of("all")),
-        windows=sorted({windows_of(model, "analysis") for model in models_of("all")}),
-        scores=expand("<results>/scores/{model}.parquet", model=models_of("all")),
-        losses=expand(
-            "<results>/knockouts/{model}/losses.parquet",
-            model=models_of("phrenology") if "phrenology" in config["targets"] else [],
-        ),
-        training=expand(
-            "<results>/models/{model}/{table}.parquet", model=SUMMARISED_TOYS, table=["training", "baselines"]
-        ),
-        built=list(shown_by_studies(".parquet", ".png", ".pdf", ".csv", ".md")),
+        **TABLES_OF_HEADS,
+        figures=FIGURES_AND_FINDINGS,
+        assets=ATLAS_ASSETS,
     output:
         page="<results>/atlas.html",
     log:
@@ -63,16 +91,100 @@ rule write_atlas:
     resources:
         **needs("write_atlas"),
     params:
-        spec=spec(
-            "write_atlas",
-            about={part: config["described"][part] for part in ("models", "settings", "versions")},
-            captions=captions_of_figures(),
-        ),
+        spec=spec("write_atlas", about=ATLAS_ABOUT, captions=captions_of_figures()),
     script:
         "../scripts/write_atlas.py"
+
+
+rule split_atlas:
+    """Write the atlas as a page and scripts beside it that are loaded when looked at, for runs too large for one file."""
+    input:
+        **TABLES_OF_HEADS,
+        figures=FIGURES_AND_FINDINGS,
+        assets=ATLAS_ASSETS,
+    output:
+        **{
+            f"{model}/{number:03d}": f"<results>/atlas/{model}/{number:03d}.js"
+            for model, count in ATLAS_PIECES.items()
+            for number in range(count)
+        },
+        page="<results>/atlas/index.html",
+    log:
+        "<logs>/split_atlas.log",
+    benchmark:
+        "<benchmarks>/split_atlas.tsv"
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        **needs("split_atlas"),
+    params:
+        spec=spec(
+            "split_atlas",
+            about=ATLAS_ABOUT,
+            captions=captions_of_figures(),
+            prompts=ATLAS_PROMPTS,
+            pieces=ATLAS_PIECES,
+        ),
+    script:
+        "../scripts/split_atlas.py"
+
+
+rule export_heads:
+    """Write a model's heads in the folder layout of HeadVis."""
+    input:
+        **TABLES_OF_HEADS,
+    output:
+        archive="<results>/headvis/{model}.zip",
+    log:
+        "<logs>/export_heads/{model}.log",
+    benchmark:
+        "<benchmarks>/export_heads/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(models_of("all")),
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        **needs("export_heads"),
+    params:
+        spec=lambda wildcards: spec("export_heads", model=wildcards.model),
+    script:
+        "../scripts/export_heads.py"
+
+
+rule describe_tables:
+    """Write the card by which the folder of results is a data set of the Hugging Face Hub."""
+    input:
+        **TABLES_OF_HEADS,
+    output:
+        card="<results>/README.md",
+    log:
+        "<logs>/describe_tables.log",
+    benchmark:
+        "<benchmarks>/describe_tables.tsv"
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        **needs("describe_tables"),
+    params:
+        spec=spec("describe_tables", about=ATLAS_ABOUT),
+    script:
+        "../scripts/describe_tables.py"
 
 
 rule atlas:
     """The page in which a person walks through the heads of the studies among `targets`."""
     input:
         "<results>/atlas.html",
+
+
+rule atlas_folder:
+    """The same as a folder: a page, and scripts with the attention of each head that are loaded when looked at."""
+    input:
+        "<results>/atlas/index.html",
+
+
+rule exports:
+    """What other tools read: the heads in HeadVis's folder layout, and the card of the tables as a data set."""
+    input:
+        expand("<results>/headvis/{model}.zip", model=models_of("all")),
+        "<results>/README.md",

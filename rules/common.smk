@@ -1,6 +1,7 @@
 # What rules share: the checked configuration, the `spec` that a step depends on, what it needs. Holds no rule.
 import copy
 import itertools
+import math
 import re
 import sys
 from functools import cache

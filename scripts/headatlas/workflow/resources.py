@@ -389,7 +389,7 @@ def panels(model):
 
 
 def atlas(models):
-    """`write_atlas`: one layer of a member, some times over while a head of it is measured, and the page."""
+    """`write_atlas` and its like: one layer of a member, some times over while a head is measured, and the page."""
     layer = max(_FLOAT * one.heads * one.prompts * one.entries for one in models)
     whole = sum(_FLOAT * one.members * one.layers * one.heads * one.prompts * one.entries for one in models)
     return _need(FIGURES, 3 * layer + (100 << 20), 60 + whole / 1e7)
@@ -411,7 +411,7 @@ def of_rule(config, rule, name=None):
     if rule in OF_MODELS:
         text = corpus(config["corpora"][config["models"][name]["corpus"]])
         return OF_MODELS[rule](model(config, name), config["studies"], text, threads)
-    if rule == "write_atlas":
+    if rule in ("write_atlas", "split_atlas", "export_heads"):
         shown = {
             each: model(config, each) for target in config["targets"] for each in config["studies"][target]["models"]
         }

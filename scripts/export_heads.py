@@ -1,0 +1,18 @@
+"""Write the heads of a model in the folder layout of HeadVis."""
+
+from headatlas.jobs.job import job
+
+
+@job
+def main(snakemake, run):
+    from pathlib import Path
+
+    from headatlas.atlas import headvis
+    from headatlas.atlas.results import Results
+
+    given = [path for part in snakemake.input.values() for path in ([part] if isinstance(part, str) else part)]
+    headvis.write_archive(run.out.archive, Results(Path(run.out.archive).parents[1], given), run.settings["model"])
+
+
+if "snakemake" in globals():
+    main(snakemake)
