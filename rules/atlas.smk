@@ -111,8 +111,6 @@ rule split_atlas:
         page="<results>/atlas/index.html",
     log:
         "<logs>/split_atlas.log",
-    benchmark:
-        "<benchmarks>/split_atlas.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
@@ -137,8 +135,6 @@ rule export_heads:
         archive="<results>/headvis/{model}.zip",
     log:
         "<logs>/export_heads/{model}.log",
-    benchmark:
-        "<benchmarks>/export_heads/{model}.tsv"
     wildcard_constraints:
         model=one_of(models_of("all")),
     conda:
@@ -159,8 +155,6 @@ rule describe_tables:
         card="<results>/README.md",
     log:
         "<logs>/describe_tables.log",
-    benchmark:
-        "<benchmarks>/describe_tables.tsv"
     conda:
         "../envs/figures.yaml"
     resources:
