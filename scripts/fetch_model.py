@@ -14,7 +14,7 @@ def main(snakemake, run):
         for given in settings["checkpoints"]
     ]
     pad = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config).pad_token_id
-    weights, config = pretrained.fetch(checkpoints, settings["task"], pad)
+    weights, config = pretrained.fetch(checkpoints, settings["task"], pad, settings["context"])
     families.save_family(run.out.model, run.out.config, weights, config)
 
 

@@ -20,7 +20,7 @@ def main(snakemake, run):
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     around = tokenizer_reading.frame(tokenizer) if not family.causal else {}
-    drawing = {"seed": run.settings["seed"], "special": tokenizer.all_special_ids, **around}
+    drawing = {"seed": run.settings["seed"], "special": tokenizer.not_drawn(family.vocabulary), **around}
 
     windows = read_windows(snakemake.input.windows)
     blocks = ((member, layer, 0, taken) for member, layer, taken in patterns.iterate_heads(snakemake.input.patterns))

@@ -24,6 +24,7 @@ class Planted:
     def __init__(self, rules, causal=True, weights=None):
         self.rules, self.causal, self.weights = rules, causal, weights
         self.heads, self.vocabulary, self.context, self.pad = len(rules), VOCABULARY, CONTEXT, 0
+        self.window = CONTEXT
 
     def window_bytes(self, size):
         return 1 << 10

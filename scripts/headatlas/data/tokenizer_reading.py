@@ -62,6 +62,10 @@ class Tokenizer:
         """Token ids of a text, in which special tokens may be spelled; none are put around it."""
         return self.backend.encode(text, add_special_tokens=False).ids
 
+    def not_drawn(self, vocabulary):
+        """Ids below `vocabulary` that are no text: special tokens, and what a model has more ids than tokens."""
+        return sorted({*self.all_special_ids} | {*range(vocabulary)} - {*self.backend.get_vocab().values()})
+
     def names(self, ids):
         """Tokens of ids as the vocabulary spells them; None for an id it does not have."""
         return [self.backend.id_to_token(int(index)) for index in ids]

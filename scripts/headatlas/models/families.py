@@ -47,11 +47,11 @@ def load_family(model_file, config_file, device="cpu"):
     -------
     ToyFamily or PretrainedFamily
         With the attributes `members`, `layers`, `heads`, `d_head`, `vocabulary` (int), `context` (int or
-        None for no limit), `causal` (bool), `pad` (int or None), `scaling` (float: a head's scores
-        are q.k * scaling), `rotary` (bool: queries and keys are rotated by their positions) and
-        `config` (dict); and the methods `attention(tokens, member)`, `window_bytes(size)`,
-        `other_terms(size)` (sentences that say what enters a head's scores besides q.k * `scaling`) and
-        `head_weights(member, layer)`, and for causal families `predictor(member)`. `head_weights` gives float32
+        None for no limit), `window` (int: tokens that it is shown at once, as configured), `causal` (bool),
+        `pad` (int or None), `scaling` (float: a head's scores are q.k * scaling), `rotary` (bool: queries and
+        keys are rotated by their positions) and `config` (dict); and the methods `attention(tokens, member)`,
+        `window_bytes(size)`, `other_terms(size)` (sentences that say what enters a head's scores besides
+        q.k * `scaling`) and `head_weights(member, layer)`, and for causal families `predictor(member)`. `head_weights` gives float32
         arrays by name:
 
         W_E (vocabulary, d_model) and W_U (d_model, vocabulary), embedding and unembedding;
@@ -106,7 +106,7 @@ class ToyFamily:
         self.config, self.device, self._file = config, torch.device(device), model_file
         self.architecture = a = transformer.Architecture(**config["architecture"])
         self.layers, self.heads, self.d_head = a.layers, a.heads, a.d_head
-        self.causal, self.vocabulary, self.context = a.causal, a.vocabulary, a.context
+        self.causal, self.vocabulary, self.context, self.window = a.causal, a.vocabulary, a.context, a.context
         self.pad, self.scaling = config.get("pad"), a.d_head**-0.5
         with safe_open(model_file, framework="pt") as opened:
             self.members = opened.get_slice("token_embedding").get_shape()[0]

@@ -32,11 +32,14 @@ class Replacements:
     means : list of Tensor of shape (position, head, d_head), one for each layer
         What `mean_outputs` gives; needed for "mean".
     donors : integer array of shape (prompt, position)
-        For each prompt, the one whose outputs take the place of its own; needed for "resample".
+        For each prompt, the one whose outputs take the place of its own, as `draw_donors` gives; needed for "resample".
+    pad : int, optional
+        Where a donor has padding, which says nothing, a prompt's own output stays.
     """
 
     means: Sequence | None = None
     donors: np.ndarray | None = None
+    pad: int | None = None
 
 
 def mean_outputs(member, tokens, pad=None, memory=MEMORY):
@@ -157,6 +160,35 @@ def deranged(count, seed):
     return found
 
 
+def draw_donors(tokens, seed, pad=None):
+    """For each prompt another, at random among those with tokens wherever it has any, so that padding stands for none.
+
+    A prompt longer than all others gets one of the longest others.
+
+    Parameters
+    ----------
+    tokens : integer array of shape (prompt, position)
+    seed : int
+    pad : int, optional
+
+    Returns
+    -------
+    integer array of shape (prompt, position)
+        The donors' tokens. Without padding every prompt is the donor of one other.
+    """
+    tokens = np.asarray(tokens)
+    found = deranged(len(tokens), seed)
+    real = np.ones(tokens.shape, dtype=bool) if pad is None else tokens != pad
+    if real.all():
+        return tokens[found]
+    generator = np.random.default_rng(seed)
+    for prompt, own in enumerate(real):
+        covered = (real & own).sum(1)
+        covered[prompt] = -1
+        found[prompt] = generator.choice(np.flatnonzero(covered == covered.max()))
+    return tokens[found]
+
+
 def knock_out(member, tokens, kinds=KINDS, replacements=None, at=None, memory=MEMORY):
     """Run prompts through a member with each of its heads knocked out in turn.
 
@@ -199,6 +231,8 @@ def knock_out(member, tokens, kinds=KINDS, replacements=None, at=None, memory=ME
                     change = _at(replacements.means[layer], outputs, trace.at) - outputs
                 else:
                     change = donors[layer] - outputs  # (prompt, position, head, d_head)
+                    if replacements.pad is not None:
+                        change = change * _real(replacements.donors[part] != replacements.pad, change, trace.at)
                 yield part, kind, layer, member.replaced(trace, layer, change.permute(2, 0, 1, 3))
 
 
@@ -208,6 +242,14 @@ def _at(means, outputs, at):
     if at is not None and size == 1:  # a last layer of which one position was computed
         return means[at][:, None]
     return means[:size]
+
+
+def _real(real, outputs, at):
+    """Which donors' tokens (prompt, position) are real, as a factor of outputs (prompt, position, head, d_head)."""
+    real = torch.as_tensor(real, device=outputs.device)
+    if at is not None and outputs.shape[1] == 1:  # a last layer of which one position was computed
+        real = real.gather(1, at[:, None])
+    return real[..., None, None]
 
 
 def blocks(member, tokens, passes, memory=MEMORY):

@@ -29,7 +29,6 @@ from headatlas.scores import pattern_scores
 LEAST = 0.2  # of its attention that an induction head pays
 ERRORS = 5  # standard errors that this lies above chance
 _OLSSON_LENGTH, _OLSSON_COPIES = 25, 4
-_LONGEST = 512  # positions, where a family names no context of its own
 
 
 def is_induction(scores):
@@ -88,7 +87,7 @@ def score_table(family, *, sequences=50, seed=0, length=None, special=(), before
         Random sequences; the standard error is over them.
     seed : int
     length : int, optional
-        Tokens of one copy of R R; as many as fit the context twice when not given.
+        Tokens of one copy of R R; as many as fit twice into what the family is shown at once when not given.
     special, before, after
         As for `repeated_tokens`; the family's padding is special anyway.
     memory : int
@@ -209,10 +208,11 @@ def _drawing(family, sequences, seed, special, before, after):
 
 
 def _room(family, before, after):
-    """Positions that are left for random tokens."""
-    room = (family.context or _LONGEST) - len(before) - len(after)
+    """Positions that are left for random tokens: a window as configured, not all that the model could see."""
+    around = len(before) + len(after)
+    room = family.window if family.context is None else min(family.window, family.context - around)
     if room < _OLSSON_COPIES:
-        raise InputError(f"a context of {family.context} has no room for repeated tokens; it must hold at least 4")
+        raise InputError(f"a context of {room} has no room for repeated tokens; it must hold at least {_OLSSON_COPIES}")
     return room
 
 

@@ -259,6 +259,46 @@ def test_no_prompt_is_its_own_donor(count):
     assert not (found == np.arange(count)).any()
 
 
+def test_donors_have_tokens_wherever_a_prompt_has_any():
+    generator = np.random.default_rng(0)
+    tokens = generator.integers(1, 30, (12, 9))
+    lengths = generator.integers(2, 8, 12)
+    lengths[0] = 9  # longer than all others
+    tokens[np.arange(9) >= lengths[:, None]] = 0
+    found = knockout.draw_donors(tokens, 5, pad=0)
+    assert not (found == tokens).all(1).any()
+    rest = (found == 0) & (tokens != 0)
+    assert not rest[1:].any()
+    assert (found[0] != 0).sum() == lengths[1:].max()
+    assert len({*map(tuple, knockout.draw_donors(tokens, 6, pad=0))} - {*map(tuple, found)}) > 0
+    whole = generator.integers(1, 30, (5, 9))
+    assert (knockout.draw_donors(whole, 5, pad=0) == whole[knockout.deranged(5, 5)]).all()
+
+
+@pytest.mark.parametrize("read", ["all positions", "the last"])
+def test_a_donors_padding_stands_for_no_token(tmp_path, read):
+    """What a head gives out at padding differs with what padding attends to, so it must not show."""
+    architecture = replace(SMALL, layers=2)
+    member = interventions.open_member(toy(tmp_path, architecture, perturbed(architecture, [5]), 39), 0)
+    tokens = some_tokens(39)
+    at = knockout.reading(tokens, True, 39)[1] if read == "the last" else None
+    shorter = np.where(np.arange(tokens.shape[1]) < 2, tokens[::-1], 39)
+    kinds = {"kinds": ("resample",), "at": at}
+    given = gathered(member, tokens, replacements=knockout.Replacements(donors=shorter, pad=39), **kinds)
+    real = torch.tensor(shorter != 39)
+    trace = member.run(tokens, at)
+    for (kind, layer), logits in given.items():
+        if kind is None:
+            continue
+        change = member.run(shorter, at).outputs[layer] - trace.outputs[layer]
+        kept = real if change.shape[1] > 1 else real.gather(1, torch.tensor(at)[:, None])
+        change = change * kept[..., None, None]
+        expected = member.readout.logits(member.replaced(trace, layer, change.permute(2, 0, 1, 3)))
+        torch.testing.assert_close(logits, expected)
+        plain = gathered(member, tokens, replacements=knockout.Replacements(donors=shorter), **kinds)[kind, layer]
+        assert (plain - logits).abs().max() > 1e-4
+
+
 def test_what_cannot_be_knocked_out_is_said(tmp_path):
     member = interventions.open_member(toy(tmp_path, SMALL, perturbed(SMALL, [5])), 0)
     tokens = some_tokens(None)

@@ -104,9 +104,26 @@ def test_families_that_cannot_be_scored():
     with pytest.raises(InputError, match="not known"):
         induction_scores.copying_table(Planted([uniform]), sequences=2)
     short = Planted([uniform])
-    short.context = 3
+    short.context = short.window = 3
     with pytest.raises(InputError, match="context of 3"):
         induction_scores.score_table(short, sequences=2)
+
+
+@pytest.mark.parametrize("context", [None, 131072, 20])
+def test_sequences_are_as_long_as_the_windows_configured(context, monkeypatch):
+    """Not as long as all that a model could see: a pattern of 131,072 positions takes 17 GB."""
+    family, sizes = Planted([uniform]), []
+    family.context = context
+    real = family.attention
+
+    def attention(tokens, member):
+        sizes.append(tokens.shape[1])
+        return real(tokens, member)
+
+    monkeypatch.setattr(family, "attention", attention)
+    induction_scores.score_table(family, sequences=2, before=[26], after=[27])
+    longest = min(context - 2, family.window) if context else family.window
+    assert max(sizes) == longest // 2 * 2 + 2
 
 
 def test_a_network_wired_for_induction_is_recognised(wired):

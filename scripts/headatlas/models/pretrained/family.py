@@ -17,6 +17,8 @@ from headatlas.models.pretrained.unembedding import Unembedding
 from headatlas.models.pretrained.watching import AllLayersSeen, Capture, OwnCode, watched
 from headatlas.models.transformer import LayerAttention
 
+_LONGEST = 512  # tokens that a model is shown at once where nothing says how many
+
 
 class PretrainedFamily:
     """Checkpoints of one architecture, read through the interface of `families`.
@@ -51,6 +53,7 @@ class PretrainedFamily:
         text = hugging.get_text_config()
         self.model_type, self.layers, self.vocabulary = text.model_type, text.num_hidden_layers, text.vocab_size
         self.context = context(self._model)
+        self.window = config.get("context") or min(self.context or _LONGEST, _LONGEST)
         self.causal = config["task"] == "causal"
         self.pad = config.get("pad")
         self.scaling = self._scalings[0]

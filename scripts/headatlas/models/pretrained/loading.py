@@ -30,7 +30,7 @@ _FREE_KEYS = {"architectures", "initializer_range", "use_cache"}
 _FREE_KEYS |= {"id2label", "label2id", "task_specific_params", "bos_token_id", "eos_token_id"}
 
 
-def fetch(checkpoints, task, pad=None):
+def fetch(checkpoints, task, pad=None, context=None):
     """Load the checkpoints of one family and stack their weights.
 
     Only safetensors files are read, and no code that comes with a model is run.
@@ -44,6 +44,8 @@ def fetch(checkpoints, task, pad=None):
         Which language-model head the checkpoints have.
     pad : int, optional
         Padding token of the windows the family will read; the checkpoints' own when not given.
+    context : int, optional
+        Tokens that the family is to be shown at once, which may be far fewer than it can see.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def fetch(checkpoints, task, pad=None):
     named = [{"name": str(c["name"]), "revision": c.get("revision")} for c in checkpoints]
     if pad is None:
         pad = configs[0].get("pad_token_id")
-    return weights, {"kind": "pretrained", "task": task, "checkpoints": named, "pad": pad, "config": configs[0]}
+    described = {"kind": "pretrained", "task": task, "checkpoints": named, "pad": pad, "context": context}
+    return weights, described | {"config": configs[0]}
 
 
 def _described(checkpoint):

@@ -6,8 +6,6 @@ from headatlas.data import tokenizer_reading
 from headatlas.studies.induction import repeated_tokens
 from headatlas.studies.induction.repeated_tokens import Asking
 
-_LONGEST = 512  # positions, where a family names no context of its own
-
 
 def frame(family, tokenizer):
     """Ids around a text: [CLS] and [SEP] for masked models that have them, nothing for causal ones."""
@@ -28,13 +26,15 @@ def of_family(family, tokenizer, *, trials, length, seed):
     -------
     repeats.Asking
     """
-    special = {*tokenizer.all_special_ids} | ({family.pad} - {None})
+    special = {*tokenizer.not_drawn(family.vocabulary)} | ({family.pad} - {None})
+    framed = frame(family, tokenizer)
+    longest = family.window + sum(map(len, framed.values()))  # a window as configured, and what is put around it
     return Asking(
         vocabulary=min(family.vocabulary, len(tokenizer)),
-        context=family.context or _LONGEST,
+        context=longest if family.context is None else min(longest, family.context),
         mask=None if family.causal else tokenizer.mask_token_id,
         special=tuple(sorted(special)),
-        **{place: tuple(ids) for place, ids in frame(family, tokenizer).items()},
+        **{place: tuple(ids) for place, ids in framed.items()},
         trials=trials,
         length=length,
         seed=seed,

@@ -15,7 +15,7 @@ from headatlas.models.knockout import (
     KINDS,
     Replacements,
     blocks,
-    deranged,
+    draw_donors,
     exchange,
     knock_out,
     mean_outputs,
@@ -83,7 +83,7 @@ def loss_table(member, tokens, *, causal, pad=None, mask=None, others=8, seed=0,
     """
     inputs, targets = scored(tokens, causal, pad, mask, seed)
     means, variations = output_statistics(member, inputs, pad)
-    given = Replacements(means, inputs[deranged(len(inputs), seed)])
+    given = Replacements(means, draw_donors(inputs, seed, pad), pad)
     found = {}
     for part, kind, layer, hidden in knock_out(member, inputs, kinds, given):
         found.setdefault((kind, layer), []).append(prompt_losses(member.readout, hidden, targets[part]))
@@ -276,7 +276,7 @@ def prompt_logits(member, prompt, others, *, causal, pad=None, mask=None, donors
     once, often = prompt[None], np.repeat(prompt[None], len(drawn), 0)
     found = {}
     for tokens, kinds in ((once, ("zero", "mean")), (often, ("resample",))):
-        given, at = Replacements(means, drawn), np.full(len(tokens), len(prompt) - 1)
+        given, at = Replacements(means, drawn, pad), np.full(len(tokens), len(prompt) - 1)
         parts = {}
         for _, kind, layer, hidden in knock_out(member, tokens, kinds, given, at=at):
             parts.setdefault((kind, layer), []).append(member.readout.logits(hidden[:, :, 0]).sum(1))

@@ -212,6 +212,25 @@ def real(mirror, folder, name, task):
     return family, load_tokenizer(str(mirror / "models" / name))
 
 
+def test_ids_that_are_no_tokens_are_never_drawn(mirror, tmp_path):
+    """A model may have far more ids than its tokenizer has tokens, and its tokenizer gaps between them."""
+    family, tokenizer = real(mirror, tmp_path, "rxnmapper_albert", "masked")
+    family.vocabulary = 4 * len(tokenizer)
+    asked = asking.of_family(family, tokenizer, trials=30, length=40, seed=0)
+    tokens = repeated_tokens.draw_trials("standard", "corrected", asked).tokens
+    assert None not in tokenizer.names(tokens.ravel())
+    assert set(tokenizer.all_special_ids) - {tokenizer.mask_token_id} - {*asked.before, *asked.after} <= {
+        *asked.special
+    }
+
+
+def test_a_model_is_asked_within_the_windows_configured(mirror, tmp_path):
+    family, tokenizer = real(mirror, tmp_path, "rxnmapper_albert", "masked")
+    assert asking.of_family(family, tokenizer, trials=2, length=30, seed=0).context == 512  # all that it sees
+    family.window = 40
+    assert asking.of_family(family, tokenizer, trials=2, length=30, seed=0).context == 42  # and what stands around it
+
+
 def test_a_real_causal_model_known_to_have_no_induction_head(mirror, tmp_path):
     family, tokenizer = real(mirror, tmp_path, "stories260K", "causal")
     asked = asking.of_family(family, tokenizer, trials=20, length=50, seed=0)

@@ -47,8 +47,8 @@ def test_losses_are_cross_entropies(tmp_path, causal, pad):
     tokens = some_tokens(pad)
     table = knockout_effects.loss_table(member, tokens, causal=causal, pad=pad, mask=38, others=0, seed=1)
     inputs, targets = knockout_effects.scored(tokens, causal, pad, 38, 1)
-    donors = inputs[knockout.deranged(4, 1)]
-    given = knockout.Replacements(knockout.mean_outputs(member, inputs, pad), donors)
+    donors = knockout.draw_donors(inputs, 1, pad)
+    given = knockout.Replacements(knockout.mean_outputs(member, inputs, pad), donors, pad)
     logits = gathered(member, inputs, replacements=given)
     (clean,) = losses_by_prompt(logits.pop((None, -1)), targets)
     for (kind, layer), found in logits.items():
