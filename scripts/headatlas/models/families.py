@@ -51,8 +51,8 @@ def load_family(model_file, config_file, device="cpu"):
         `pad` (int or None), `scaling` (float: a head's scores are q.k * scaling), `rotary` (bool: queries and
         keys are rotated by their positions) and `config` (dict); and the methods `attention(tokens, member)`,
         `window_bytes(size)`, `other_terms(size)` (sentences that say what enters a head's scores besides
-        q.k * `scaling`) and `head_weights(member, layer)`, and for causal families `predictor(member)`. `head_weights` gives float32
-        arrays by name:
+        q.k * `scaling`) and `head_weights(member, layer)`, and for causal families `predictor(member)`.
+        `head_weights` gives float32 arrays by name:
 
         W_E (vocabulary, d_model) and W_U (d_model, vocabulary), embedding and unembedding;
         W_Q, W_K, W_V (head, d_model, d_head) and W_O (head, d_head, d_model), so that a head's OV
