@@ -10,8 +10,7 @@ def main(snakemake, run):
     from headatlas.atlas import dataset_card
     from headatlas.atlas.results import Results
 
-    given = [path for part in snakemake.input.values() for path in ([part] if isinstance(part, str) else part)]
-    results = Results(Path(run.out.card).parent, given)
+    results = Results(Path(run.out.card).parent, snakemake.input)
     Path(run.out.card).write_text(dataset_card.card(results, run.settings["about"]), encoding="utf-8")
 
 

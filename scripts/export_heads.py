@@ -10,8 +10,9 @@ def main(snakemake, run):
     from headatlas.atlas import headvis
     from headatlas.atlas.results import Results
 
-    given = [path for part in snakemake.input.values() for path in ([part] if isinstance(part, str) else part)]
-    headvis.write_archive(run.out.archive, Results(Path(run.out.archive).parents[1], given), run.settings["model"])
+    headvis.write_archive(
+        run.out.archive, Results(Path(run.out.archive).parents[1], snakemake.input), run.settings["model"]
+    )
 
 
 if "snakemake" in globals():

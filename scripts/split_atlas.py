@@ -10,8 +10,7 @@ def main(snakemake, run):
     from headatlas.atlas import page
     from headatlas.atlas.results import Results
 
-    given = [path for part in snakemake.input.values() for path in ([part] if isinstance(part, str) else part)]
-    results, pieces = Results(Path(run.out.page).parents[1], given), {}
+    results, pieces = Results(Path(run.out.page).parents[1], snakemake.input), {}
     for model, count in run.settings["pieces"].items():
         pieces[model] = [getattr(run.out, f"{model}/{number:03d}") for number in range(count)]
     about, captions = run.settings["about"], run.settings["captions"]

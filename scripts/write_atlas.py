@@ -10,8 +10,7 @@ def main(snakemake, run):
     from headatlas.atlas import page
     from headatlas.atlas.results import Results
 
-    given = [path for part in snakemake.input.values() for path in ([part] if isinstance(part, str) else part)]
-    results = Results(Path(run.out.page).parent, given)
+    results = Results(Path(run.out.page).parent, snakemake.input)
     page.write_page(run.out.page, results, run.settings["about"], run.settings["captions"])
 
 
