@@ -1,6 +1,7 @@
 """The house rules: every rule, script, module, environment and path is where a reader expects it."""
 
 import ast
+import dataclasses
 import re
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import yaml
 from snakemake.iocontainers import Wildcards
 
 from headatlas.jobs import code_digest
-from headatlas.workflow import resources
+from headatlas.models import training
+from headatlas.workflow import configuration, resources
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -207,6 +209,17 @@ def test_every_setting_that_a_script_reads_is_in_its_spec(jobs):
     for rule in (rule for rule in jobs if rule.name != "fetch_model"):  # of which the embedded default has no job
         read = set(re.findall(r'run\.settings\["(\w+)"\]', place(rule.script).read_text()))
         assert read <= set(spec_of(rule)["settings"]), where(rule)
+
+
+def test_every_model_that_is_trained_has_all_settings_of_a_training(workflow):
+    """Runs of a sweep take theirs from another section than models, and the library has no defaults of its own."""
+    fields = {field.name for field in dataclasses.fields(training.TrainingSettings)}
+    needed = {
+        field.name for field in dataclasses.fields(training.TrainingSettings) if field.default is dataclasses.MISSING
+    }
+    for name, model in workflow.config["models"].items():
+        given = set(configuration.training_settings(model)["training"])
+        assert needed <= given <= fields, name
 
 
 def modules():

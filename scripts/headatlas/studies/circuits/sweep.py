@@ -86,7 +86,7 @@ def model(study, place):
     """
     shape = {**_BARE, **VARIANTS[place["variant"]], "causal": True, "tied_unembedding": False}
     shape |= {"context": place["max_length"], "heads": place["heads"], "d_model": place["d_model"]}
-    training = {**study["training"], "learning_rate": place["learning_rate"], "masking": 0.15}
+    training = {**study["training"], "learning_rate": place["learning_rate"], "masking": 0.15, "snapshots": 0}
     if "epochs" in place:
         training["epochs"] = place["epochs"]
     return {
