@@ -50,14 +50,14 @@ const matrixChart = ({name, label, size, at, names = null, most = 1, rows, onpic
 // Attention by offset, with a band of two standard errors and a head that attends to all alike.
 const offsetChart = ({name, label, curves, uniform, offsets}) => {
   const [first, last] = offsets, count = last - first + 1;
-  const seen = curves.map(({values}) => values);
-  const top = Math.max(0.05, ...seen.flatMap(values => [...values].filter(Number.isFinite)), ...uniform.filter(Number.isFinite)) * 1.06;
-  const box = (width, height) => ({left: 38, right: width - 8, top: 8, bottom: height - 32});
+  const ends = curves.flatMap(({values, errors}) => [...values].map((value, i) => value + 2 * (errors[i] || 0)));
+  const top = Math.max(0.05, ...ends.filter(Number.isFinite), ...uniform.filter(Number.isFinite)) * 1.04;
+  const box = (width, height) => ({left: 38, right: width - 8, top: 26, bottom: height - 32});
   return chart({
     name, label,
     csv: () => [["offset", ...curves.flatMap(({title}) => [title, `${title}, standard error`]), "uniform head"],
       ...Array.from({length: count}, (_, i) => [first + i, ...curves.flatMap(({values, errors}) => [values[i], errors[i]]), uniform[i]])],
-    height: width => Math.max(170, Math.min(300, width * 0.62)),
+    height: width => Math.max(190, Math.min(310, width * 0.66)),
     draw(surface, width, height, theme) {
       const at = box(width, height), x = linear(first, last, at.left, at.right), y = linear(0, top, at.bottom, at.top);
       for (const tick of ticks(0, top, 4)) {
@@ -75,11 +75,13 @@ const offsetChart = ({name, label, curves, uniform, offsets}) => {
         surface.path(points, {stroke: colour, width: 1.8});
         if (count <= 64) for (const [px, py] of points) mark(surface, shape(which), px, py, 2.6, colour);
       });
+      let start = at.left;
       const legend = [...curves.map(({title}, which) => [title, hue(which), []]), ["attends to all alike", theme.faint, [4, 3]]];
-      legend.forEach(([title, colour, dash], i) => {
-        surface.line(at.right - 150, at.top + 6 + i * 15, at.right - 128, at.top + 6 + i * 15, colour, 2, dash);
-        surface.text(shortened(title, 22), at.right - 122, at.top + 6 + i * 15, {size: 10.5, fill: theme.ink});
-      });
+      for (const [title, colour, dash] of legend) {
+        surface.line(start, 9, start + 18, 9, colour, 2, dash);
+        surface.text(shortened(title, 22), start + 23, 9, {size: 10.5, fill: theme.ink});
+        start += 40 + 6.1 * Math.min(22, title.length);
+      }
     },
     under(x, y, width, height) {
       const at = box(width, height), i = Math.round(linear(at.left, at.right, 0, count - 1)(x));

@@ -19,18 +19,18 @@ class HeadsTable {
   columns() {
     const run = app.run, unit = UNITS[this.state.unit];
     const groups = run.groupings.map(grouping => ({
-      key: `group ${grouping.name}`, title: grouping.title.replace(/s(,|$)/, "$1"), wide: 120,
+      key: `group ${grouping.name}`, title: grouping.title.replace(/s(,|$)/, "$1"), wide: grouping.groups.some(group => group.name) ? 10.5 : 5.5,
       of: row => grouping.of[row] < 0 ? Infinity : grouping.of[row],
       cell: row => { const group = run.group(grouping, row); return group ? groupBadge(grouping, group) : MISSING; },
     }));
-    const numbers = run.numbers.map(score => {
+    const numbers = run.numbers.filter(score => this.rows.some(row => Number.isFinite(score.value[row]))).map(score => {
       const drawn = this.state.unit === "value" || run.costs.includes(score) ? UNITS.value : unit;
       return {
-        key: score.name, title: score.title, numeric: true, wide: 92, score,
+        key: score.name, title: score.title, numeric: true, wide: 6.4, score,
         of: row => drawn.of(score, row), cell: row => this.bar(score, row, drawn),
       };
     });
-    return [{key: "head", title: "head", wide: 168, of: row => row}, ...groups.slice(0, 2), ...numbers];
+    return [{key: "head", title: "head", wide: 10.5, of: row => row}, ...groups.slice(0, 2), ...numbers];
   }
 
   bar(score, row, unit) {
@@ -38,7 +38,7 @@ class HeadsTable {
     if (!Number.isFinite(value)) return element("span", {class: "faint"}, MISSING);
     const beyond = value - unit.neutral(score, row), most = this.span(score, unit);
     const share = Math.min(1, Math.abs(beyond) / most), above = side(score, row);
-    const bar = element("i", {class: above > 0 ? "above" : above < 0 ? "below" : "near", style: {width: `${share * 34}px`}});
+    const bar = element("i", {class: above > 0 ? "above" : above < 0 ? "below" : "near", style: {width: `${share * 1.5}rem`}});
     return [bar, number(value, this.state.unit === "errors" ? 1 : 3)];
   }
 
@@ -56,6 +56,7 @@ class HeadsTable {
   }
 
   update(rows) {
+    this.rows = rows;
     const columns = this.columns(), {sort, down} = this.state;
     const by = columns.find(each => each.key === sort) || columns[0];
     const values = new Map(rows.map(row => [row, by.of(row)]));
@@ -66,7 +67,7 @@ class HeadsTable {
     });
     this.spans = new Map();
     this.shown = columns;
-    const template = columns.map(each => `${each.wide}px`).join(" ");
+    const template = columns.map(each => `${each.wide}rem`).join(" ");
     this.viewport.style.setProperty("--columns", template);
     this.viewport.setAttribute("aria-rowcount", rows.length + 1);
     this.head.replaceChildren(...columns.map(each => element("div", {

@@ -39,7 +39,7 @@ class Matrices {
     const cell = Math.max(crowd ? 4 : 8, Math.min(18, (this.width / 2 - 20) / most));
     let x = 0, y = 0, tallest = 0;
     for (const [model, member] of shown.values()) {
-      const wide = Math.max(model.heads * cell, crowd ? 30 : 62) + 12, tall = model.layers * cell + 24;
+      const wide = Math.max(model.heads * cell, crowd ? 30 : 96) + 12, tall = model.layers * cell + 24;
       if (x && x + wide > this.width) { x = 0; y += tallest; tallest = 0; }
       blocks.push({model, member, x, y: y + 15, cell});
       x += wide;
@@ -70,7 +70,7 @@ class Matrices {
     let most = 0;
     for (const row of this.rows) { const beyond = Math.abs(score.value[row] - (score.chance[row] || 0)); if (beyond > most) most = beyond; }
     for (const {model, member, x, y, cell} of this.blocks) {
-      surface.text(shortened(model.members > 1 ? `${model.label} ${member}` : model.label, Math.floor(Math.max(62, model.heads * cell) / 6)), x, y - 8, {size: 10.5, fill: theme.faint});
+      surface.text(shortened(model.members > 1 ? `${model.label} ${member}` : model.label, Math.floor(Math.max(100, model.heads * cell) / 6)), x, y - 8, {size: 10.5, fill: theme.faint});
       for (let layer = 0; layer < model.layers; layer++) for (let head = 0; head < model.heads; head++) {
         const row = run.row(model.name, member, layer, head), beyond = score.value[row] - (score.chance[row] || 0);
         const px = x + head * cell, py = y + layer * cell;

@@ -74,8 +74,10 @@ const promptView = ({run, row, model, names, at, prompt, departure}) => {
   const size = model.size, state = {query: -1, pinned: false};
   const busiest = () => {  // the query that attends elsewhere most: a good one to begin with
     let best = size - 1, most = -1;
-    for (let query = 1; query < size; query++) for (let key = 0; key < size; key++)
-      if (key !== query && at(query, key) > most) { most = at(query, key); best = query; }
+    for (let query = 1; query < size; query++) for (let key = 0; key < size; key++) {
+      const beyond = key === query ? -1 : at(query, key) * Math.log2(query + 1);  // one of few keys is no finding
+      if (beyond > most) { most = beyond; best = query; }
+    }
     return best;
   };
   state.query = busiest();
@@ -121,6 +123,8 @@ const promptView = ({run, row, model, names, at, prompt, departure}) => {
 // Tokens in a row, each query joined to its keys by arcs as strong as the attention.
 const arcsChart = ({name, label, size, at, names, active, onpick}) => {
   const step = width => (width - 24) / size;
+  let longest = 1;
+  for (let query = 0; query < size; query++) for (let key = 0; key < size; key++) if (at(query, key) > 0.03) longest = Math.max(longest, Math.abs(query - key));
   const foot = () => 12 + 6.2 * Math.max(...names.map(each => Math.min(14, [...each].length)));
   return chart({
     name, label, onpick: onpick && ((x, y, width) => { const query = Math.floor((x - 12) / step(width)); if (query >= 0 && query < size) onpick(query); }),
@@ -132,7 +136,7 @@ const arcsChart = ({name, label, size, at, names, active, onpick}) => {
         if (!(weight > 0.03) || (query === active()) !== bright) continue;
         const alpha = bright ? Math.min(1, 0.25 + weight) : weight * 0.35, colour = bright ? theme.accent : theme.faint;
         if (key === query) { surface.circle(x(query), base - 7, 2 + 3 * weight, null, colour, bright ? 2 : 1); continue; }
-        const rise = Math.min(tall, 14 + Math.abs(query - key) / size * tall * 1.35);
+        const rise = 12 + Math.abs(query - key) / longest * (tall * 1.3 - 12);
         surface.curve(x(query), base, x(query), base - rise, x(key), base - rise, x(key), base, colour, bright ? 1 + 3.5 * weight : 1 + 1.5 * weight, alpha);
       }
       for (let i = 0; i < size; i++) {
