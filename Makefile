@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: run report test test-units test-runs test-faults lint bench clean
+.PHONY: run report test test-units test-runs test-faults lint bench challenge clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
@@ -48,6 +48,9 @@ bench: .venv-bench/installed .venv/installed  ## side by side with the peers, in
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --requirement envs/bench.lock
 	@touch $@
+
+challenge: .venv/installed  ## steps of the results, drawn at random, computed anew with no store: are the bytes the same?
+	PYTHONPATH=scripts python -m headatlas.jobs.challenge results --count 20
 
 clean:  ## results, logs and Snakemake's notes; the store of finished results stays
 	rm -rf results .snakemake

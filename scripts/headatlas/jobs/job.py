@@ -305,15 +305,19 @@ class _Attempt:
 
     def _described(self, key, record):
         """A record, with the names of files as they are here."""
-        declared = {
-            name: [paths] if isinstance(paths, str) else list(paths) for name, paths in self.snakemake.input.items()
+        snakemake, spec = self.snakemake, self.snakemake.params.spec
+        given = {name: paths if isinstance(paths, str) else list(paths) for name, paths in snakemake.input.items()}
+        return {
+            **record,
+            "key": key,
+            "script": spec.get("script"),
+            "modules": list(spec.get("modules", ())),
+            "reads": spec.get("reads", {}),
+            "results": str(snakemake.config.get("results")),
+            "paths": given,
+            "outputs_at": self.final,
+            "mirror": snakemake.config.get("mirror"),
         }
-        script = self.snakemake.params.spec.get("script")
-        asked = {
-            "threads": getattr(self.snakemake, "threads", 1),
-            "gpu": dict(self.snakemake.resources.items()).get("gpu"),
-        }
-        return {**record, "key": key, "script": script, "paths": declared, "outputs_at": self.final, "asked": asked}
 
     def _keep(self, key, parts, record, outputs, forced):
         stored = self.store.read(key) if forced else None

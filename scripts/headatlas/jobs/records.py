@@ -60,7 +60,7 @@ class Records:
             place.parent.mkdir(parents=True, exist_ok=True)
             part = place.with_name(f".{os.getpid()}.{place.name}")
             try:
-                part.write_text(json.dumps({**record, "output": name, "outputs": outputs}, sort_keys=True))
+                part.write_text(json.dumps({**record, "output": name, "outputs": outputs}))
                 os.replace(part, place)
             finally:
                 with contextlib.suppress(OSError):

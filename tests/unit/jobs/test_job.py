@@ -720,7 +720,7 @@ def test_a_record_says_what_made_a_result_and_comes_back_with_it(work):
     first = records.read(work.outputs["model"])
     assert first["provenance"]["settings"] == work.settings
     assert first["outputs"]["model"]["sha256"] == hashlib.sha256(work.outputs["model"].read_bytes()).hexdigest()
-    assert first["paths"]["text"] == [str(work.text)]
+    assert first["paths"] == {"text": str(work.text), "tables": [str(work.table)]}
     shutil.rmtree(work.folder / "results")
     (work.folder / "results").mkdir()
     assert not work.run()
