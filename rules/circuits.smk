@@ -38,27 +38,29 @@ rule gather_sweep:
         "../scripts/gather_sweep.py"
 
 
-rule compare_losses:
-    """Measure, at the snapshots of one run's training, its cross-entropy and the published loss over positions."""
-    input:
-        train=lambda wildcards: windows_of(SHOWN["losses"]["corrected"], "train"),
-        evaluation=lambda wildcards: windows_of(SHOWN["losses"]["corrected"], "evaluation"),
-        snapshots=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.safetensors",
-        described=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.json",
-    output:
-        losses="<results>/circuits/losses.parquet",
-    log:
-        "<logs>/compare_losses.log",
-    conda:
-        "../envs/models.yaml"
-    threads: lambda wildcards: forward_threads(SHOWN["losses"]["corrected"])
-    resources:
-        **needs("compare_losses"),
-        gpu=1,
-    params:
-        spec=lambda wildcards: spec("compare_losses", threads=forward_threads(SHOWN["losses"]["corrected"])),
-    script:
-        "../scripts/compare_losses.py"
+if "losses" in SHOWN:
+
+    rule compare_losses:
+        """Measure, at the snapshots of one run's training, its cross-entropy and the published loss over positions."""
+        input:
+            train=lambda wildcards: windows_of(SHOWN["losses"]["corrected"], "train"),
+            evaluation=lambda wildcards: windows_of(SHOWN["losses"]["corrected"], "evaluation"),
+            snapshots=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.safetensors",
+            described=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.json",
+        output:
+            losses="<results>/circuits/losses.parquet",
+        log:
+            "<logs>/compare_losses.log",
+        conda:
+            "../envs/models.yaml"
+        threads: lambda wildcards: forward_threads(SHOWN["losses"]["corrected"])
+        resources:
+            **needs("compare_losses"),
+            gpu=1,
+        params:
+            spec=lambda wildcards: spec("compare_losses", threads=forward_threads(SHOWN["losses"]["corrected"])),
+        script:
+            "../scripts/compare_losses.py"
 
 
 rule generate_text:
@@ -119,18 +121,20 @@ rule read_circuits:
         "../scripts/read_circuits.py"
 
 
-use rule draw_figure as draw_tokenizers with:
-    """Fig 1: text sampled under each tokenizer; corrected, with the share of continuation pieces beside it."""
-    input:
-        text="<results>/circuits/text.parquet",
-    output:
-        **figure("circuits", "fig01_tokenizers"),
-    pathvars:
-        name="draw_tokenizers",
-    params:
-        spec=lambda wildcards: drawn_by(
-            "studies.circuits.figures.sweep.draw_tokenizers", models=SHOWN["fig01"]["corrected"]
-        ),
+if "fig01" in SHOWN:
+
+    use rule draw_figure as draw_tokenizers with:
+        """Fig 1: text sampled under each tokenizer; corrected, with the share of continuation pieces beside it."""
+        input:
+            text="<results>/circuits/text.parquet",
+        output:
+            **figure("circuits", "fig01_tokenizers"),
+        pathvars:
+            name="draw_tokenizers",
+        params:
+            spec=lambda wildcards: drawn_by(
+                "studies.circuits.figures.sweep.draw_tokenizers", models=SHOWN["fig01"]["corrected"]
+            ),
 
 
 use rule draw_figure as draw_sweep with:
@@ -165,16 +169,18 @@ use rule draw_figure as draw_heat_maps with:
         ),
 
 
-use rule draw_figure as draw_losses with:
-    """Draw the published loss over positions beside the cross-entropy of the same run."""
-    input:
-        losses="<results>/circuits/losses.parquet",
-    output:
-        **figure("circuits", "losses_compared", ["corrected"]),
-    pathvars:
-        name="draw_losses",
-    params:
-        spec=drawn_by("studies.circuits.figures.sweep.draw_losses"),
+if "losses" in SHOWN:
+
+    use rule draw_figure as draw_losses with:
+        """Draw the published loss over positions beside the cross-entropy of the same run."""
+        input:
+            losses="<results>/circuits/losses.parquet",
+        output:
+            **figure("circuits", "losses_compared", ["corrected"]),
+        pathvars:
+            name="draw_losses",
+        params:
+            spec=drawn_by("studies.circuits.figures.sweep.draw_losses"),
 
 
 use rule draw_figure as draw_settings with:

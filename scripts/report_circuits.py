@@ -9,8 +9,9 @@ def main(snakemake, run):
     from headatlas.studies.circuits import findings
 
     given, axes = snakemake.input, run.settings["axes"]
-    ended = findings.outcomes(tables.read(given.sweep))
-    parameters = findings.effects(findings.in_grid(ended, axes), list(axes))
+    sweep = tables.read(given.sweep)
+    ended = findings.outcomes(sweep)
+    parameters = findings.effects(findings.in_grid(findings.outcomes(sweep, by_seed=True), axes), list(axes))
     losses = tables.read(given.losses) if given.losses else None
     names = ("text", "copying", "skip_trigrams", "induction", "names")
     found = [tables.read(getattr(given, name)) for name in names]

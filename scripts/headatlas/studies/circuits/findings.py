@@ -53,14 +53,35 @@ def gather(runs, histories, baselines):
     return table[["model", *axes, *shared]].astype({"learning_rate": "float64"})
 
 
-def outcomes(table):
-    """The last held-out loss and accuracy of each run, mean over members, with its axes and baselines."""
+def outcomes(table, by_seed=False):
+    """The last held-out loss and accuracy of each run, with its axes and baselines.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `gather`.
+    by_seed : bool
+        A row for each member of a run, rather than the mean over them.
+
+    Returns
+    -------
+    DataFrame
+        model, the axes, [member,] epoch, loss, accuracy, unigram, bigram, and without `by_seed` members and error (the
+        standard error of the loss over members); the least loss first.
+    """
     held_out = table[table["split"] != "train"]
     last = held_out[held_out["step"] == held_out.groupby("model")["step"].transform("max")]
     constant = [name for name in table if name not in ("member", "step", "epoch", "split", "loss", "accuracy")]
-    first = [name for name in constant if name not in ("unigram", "bigram")]
-    found = last.groupby(first, sort=False, as_index=False)[["epoch", "loss", "accuracy", "unigram", "bigram"]].mean()
-    return found.sort_values("loss", ignore_index=True)
+    first = [name for name in constant if name not in ("unigram", "bigram")] + (["member"] if by_seed else [])
+    found = last.groupby(first, sort=False)[["epoch", "loss", "accuracy", "unigram", "bigram"]].mean()
+    if not by_seed:
+        found = found.assign(members=last.groupby(first, sort=False).size(), error=last.groupby(first)["loss"].sem())
+    return found.reset_index().sort_values("loss", ignore_index=True)
+
+
+def above_bigram(ended):
+    """The runs, of `outcomes`, whose heads are not to be interpreted: counting pairs of tokens predicts as well."""
+    return ended.loc[ended["loss"] >= ended["bigram"], "model"].tolist()
 
 
 def in_grid(ended, axes):
@@ -71,34 +92,37 @@ def in_grid(ended, axes):
 
 
 def effects(ended, axes):
-    """How far each parameter moves the loss, other things being equal.
+    """How far each parameter moves the loss, other things being equal, with its error over seeds.
 
     Parameters
     ----------
     ended : DataFrame
-        From `outcomes`, of the runs of a grid; all pairs that differ in one axis alone are compared.
+        From `outcomes` by seed, of the runs of a grid; all pairs that differ in one axis alone are compared, a seed
+        with itself.
     axes : sequence of str
 
     Returns
     -------
     DataFrame
-        parameter, value, loss (mean over the runs with that value), spread (of the parameter: mean over what stays
-        equal of the largest less the smallest loss), runs; the parameter of the largest spread first. Parameters with
-        one value are left out.
+        parameter, value, loss (mean over the runs with that value), error (its standard error over seeds), spread (of
+        the parameter: mean over what stays equal of the largest less the smallest loss), spread_error, runs, seeds;
+        errors are missing with one seed. The parameter of the largest spread first; those with one value are left out.
     """
     rows = []
     for axis in axes:
         if ended[axis].nunique() < 2:
             continue
         others = [other for other in axes if other != axis]
-        ranges = ended.groupby(others)["loss"].agg(["max", "min", "count"])
+        ranges = ended.groupby([*others, "member"])["loss"].agg(["max", "min", "count"])
         ranges = ranges[ranges["count"] > 1]
-        spread = (ranges["max"] - ranges["min"]).mean()
-        for value, losses in ended.groupby(axis, sort=False)["loss"]:
-            rows.append(
-                {"parameter": axis, "value": str(value), "loss": losses.mean(), "spread": spread, "runs": len(losses)}
-            )
-    found = pd.DataFrame(rows, columns=["parameter", "value", "loss", "spread", "runs"])
+        by_seed = (ranges["max"] - ranges["min"]).groupby(level="member").mean()
+        of_parameter = {"spread": by_seed.mean(), "spread_error": by_seed.sem()}
+        for value, own in ended.groupby(axis, sort=False):
+            losses = own.groupby("member")["loss"].mean()
+            row = {"parameter": axis, "value": str(value), "loss": losses.mean(), "error": losses.sem(), **of_parameter}
+            rows.append(row | {"runs": len(own) // len(losses), "seeds": len(losses)})
+    names = ["parameter", "value", "loss", "error", "spread", "spread_error", "runs", "seeds"]
+    found = pd.DataFrame(rows, columns=names)
     return found.sort_values("spread", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -147,7 +171,7 @@ def findings(ended, parameters, losses, texts, copying, trigrams, induction, nam
     Parameters
     ----------
     ended : DataFrame
-        From `outcomes`.
+        From `outcomes`, of all runs.
     parameters : DataFrame
         From `effects`.
     losses : DataFrame of [step, split, cross_entropy, over_positions, flat], or None
@@ -163,35 +187,74 @@ def findings(ended, parameters, losses, texts, copying, trigrams, induction, nam
     -------
     str
     """
+    weak = set(above_bigram(ended))
     return "\n".join(
         [
             *_of_training(ended, parameters),
             *_of_losses(losses),
             *_of_texts(texts),
-            *_of_one_layer(copying, trigrams),
-            *_of_induction(induction, names),
+            *_of_one_layer(copying, trigrams, weak),
+            *_of_induction(induction, names, weak),
         ]
     )
 
 
+def _short(model):
+    """A run's name without what every run of the study has."""
+    return model.removeprefix("circuits-")
+
+
+def _warned(model, weak):
+    return " (above its bigram baseline: too little training to interpret its heads)" if model in weak else ""
+
+
+def _with_error(value, error):
+    return f"{value:.2f}" + (f" ± {error:.2f}" if np.isfinite(error) else "")
+
+
 def _of_training(ended, parameters):
-    below = {baseline: int((ended["loss"] < ended[baseline]).sum()) for baseline in ("unigram", "bigram")}
-    best, worst = ended.iloc[0], ended.iloc[-1]
+    weak, best, worst = above_bigram(ended), ended.iloc[0], ended.iloc[-1]
+    seeds = int(ended["members"].min())
     lines = [
-        f"{len(ended)} runs; held-out loss below the unigram baseline in {below['unigram']}, "
-        f"below the bigram baseline in {below['bigram']}.",
+        f"**{len(ended) - len(weak)} of {len(ended)} runs learn more than pairs of tokens.** Held-out losses in nats "
+        f"per token, mean over {seeds} seed{'s'[: seeds > 1]}" + (" ± standard error:" if seeds > 1 else ":"),
         "",
-        f"- best: `{best['model']}`, {best['loss']:.3f} nats per token, {best['accuracy']:.1%} of tokens right "
-        f"(unigram baseline {best['unigram']:.3f}, bigram {best['bigram']:.3f})",
+        f"- best: `{_short(best['model'])}` {_with_error(best['loss'], best['error'])}, {best['accuracy']:.1%} of "
+        f"tokens right (baselines: unigram {best['unigram']:.2f}, bigram {best['bigram']:.2f})",
     ]
     if len(ended) > 1:
-        lines.append(f"- worst: `{worst['model']}`, {worst['loss']:.3f} (unigram baseline {worst['unigram']:.3f})")
+        lines.append(f"- worst: `{_short(worst['model'])}` {_with_error(worst['loss'], worst['error'])}")
+    if weak:
+        lines.append(
+            "- TOO LITTLE TRAINING TO INTERPRET (at or above the bigram baseline): "
+            + ", ".join(f"`{_short(model)}`" for model in weak)
+        )
+    return [*lines, "", *_of_parameters(parameters)]
+
+
+def _of_parameters(parameters):
+    if parameters.empty:
+        return []
+    seeds = int(parameters["seeds"].min())
+    first = parameters.iloc[0]
+    if seeds < 2:
+        headline = "What matters to the loss is not asked of one seed."
+    elif parameters["parameter"].nunique() < 2:
+        headline = f"The {first['parameter'].replace('_', ' ')} is all that the sweep varies."
+    else:
+        second = parameters[parameters["parameter"] != first["parameter"]].iloc[0]
+        apart = first["spread"] - second["spread"]
+        sure = apart > 2 * np.hypot(first["spread_error"], second["spread_error"])
+        headline = "No parameter matters most for certain."
+        if sure:
+            headline = f"The {first['parameter'].replace('_', ' ')} matters most."
+    lines = [f"**{headline}** Mean losses at each value, other things equal, ± standard error over {seeds} seeds:", ""]
     for parameter, rows in parameters.groupby("parameter", sort=False):
-        means = ", ".join(f"{row.value} {row.loss:.2f}" for row in rows.sort_values("loss").itertuples())
-        lines.append(f"- {parameter.replace('_', ' ')} moves the loss by {rows['spread'].iloc[0]:.2f}: {means}")
-    if below["unigram"] < len(ended):
-        high = ended.loc[ended["loss"] >= ended["unigram"], "model"]
-        lines.append(f"- TOO LITTLE TRAINING TO INTERPRET (above the unigram baseline): {', '.join(high)}")
+        means = ", ".join(
+            f"{row.value} {_with_error(row.loss, row.error)}" for row in rows.sort_values("loss").itertuples()
+        )
+        spread = _with_error(rows["spread"].iloc[0], rows["spread_error"].iloc[0])
+        lines.append(f"- {parameter.replace('_', ' ')} moves the loss by {spread}: {means}")
     return [*lines, ""]
 
 
@@ -201,9 +264,10 @@ def _of_losses(losses):
     held_out = losses[losses["split"] != "train"].sort_values("step")
     first, last = held_out.iloc[0], held_out.iloc[-1]
     return [
-        f"The published loss, over positions, goes from {first['over_positions']:.5f} to {last['over_positions']:.5f} "
+        "**The published loss is small because it is divided by the vocabulary.** Over positions, it goes "
+        f"from {first['over_positions']:.5f} to {last['over_positions']:.5f} "
         f"(flat: {first['flat']:.5f}) on the run whose cross-entropy falls from {first['cross_entropy']:.2f} to "
-        f"{last['cross_entropy']:.2f} nats per token: it is small because it is divided by the vocabulary.",
+        f"{last['cross_entropy']:.2f} nats per token.",
         "",
     ]
 
@@ -211,20 +275,23 @@ def _of_losses(losses):
 def _of_texts(texts):
     drawn = texts[texts["generated"] & (texts["sample"] >= 0)]
     lines = []
-    for (_, tokenizer), rows in drawn.groupby(["model", "tokenizer"], sort=False):
+    for (model, tokenizer), rows in drawn.groupby(["model", "tokenizer"], sort=False):
         text = " ".join(texts[(texts["model"] == rows["model"].iloc[0]) & (texts["sample"] == 0)]["piece"])
-        lines.append(f"- {tokenizer}: {rows['continuation'].mean():.0%} continuation pieces; `{text}`")
-    return ["Text sampled under each model shown, by tokenizer:", "", *dict.fromkeys(lines), ""] if lines else []
+        lines.append(
+            f"- `{_short(model)}`, {tokenizer}: {rows['continuation'].mean():.0%} continuation pieces; `{text}`"
+        )
+    return ["**Text sampled under each model shown:**", "", *dict.fromkeys(lines), ""] if lines else []
 
 
-def _of_one_layer(copying, trigrams):
+def _of_one_layer(copying, trigrams, weak):
     lines = []
     for model, heads in copying.groupby("model", sort=False):
         copies = heads[heads["ov_copying"] > heads["chance"] + 3 * heads["chance_deviation"]]
         lines.append(
-            f"One layer (`{model}`): {len(copies)} of {len(heads)} heads copy by their OV circuit's eigenvalues; the "
-            f"head that copies most raises {heads['copied'].max():.0%} of common tokens above all others where it sees "
-            f"them (chance {heads['copied_chance'].iloc[0]:.1%})."
+            f"**{len(copies)} of {len(heads)} heads of one layer copy**, by their OV circuit's eigenvalues, in "
+            f"`{_short(model)}`{_warned(model, weak)}. The head that copies most raises {heads['copied'].max():.0%} of "
+            f"common tokens above all others where it sees them (chance {heads['copied_chance'].iloc[0]:.1%}). Its "
+            "strongest skip-trigrams (source … destination → output):"
         )
         strongest = trigrams[trigrams["model"] == model].sort_values("raised", ascending=False).head(5)
         lines.append("")
@@ -234,18 +301,20 @@ def _of_one_layer(copying, trigrams):
     return lines
 
 
-def _of_induction(induction, names):
-    lines = []
+def _of_induction(induction, names, weak):
+    lines, having = [], 0
     deep = names.groupby("model", sort=False).filter(lambda rows: rows["layer"].max() > 0)
     for model in deep["model"].unique():
         own = induction[induction["model"] == model]
         if own.empty:
-            lines.append(f"- `{model}`: no induction head")
+            lines.append(f"- `{_short(model)}`: none{_warned(model, weak)}")
             continue
-        best = own.iloc[0]
+        best, having = own.iloc[0], having + 1
         lines.append(
-            f"- `{model}`: {len(own)} induction heads; layer {int(best['layer'])} head {int(best['head'])} pays "
+            f"- `{_short(model)}`{_warned(model, weak)}: {len(own)}; of seed {int(best['member'])}, "
+            f"layer {int(best['layer'])} head {int(best['head'])} pays "
             f"{best['induction']:.2f} (chance {best['chance']:.2f}) and reads layer {int(best['earlier_layer'])} head "
             f"{int(best['earlier_head'])} through its keys ({best['beyond']:+.1f} deviations of random heads)"
         )
-    return ["More than one layer:", "", *lines, ""] if lines else []
+    count = deep["model"].nunique()
+    return [f"**{having} of {count} models of several layers have induction heads:**", "", *lines, ""] if lines else []

@@ -14,6 +14,7 @@ from headatlas.studies.circuits.figures import heat_maps, sweep
 PIECES = ["this", "␣movie", "␣is", "␣$1", "↵", "aver", "age", "␣", "."]
 LAYERS, HEADS = 2, 3
 SETTINGS = {"layer": 1, "heads": [1, 6]}
+LEARNT = {"loss": 4.1, "bigram": 4.3}
 
 
 @pytest.fixture
@@ -78,9 +79,15 @@ def maps(figure):
 
 
 def test_chosen_heads_are_those_that_are_there(attention):
-    figure = heat_maps.chosen_heads(attention, pd.DataFrame({"piece": PIECES}), "a-model", SETTINGS)
+    figure = heat_maps.chosen_heads(attention, pd.DataFrame({"piece": PIECES}), "a-model", SETTINGS, LEARNT)
     drawn(figure)
     said = texts(figure)
+    assert any("held-out loss 4.10, bigram baseline 4.30" in text for text in said)
+    assert not any("TOO LITTLE" in text for text in said)
+    weak = heat_maps.chosen_heads(
+        attention, pd.DataFrame({"piece": PIECES}), "a-model", SETTINGS, LEARNT | {"loss": 4.3}
+    )
+    assert any("TOO LITTLE TRAINING TO INTERPRET" in text for text in texts(weak))
     assert {"head 0", "head 1"} <= set(said)  # there is no head 6
     assert {"␣movie", "↵", "␣$1"} <= set(said)  # spaces, line breaks and dollar signs
     for found in maps(figure)[:2]:
@@ -92,7 +99,7 @@ def test_chosen_heads_are_those_that_are_there(attention):
 @pytest.mark.parametrize("curves", [False, True])
 def test_all_heads_with_their_scores(attention, scored, history, curves):
     one = history[history["model"] == history["model"].iloc[0]] if curves else None
-    figure = heat_maps.all_heads(attention, pd.DataFrame({"piece": PIECES}), "a-model", SETTINGS, *scored, one)
+    figure = heat_maps.all_heads(attention, pd.DataFrame({"piece": PIECES}), "a-model", SETTINGS, LEARNT, *scored, one)
     drawn(figure)
     said = texts(figure)
     assert {f"layer {layer} head {head}" for layer in range(2) for head in range(3)} <= set(said)
@@ -109,7 +116,7 @@ def test_sweep_has_a_line_per_run(history, protocol):
     history = history.assign(corpus="text", tokenizer="bpe")
     other = history.assign(model=history["model"] + "-words", tokenizer="words")  # cannot be held against the first
     history = pd.concat([history, other], ignore_index=True)
-    ended = findings.outcomes(history)
+    ended = findings.outcomes(history, by_seed=True)
     figure = sweep.learning_curves(history, ended, axes, protocol)
     drawn(figure)
     panels = [axes_ for axes_ in figure.axes if "held out loss" in axes_.get_title()]

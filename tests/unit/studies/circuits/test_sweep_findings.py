@@ -17,20 +17,30 @@ AXES = {
     "d_model": [64],
 }
 RUNS = {sweep.name(place): place for place in sweep.grid(AXES)}
-BASELINES = pd.DataFrame({"member": [0], "unigram": [6.0], "bigram": [4.5]})
+BASELINES = pd.DataFrame({"member": [0, 1], "unigram": [6.0, 6.0], "bigram": [4.5, 4.5]})
 
 
-def history(loss):
-    rows = [(0, 0, 9.0, "validation"), (2, 1, loss, "validation"), (2, 1, loss - 0.1, "train")]
-    table = pd.DataFrame(rows, columns=["step", "epoch", "loss", "split"])
-    return table.assign(member=0, accuracy=0.25)
+def history(losses):
+    rows = [
+        row
+        for member, loss in enumerate(losses)
+        for row in [
+            (member, 0, 0, 9.0, "validation"),
+            (member, 2, 1, loss, "validation"),
+            (member, 2, 1, loss - 0.1, "train"),
+        ]
+    ]
+    return pd.DataFrame(rows, columns=["member", "step", "epoch", "loss", "split"]).assign(accuracy=0.25)
 
 
 @pytest.fixture
 def table():
-    """The variant moves the loss by 1, the learning rate by 3."""
-    losses = [place["learning_rate"] * 3 / 0.009 + (place["variant"] == "two-layer") + 3 for place in RUNS.values()]
-    return findings.gather(RUNS, [history(loss) for loss in losses], [BASELINES] * len(RUNS))
+    """The variant moves the loss by 1 with one seed and by 1.2 with the other, the learning rate by 3 with both."""
+    losses = [
+        [place["learning_rate"] * 3 / 0.009 + step * (place["variant"] == "two-layer") + 3 for step in (1.0, 1.2)]
+        for place in RUNS.values()
+    ]
+    return findings.gather(RUNS, [history(both) for both in losses], [BASELINES] * len(RUNS))
 
 
 def test_outcomes_are_the_last_held_out_losses(table):
@@ -42,9 +52,37 @@ def test_outcomes_are_the_last_held_out_losses(table):
 
 
 def test_effects_are_those_of_one_parameter_at_a_time(table):
-    found = findings.effects(findings.in_grid(findings.outcomes(table), AXES), list(AXES))
+    by_seed = findings.in_grid(findings.outcomes(table, by_seed=True), AXES)
+    found = findings.effects(by_seed, list(AXES))
     assert found["parameter"].tolist() == ["learning_rate"] * 2 + ["variant"] * 2
-    assert found.groupby("parameter")["spread"].first().to_dict() == pytest.approx({"learning_rate": 3, "variant": 1})
+    of_parameter = found.groupby("parameter")[["spread", "spread_error"]].first()
+    assert of_parameter["spread"].to_dict() == pytest.approx({"learning_rate": 3, "variant": 1.1})
+    assert of_parameter["spread_error"].to_dict() == pytest.approx({"learning_rate": 0, "variant": 0.1}, abs=1e-9)
+    assert (found["seeds"] == 2).all()
+    assert (found["runs"] == 2).all()
+    two = found[found["value"] == "two-layer"].iloc[0]
+    assert two["loss"] - found[found["value"] == "one-layer"].iloc[0]["loss"] == pytest.approx(1.1)
+    alone = findings.effects(by_seed[by_seed["member"] == 0], list(AXES))
+    assert alone[["error", "spread_error"]].isna().all(axis=None)  # one seed tells no error
+
+
+def test_what_matters_is_said_of_two_seeds_alone(table):
+    by_seed = findings.in_grid(findings.outcomes(table, by_seed=True), AXES)
+    said = "\n".join(findings._of_parameters(findings.effects(by_seed, list(AXES))))
+    assert "**The learning rate matters most.**" in said
+    assert "variant moves the loss by 1.10 ± 0.10: one-layer" in said
+    one = findings.effects(by_seed[by_seed["member"] == 0], list(AXES))
+    assert "not asked of one seed" in findings._of_parameters(one)[0]
+    noisy = by_seed.assign(
+        loss=np.where(by_seed["member"] == 0, by_seed["loss"], 4 + 0.1 * (by_seed["variant"] == "one-layer"))
+    )
+    assert "No parameter matters most for certain" in findings._of_parameters(findings.effects(noisy, list(AXES)))[0]
+
+
+def test_runs_above_the_bigram_baseline_are_told(table):
+    ended = findings.outcomes(table)
+    assert (ended["members"] == 2).all()
+    assert findings.above_bigram(ended) == [model for model in ended["model"] if "-lr1e-2-" in model]
 
 
 def test_runs_of_figures_are_not_of_the_grid(table):
@@ -82,23 +120,26 @@ def test_findings_say_what_was_found(table, tmp_path):
     found = {"model": two, "member": 0, "layer": 1, "head": 3, "induction": 0.8, "standard_error": 0.01}
     found |= {"chance": 0.1, "earlier_layer": 0, "earlier_head": 2, "k_composition": 0.5, "beyond": 9.0}
     induction = pd.DataFrame([{**found, "earlier_previous_token": 0.9}])
-    parameters = findings.effects(ended, list(AXES))
+    parameters = findings.effects(findings.outcomes(table, by_seed=True), list(AXES))
+    ended.loc[0, "model"], ended.loc[3, "model"] = one, two  # the best and the worst of the runs
     text = findings.findings(ended, parameters, losses, texts, copying, trigrams, induction, names)
     for part in (
-        "below the unigram baseline in 2, below the bigram baseline in 2",
-        "learning rate moves the loss by 3.00",
-        "TOO LITTLE TRAINING TO INTERPRET",
+        "**2 of 4 runs learn more than pairs of tokens.**",
+        "learning rate moves the loss by 3.00 ± 0.00",
+        "TOO LITTLE TRAINING TO INTERPRET (at or above the bigram baseline)",
         "bert: 100% continuation pieces; `this ##ing`",
-        "1 of 2 heads copy",
+        "**1 of 2 heads of one layer copy**, by their OV circuit's eigenvalues, in `one-layer`. The",
         "`a … b → c` (+2.0 nats)",
+        "**1 of 1 models of several layers have induction heads:**",
+        "`two-layer` (above its bigram baseline: too little training to interpret its heads): 1; of seed 0",
         "layer 1 head 3 pays 0.80 (chance 0.10) and reads layer 0 head 2 through its keys (+9.0 deviations",
     ):
         assert part in text
     qk_ov_circuits.write(tmp_path / "none.parquet", "induction", [])
     none = tables.read(tmp_path / "none.parquet")
     text = findings.findings(ended, parameters, None, texts, copying.iloc[:0], trigrams.iloc[:0], none, names)
-    assert "`circuits-two-layer`: no induction head" in text
-    assert "over positions" not in text
+    assert "`two-layer`: none (above its bigram baseline" in text
+    assert "published loss" not in text
 
 
 def test_tables_without_rows_can_be_read(tmp_path):

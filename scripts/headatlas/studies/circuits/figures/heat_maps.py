@@ -5,6 +5,7 @@ import numpy as np
 from headatlas.base import tables
 from headatlas.plotting import style
 from headatlas.scores import catalogue
+from headatlas.studies.circuits.findings import outcomes
 
 _ACROSS = 4  # panels in a row
 _SCORES = catalogue.names(shown="heat maps")
@@ -42,12 +43,18 @@ def _curves(axes, history, baselines):
     axes.legend()
 
 
-def _where(model, layer):
-    return f"{model}\nattention of layer {layer} over its own text: keys across, queries down"
+def _learnt(ended):
+    """What a run learnt beside its baseline, and whether its heads are to be interpreted."""
+    said = f"held-out loss {ended['loss']:.2f}, bigram baseline {ended['bigram']:.2f} nats"
+    return said + (": TOO LITTLE TRAINING TO INTERPRET" if ended["loss"] >= ended["bigram"] else "")
+
+
+def _title(model, ended, what):
+    return f"{model}\n{_learnt(ended)}\n{what} over its own text: keys across, queries down"
 
 
 @style.paper
-def chosen_heads(attention, text, model, settings, history=None):
+def chosen_heads(attention, text, model, settings, ended, history=None):
     """The heads that the paper chose, alone, as published.
 
     Parameters
@@ -58,6 +65,8 @@ def chosen_heads(attention, text, model, settings, history=None):
     model : str
     settings : mapping
         layer (int) and heads (list of int); a head that the model lacks is replaced by its first ones.
+    ended : mapping
+        The run's last held-out `loss` and its `bigram` baseline.
     history : DataFrame of [step, epoch, split, loss, unigram, bigram], optional
         Drawn beside the maps.
 
@@ -78,17 +87,17 @@ def chosen_heads(attention, text, model, settings, history=None):
     for place, (head, panel) in enumerate(zip(heads, axes, strict=True)):
         shown = _map(panel, _weights(attention, layer, head), pieces, f"head {head}", labelled=not place, below=True)
     figure.colorbar(shown, ax=list(axes), label="attention", shrink=0.6).outline.set_visible(False)
-    figure.suptitle(_where(model, layer), fontsize=7.5)
+    figure.suptitle(_title(model, ended, f"attention of layer {layer}"), fontsize=7)
     return figure
 
 
 @style.paper
-def all_heads(attention, text, model, settings, scores, names, history=None):
+def all_heads(attention, text, model, settings, ended, scores, names, history=None):
     """Every head of every layer over one text, and beside it what each does over many prompts.
 
     Parameters
     ----------
-    attention, text, model, settings, history
+    attention, text, model, settings, ended, history
         As in `chosen_heads`; only `layer` of the settings is read, and marked.
     scores : DataFrame of [member, layer, head, score, value, standard_error, chance]
     names : DataFrame of [member, layer, head, name, value, chance]
@@ -126,7 +135,7 @@ def all_heads(attention, text, model, settings, scores, names, history=None):
             if layer == settings["layer"] and len(heads) > len(row):
                 panel.title.set_fontweight("bold")
     upper.colorbar(image, ax=panels, label="attention", shrink=min(1.0, 1.6 / len(rows)), aspect=25)
-    upper.suptitle(f"{model}\nattention over its own text: keys across, queries down", fontsize=7.5)
+    upper.suptitle(_title(model, ended, "attention"), fontsize=7)
 
     beside = lower.subplots(1, 2 if history is not None else 1, squeeze=False, width_ratios=None)[0]
     _score_grid(lower, beside[-1], scores, heads)
@@ -159,8 +168,10 @@ def draw_heat_maps(text, attention, heads, names, sweep, figure, protocol):
     """Figs 3 to 9: of the run that the figure shows under the protocol, the first sampled text."""
     model = figure["runs"][protocol]
     texts = tables.read(text, model=model)
-    history = tables.read(sweep, model=model) if figure["curves"] else None
-    shown = tables.read(attention, model=model), texts[texts["sample"] == 0], model, figure
+    history = tables.read(sweep, model=model)
+    shown = tables.read(attention, model=model), texts[texts["sample"] == 0], model.removeprefix("circuits-"), figure
+    shown = *shown, outcomes(history[history["member"] == 0]).iloc[0]
+    history = history if figure["curves"] else None
     if protocol == "published":
         return chosen_heads(*shown, history)
     return all_heads(*shown, tables.read(heads, model=model), tables.read(names, model=model), history)

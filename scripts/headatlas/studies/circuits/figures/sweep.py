@@ -84,7 +84,7 @@ def learning_curves(table, ended, axes, protocol):
     table : DataFrame
         All runs: model, the axes, step, epoch, split, loss, accuracy, unigram, bigram.
     ended : DataFrame
-        The last held-out loss of the runs of the grid, with the axes.
+        The last held-out loss of every seed of the runs of the grid, with the axes.
     axes : dict from axis to list of values
     protocol : {"published", "corrected"}
         Corrected, the baselines are drawn, and below what each parameter does to the last loss.
@@ -144,7 +144,7 @@ def _sweep_key(figure, variants, axes):
 
 
 def _parameters(figure, ended, varied, variants):
-    """One panel per parameter: last losses of all runs at each value, and the mean at each."""
+    """One panel per parameter: last losses of all runs and seeds at each value, their mean and its error over seeds."""
     panels = figure.subplots(1, len(varied), squeeze=False, sharey=True)[0]
     for panel, axis in zip(panels, varied, strict=True):
         values = list(dict.fromkeys(ended[axis].sort_values() if axis != "variant" else ended[axis]))
@@ -152,12 +152,17 @@ def _parameters(figure, ended, varied, variants):
             own = ended[ended[axis] == value]
             spots = place + np.linspace(-0.12, 0.12, len(own)) if len(own) > 1 else [place]
             panel.scatter(spots, own["loss"], s=12, c=[style.model_colour(variants.index(v)) for v in own["variant"]])
-            panel.plot([place - 0.25, place + 0.25], [own["loss"].mean()] * 2, color="black", linewidth=1.2)
+            by_seed = own.groupby("member")["loss"].mean()
+            panel.errorbar(place, by_seed.mean(), by_seed.sem(), 0.25, color="black", elinewidth=1.2, fmt="none")
         short = [str(value).replace("two-layer", "2").replace("one-layer", "1") for value in values]
         panel.set_xticks(range(len(values)), short)
         panel.set(title=_AXES.get(axis, axis), xlim=(-0.5, len(values) - 0.5))
     panels[0].set_ylabel("last held-out loss\n(nats per token)")
-    figure.suptitle("which parameter matters: each point a run, each bar a mean", fontsize=8)
+    seeds = ended["member"].nunique()
+    said = f"each point a run and seed, each bar a mean over {seeds} seeds ± its standard error"
+    if seeds < 2:
+        said = "each point a run, each bar a mean; one seed, so what matters is not asked"
+    figure.suptitle(f"loss by parameter: {said}", fontsize=8)
 
 
 @style.paper
@@ -242,7 +247,7 @@ def draw_tokenizers(text, models, protocol):
 def draw_sweep(sweep, axes, protocol):
     """Fig 2."""
     table = tables.read(sweep)
-    return learning_curves(table, findings.in_grid(findings.outcomes(table), axes), axes, protocol)
+    return learning_curves(table, findings.in_grid(findings.outcomes(table, by_seed=True), axes), axes, protocol)
 
 
 def draw_losses(losses):
