@@ -6,6 +6,7 @@ import numpy as np
 from markdown_it import MarkdownIt
 
 from headatlas.scores import catalogue
+from headatlas.scores.induction_scores import ERRORS
 
 _STYLE = """
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1.5rem; font: 15px/1.5 system-ui, sans-serif; color: #1e293b }
@@ -50,7 +51,9 @@ def losses(name, history, baselines):
 
 
 def strongest_heads(name, scores):
-    """Rows naming the head of a family that does each thing most, and what chance gives.
+    """Rows naming the head of a family that does each thing most, if one does it beyond chance, and what chance gives.
+
+    The largest of many heads is above chance by chance: it must be so by `ERRORS` standard errors to be named.
 
     Parameters
     ----------
@@ -68,11 +71,13 @@ def strongest_heads(name, scores):
             continue
         best = of_score.loc[of_score["value"].idxmax()]
         error, chance = (f"{best[key]:.3f}" if np.isfinite(best[key]) else "" for key in ("standard_error", "chance"))
+        beyond = best["value"] - np.nan_to_num(best["chance"]) > ERRORS * np.nan_to_num(best["standard_error"])
+        named = f"member {best['member']} layer {best['layer']} head {best['head']}" if beyond else "none above chance"
         rows.append(
             {
                 "model": name,
                 "score": catalogue.score(score).words,
-                "strongest head": f"member {best['member']} layer {best['layer']} head {best['head']}",
+                "strongest head": named,
                 "value": f"{best['value']:.3f}" + (f" ± {error}" if error else ""),
                 "chance": chance,
             }

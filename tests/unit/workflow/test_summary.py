@@ -42,6 +42,17 @@ def test_strongest_heads_and_missing_scores():
     ]
 
 
+@pytest.mark.parametrize(("error", "named"), [(0.005, "member 0 layer 0 head 1"), (0.02, "none above chance")])
+def test_no_head_is_named_that_is_not_beyond_chance(error, named):
+    rows = [(0, 0, 0, "induction", 0.05), (0, 0, 1, "induction", 0.14), (0, 0, 2, "previous_token", 0.01)]
+    scores = pd.DataFrame(rows, columns=["member", "layer", "head", "score", "value"])
+    found = summary.strongest_heads("toy", scores.assign(standard_error=error, chance=0.08))
+    assert {row["score"]: row["strongest head"] for row in found} == {
+        "induction": named,
+        "previous token": "none above chance",
+    }
+
+
 def test_text_lines_up_and_names_figures():
     table = [summary.losses("toy", history(3.9), BASELINES), summary.losses("a-longer-name", history(5.0), BASELINES)]
     found = {"phrenology": ["Seven clusters stand."]}
