@@ -10,10 +10,10 @@ rule phrenology:
         figures("phrenology", ["fig07_head_distances", "fig08_projections", "fig09_components"]),
         figures("phrenology", ["fig10_third_component", "fig11_first_token"]),
         figures("phrenology", ["fig12_one_head", "fig13_cluster", "fig14_effects"]),
-        figures("phrenology", ["clusters_stand", "knockout_losses", "prediction"], ["corrected"]),
+        figures("phrenology", ["consensus", "partners", "knockout_losses", "prediction"], ["corrected"]),
         "<results>/phrenology/head_cards.csv",
         "<results>/phrenology/knockout_tokens.csv",
-        "<results>/phrenology/clusters.md",
+        "<results>/phrenology/kinds.md",
         "<results>/phrenology/prediction.md",
 
 
@@ -24,6 +24,7 @@ rule measure_distances:
         windows=prompts_of("phrenology"),
     output:
         distances="<results>/phrenology/distances.parquet",
+        parts="<results>/phrenology/distance_parts.parquet",
     log:
         "<logs>/measure_distances.log",
     conda:
@@ -96,10 +97,11 @@ rule project_first_token:
 
 
 use rule draw_figure as draw_head_distances with:
-    """Fig 7: distances between heads; corrected, the Jensen-Shannon distance by cluster beside the published one."""
+    """Fig 7: distances between heads; corrected by Jensen-Shannon, heads of a kind and partners side by side."""
     input:
         distances="<results>/phrenology/distances.parquet",
-        clusters="<results>/phrenology/clusters.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        partners="<results>/phrenology/partners.parquet",
     output:
         **figure("phrenology", "fig07_head_distances"),
     pathvars:

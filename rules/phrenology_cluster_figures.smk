@@ -1,5 +1,5 @@
 # IN:  phrenology/*.parquet of rules/phrenology_clusters.smk, attention/{model}/patterns.parquet
-# OUT: figures/phrenology/{published,corrected}: table 1, figures 1 to 6, and the page on which clusters stand
+# OUT: figures/phrenology/{published,corrected}: table 1, figures 1 to 6, consensus and partners
 
 
 use rule draw_figure as draw_autoencoders with:
@@ -49,9 +49,11 @@ use rule draw_figure as draw_neighbour_graph with:
     """Fig 3: the graph of nearest neighbours that is clustered."""
     input:
         places="<results>/phrenology/places.parquet",
-        edges="<results>/phrenology/edges.parquet",
+        published="<results>/phrenology/edges_published.parquet",
+        corrected="<results>/phrenology/edges_corrected.parquet",
         clusters="<results>/phrenology/clusters.parquet",
-        names="<results>/phrenology/cluster_names.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        names="<results>/phrenology/names.parquet",
     output:
         **figure("phrenology", "fig03_neighbour_graph"),
     pathvars:
@@ -61,14 +63,11 @@ use rule draw_figure as draw_neighbour_graph with:
 
 
 use rule draw_figure as draw_resolutions with:
-    """Fig 4: what the resolution changes, and which one is chosen."""
+    """Fig 4: what the resolution changes; published by evenness over members, corrected by how long each number lasts."""
     input:
         resolutions="<results>/phrenology/resolutions.parquet",
-        profile="<results>/phrenology/profile.parquet",
-        clusters="<results>/phrenology/clusters.parquet",
-        standing="<results>/phrenology/standing.parquet",
-        nulls="<results>/phrenology/nulls.parquet",
-        names="<results>/phrenology/cluster_names.parquet",
+        plateaus="<results>/phrenology/plateaus.parquet",
+        continua="<results>/phrenology/continua.parquet",
     output:
         **figure("phrenology", "fig04_resolution"),
     pathvars:
@@ -78,11 +77,12 @@ use rule draw_figure as draw_resolutions with:
 
 
 use rule draw_figure as draw_clusters with:
-    """Fig 5: the chosen clusters on a plane, with their names."""
+    """Fig 5: groups of heads on a plane; published clusters by UMAP, corrected kinds by the distances' coordinates."""
     input:
         places="<results>/phrenology/places.parquet",
         clusters="<results>/phrenology/clusters.parquet",
-        names="<results>/phrenology/cluster_names.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        names="<results>/phrenology/names.parquet",
     output:
         **figure("phrenology", "fig05_clusters"),
     pathvars:
@@ -96,7 +96,8 @@ use rule draw_figure as draw_pair_weights with:
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
-        names="<results>/phrenology/cluster_names.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        names="<results>/phrenology/names.parquet",
     output:
         **figure("phrenology", "fig06_pair_weights"),
     pathvars:
@@ -107,16 +108,30 @@ use rule draw_figure as draw_pair_weights with:
         spec=drawn_by("studies.phrenology.figures.clusters.draw_pair_weights"),
 
 
-use rule draw_figure as draw_standing_clusters with:
-    """The page that says how many clusters stand, and which do not."""
+use rule draw_figure as draw_consensus with:
+    """How often two heads fall into one group on halves of the prompts: kinds, and partners."""
     input:
-        nulls="<results>/phrenology/nulls.parquet",
-        draws="<results>/phrenology/null_draws.parquet",
-        standing="<results>/phrenology/standing.parquet",
-        names="<results>/phrenology/cluster_names.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        partners="<results>/phrenology/partners.parquet",
+        consensus="<results>/phrenology/consensus.parquet",
+        agreement="<results>/phrenology/agreement.parquet",
     output:
-        **figure("phrenology", "clusters_stand", ["corrected"]),
+        **figure("phrenology", "consensus", ["corrected"]),
     pathvars:
-        name="draw_standing_clusters",
+        name="draw_consensus",
     params:
-        spec=drawn_by("studies.phrenology.figures.cluster_report.draw_standing_clusters"),
+        spec=drawn_by("studies.phrenology.figures.correspondence.draw_consensus"),
+
+
+use rule draw_figure as draw_partners with:
+    """Whose counterpart each head is, in every member, and how firmly that is known."""
+    input:
+        partners="<results>/phrenology/partners.parquet",
+        stability="<results>/phrenology/stability.parquet",
+        names="<results>/phrenology/names.parquet",
+    output:
+        **figure("phrenology", "partners", ["corrected"]),
+    pathvars:
+        name="draw_partners",
+    params:
+        spec=drawn_by("studies.phrenology.figures.correspondence.draw_partners"),

@@ -1,5 +1,6 @@
 # IN:  attention/{model}/patterns.parquet of every model that the study of phrenology compares
-# OUT: phrenology/{autoencoders,importance,decoded,embeddings_*,resolutions,profile,edges,clusters}.parquet
+# OUT: phrenology/{kinds,plateaus,continua,partners,stability,agreement,consensus,names,head_cards,kinds.md}, and as
+#      published {autoencoders,importance,decoded,embeddings_*,resolutions,clusters}
 
 
 rule fit_autoencoders:
@@ -27,14 +28,13 @@ rule fit_autoencoders:
 
 
 rule search_resolutions:
-    """Cluster the heads at many resolutions under both protocols, and find every change point of the resolution."""
+    """Cluster the embedded heads as published: Leiden at random resolutions, the first maximum of F, and its chance."""
     input:
-        published="<results>/phrenology/embeddings_published.parquet",
-        corrected="<results>/phrenology/embeddings_corrected.parquet",
+        embeddings="<results>/phrenology/embeddings_published.parquet",
     output:
         resolutions="<results>/phrenology/resolutions.parquet",
-        profile="<results>/phrenology/profile.parquet",
-        edges="<results>/phrenology/edges.parquet",
+        edges="<results>/phrenology/edges_published.parquet",
+        clusters="<results>/phrenology/clusters.parquet",
     log:
         "<logs>/search_resolutions.log",
     conda:
@@ -42,89 +42,107 @@ rule search_resolutions:
     resources:
         **needs("search_resolutions"),
     params:
-        spec=spec("search_resolutions", **study_settings("phrenology", "clusters", "seed")),
+        spec=spec("search_resolutions", **study_settings("phrenology", "search", "seed")),
     script:
         "../scripts/search_resolutions.py"
 
 
-rule cluster_heads:
-    """Choose the clustering of each protocol: a cluster for every head, the largest first."""
+rule find_kinds:
+    """Find kinds of heads by the longest plateau of the resolution, and ask whether there are any: is it a continuum?"""
     input:
-        published="<results>/phrenology/embeddings_published.parquet",
-        corrected="<results>/phrenology/embeddings_corrected.parquet",
-        resolutions="<results>/phrenology/resolutions.parquet",
+        distances="<results>/phrenology/distances.parquet",
     output:
-        clusters="<results>/phrenology/clusters.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        plateaus="<results>/phrenology/plateaus.parquet",
+        continua="<results>/phrenology/continua.parquet",
+        edges="<results>/phrenology/edges_corrected.parquet",
     log:
-        "<logs>/cluster_heads.log",
+        "<logs>/find_kinds.log",
     conda:
         "../envs/analysis.yaml"
     resources:
-        **needs("cluster_heads"),
+        **needs("find_kinds"),
     params:
-        spec=spec("cluster_heads"),
+        spec=spec("find_kinds", **study_settings("phrenology", "kinds", "seed")),
     script:
-        "../scripts/cluster_heads.py"
+        "../scripts/find_kinds.py"
 
 
-rule judge_clusters:
-    """Say how many clusters are significant and stable: nulls, resampled prompts, other seeds, matched heads."""
+rule match_partners:
+    """Match the heads of all members at once, one of each in every group: whose counterpart is which head?"""
     input:
-        embeddings="<results>/phrenology/embeddings_corrected.parquet",
         distances="<results>/phrenology/distances.parquet",
-        resolutions="<results>/phrenology/resolutions.parquet",
-        clusters="<results>/phrenology/clusters.parquet",
+        parts="<results>/phrenology/distance_parts.parquet",
     output:
-        nulls="<results>/phrenology/nulls.parquet",
-        draws="<results>/phrenology/null_draws.parquet",
-        standing="<results>/phrenology/standing.parquet",
+        partners="<results>/phrenology/partners.parquet",
+    log:
+        "<logs>/match_partners.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        **needs("match_partners"),
+    params:
+        spec=spec("match_partners", **study_settings("phrenology", "kinds", "seed")),
+    script:
+        "../scripts/match_partners.py"
+
+
+rule measure_stability:
+    """Ask of kinds and of partners whether they are found again on other prompts, and without any one member."""
+    input:
+        parts="<results>/phrenology/distance_parts.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        partners="<results>/phrenology/partners.parquet",
+    output:
         stability="<results>/phrenology/stability.parquet",
         agreement="<results>/phrenology/agreement.parquet",
-        matched="<results>/phrenology/matched.parquet",
-        pairs="<results>/phrenology/matched_heads.parquet",
-        findings="<results>/phrenology/clusters.md",
+        consensus="<results>/phrenology/consensus.parquet",
     log:
-        "<logs>/judge_clusters.log",
+        "<logs>/measure_stability.log",
     conda:
         "../envs/analysis.yaml"
-    threads: config["threads"]
     resources:
-        **needs("judge_clusters"),
+        **needs("measure_stability"),
     params:
-        spec=spec("judge_clusters", **study_settings("phrenology", "clusters", "seed"), threads=config["threads"]),
+        spec=spec("measure_stability", **study_settings("phrenology", "kinds", "seed")),
     script:
-        "../scripts/judge_clusters.py"
+        "../scripts/measure_stability.py"
 
 
-rule describe_clusters:
-    """Name every cluster by the scores that set it apart, and lay out a card of every head."""
+rule name_groups:
+    """Name kinds and partners by what their heads do beyond chance; a card of every head, and what was found in words."""
     input:
-        clusters="<results>/phrenology/clusters.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        partners="<results>/phrenology/partners.parquet",
+        plateaus="<results>/phrenology/plateaus.parquet",
         stability="<results>/phrenology/stability.parquet",
-        standing="<results>/phrenology/standing.parquet",
+        agreement="<results>/phrenology/agreement.parquet",
+        clusters="<results>/phrenology/clusters.parquet",
         scores=of_models("phrenology", "<results>/scores/{model}.parquet"),
     output:
-        names="<results>/phrenology/cluster_names.parquet",
+        names="<results>/phrenology/names.parquet",
         cards="<results>/phrenology/head_cards.parquet",
         csv=reported("<results>/phrenology/head_cards.csv"),
+        findings="<results>/phrenology/kinds.md",
     log:
-        "<logs>/describe_clusters.log",
+        "<logs>/name_groups.log",
     conda:
         "../envs/analysis.yaml"
     resources:
-        **needs("describe_clusters"),
+        **needs("name_groups"),
     params:
-        spec=spec("describe_clusters", models=models_of("phrenology")),
+        spec=spec("name_groups", models=models_of("phrenology")),
     script:
-        "../scripts/describe_clusters.py"
+        "../scripts/name_groups.py"
 
 
 rule place_heads:
-    """Lay the heads out on a plane: their embeddings by UMAP, their graph by its edges."""
+    """Lay the heads out on a plane: published embeddings by UMAP, both graphs by their edges."""
     input:
-        published="<results>/phrenology/embeddings_published.parquet",
-        corrected="<results>/phrenology/embeddings_corrected.parquet",
-        edges="<results>/phrenology/edges.parquet",
+        embeddings="<results>/phrenology/embeddings_published.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
+        published_edges="<results>/phrenology/edges_published.parquet",
+        corrected_edges="<results>/phrenology/edges_corrected.parquet",
     output:
         places="<results>/phrenology/places.parquet",
     log:

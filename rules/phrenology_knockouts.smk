@@ -101,6 +101,7 @@ use rule draw_figure as draw_one_cluster with:
     input:
         prompts=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
     output:
         **figure("phrenology", "fig13_cluster"),
     pathvars:
@@ -119,6 +120,7 @@ use rule draw_figure as draw_knockout_effects with:
     input:
         knockouts="<results>/phrenology/knockouts.parquet",
         clusters="<results>/phrenology/clusters.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
     output:
         **figure("phrenology", "fig14_effects"),
     pathvars:
@@ -131,7 +133,7 @@ use rule draw_figure as draw_knockout_losses with:
     """Draw what every head is worth in loss, beside another head of its layer in its place."""
     input:
         losses=of_models("phrenology", "<results>/knockouts/{model}/losses.parquet"),
-        clusters="<results>/phrenology/clusters.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
     output:
         **figure("phrenology", "knockout_losses", ["corrected"]),
     pathvars:
@@ -146,7 +148,7 @@ use rule draw_figure as draw_prediction with:
         heads="<results>/phrenology/prediction_heads.parquet",
         prediction="<results>/phrenology/prediction.parquet",
         draws="<results>/phrenology/prediction_draws.parquet",
-        clusters="<results>/phrenology/clusters.parquet",
+        kinds="<results>/phrenology/kinds.parquet",
     output:
         **figure("phrenology", "prediction", ["corrected"]),
     pathvars:

@@ -9,7 +9,7 @@ def main(snakemake, run):
 
     from headatlas.attention import patterns
     from headatlas.base import tables
-    from headatlas.studies.phrenology import autoencoder_protocols, clustering
+    from headatlas.studies.phrenology import autoencoder_protocols, head_tables
     from headatlas.studies.phrenology.autoencoder import AutoencoderSettings
 
     given = dict(run.settings["autoencoders"])
@@ -18,7 +18,7 @@ def main(snakemake, run):
     heads, packed, size, packing = patterns.read_models(paths)
     found = autoencoder_protocols.both_protocols(
         packed,
-        clustering.member_labels(heads),
+        head_tables.member_labels(heads),
         size,
         packing,
         AutoencoderSettings(**given | {name: tuple(given[name]) for name in ("widths", "seeds")}),

@@ -1,4 +1,4 @@
-"""Measure how far apart the attention patterns of all heads of a study lie."""
+"""Measure how far apart the attention patterns of all heads of a study lie, on all prompts and on parts of them."""
 
 from headatlas.jobs.job import job
 
@@ -9,16 +9,19 @@ def main(snakemake, run):
 
     from headatlas.attention import patterns
     from headatlas.base import tables
-    from headatlas.studies.phrenology import head_distances
+    from headatlas.studies.phrenology import PARTS, head_distances, head_tables
 
     torch.set_num_threads(run.settings["threads"])
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
     heads, packed, size, packing = patterns.read_models(paths)
     real = tables.read_lists(snakemake.input.windows, "tokens") != tables.facts(snakemake.input.windows)["pad"]
+    count = min(PARTS, packed.shape[1])
+    parts = head_distances.jensen_shannon(packed, size, packing, weights=real, parts=count)
     columns = {name: heads[name].to_numpy() for name in heads}
     columns["euclidean"] = head_distances.euclidean(packed)
-    columns["jensen_shannon"] = head_distances.jensen_shannon(packed, size, packing, weights=real)
+    columns["jensen_shannon"] = parts.mean(0)
     tables.write(run.out.distances, columns, provenance=run.provenance)
+    tables.write(run.out.parts, head_tables.part_columns(heads, parts), provenance=run.provenance)
 
 
 if "snakemake" in globals():

@@ -1,22 +1,27 @@
-"""Lay the heads out on a plane: their embeddings by UMAP, their graph by its edges."""
+"""Lay the heads out on a plane: their published embeddings by UMAP, both graphs by their edges."""
 
 from headatlas.jobs.job import job
 
 
 @job
 def main(snakemake, run):
+    import numpy as np
     import pandas as pd
 
     from headatlas.base import tables
-    from headatlas.studies.phrenology import clustering, knn_graph, projections
+    from headatlas.studies.phrenology import head_tables, knn_graph, projections
 
-    parts, seed = [], run.settings["seed"]
-    for protocol in clustering.PROTOCOLS:
-        heads, embedding = clustering.read_embedding(snakemake.input[protocol])
-        edges = tables.read(snakemake.input.edges, ["source", "target", "weight"], protocol=protocol)
-        umap, graph = projections.umap_plane(embedding, seed=seed), knn_graph.layout(edges, len(heads), seed)
-        places = {"umap_1": umap[:, 0], "umap_2": umap[:, 1], "graph_1": graph[:, 0], "graph_2": graph[:, 1]}
-        parts.append(heads.assign(protocol=protocol, **places))
+    seed, parts = run.settings["seed"], []
+    heads, embedding = head_tables.read_embedding(snakemake.input.embeddings)
+    kinds = tables.read(snakemake.input.kinds)
+    planes = {"published": projections.umap_plane(embedding, seed=seed), "corrected": kinds[["axis_1", "axis_2"]]}
+    for protocol, plane in planes.items():
+        edges = tables.read(snakemake.input[f"{protocol}_edges"], ["source", "target", "weight"])
+        graph = knn_graph.layout(edges, len(heads), seed)
+        first, second = np.asarray(plane).T
+        parts.append(
+            heads.assign(protocol=protocol, map_1=first, map_2=second, graph_1=graph[:, 0], graph_2=graph[:, 1])
+        )
     tables.write(run.out.places, pd.concat(parts, ignore_index=True), provenance=run.provenance)
 
 

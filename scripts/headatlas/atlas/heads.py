@@ -140,7 +140,7 @@ def _maps(results, place):
     return described
 
 
-_METHODS = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE", "graph": "Neighbour graph"}
+_METHODS = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE", "graph": "Neighbour graph", "map": "Map"}
 
 
 def _groupings(results, place):

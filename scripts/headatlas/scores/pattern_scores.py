@@ -29,21 +29,25 @@ def rows(member, layer, measured):
     Returns
     -------
     DataFrame
-        Columns member, layer, head, score, value, standard_error, chance; by head, scores in the order given.
+        Columns member, layer, head, score, value, standard_error, chance, even, odd (the value on every other sample:
+        what is chosen on the one half is measured on the other); by head, scores in the order given.
     """
     tables = []
     for score, (values, chance) in measured.items():
         value, error = mean_and_error(values)
-        tables.append(table(member, layer, score, value, error, mean_and_error(np.atleast_1d(chance))[0]))
+        halves = (mean_and_error(values[:, first::2])[0] for first in (0, 1))
+        tables.append(table(member, layer, score, value, error, mean_and_error(np.atleast_1d(chance))[0], *halves))
     return pd.concat(tables).sort_values("head", kind="stable", ignore_index=True)
 
 
-def table(member, layer, score, value, standard_error, chance):
-    """One score of the heads of one layer as rows of a score table; `value` has the shape (head,)."""
+def table(member, layer, score, value, standard_error, chance, even=None, odd=None):
+    """One score of the heads of one layer as rows of a score table; `value` has the shape (head,), and so have the
+    values on each half of the samples, the value itself where there are no samples."""
     catalogue.score(score)  # an unknown name would be shown nowhere
     identity = {"member": member, "layer": layer, "head": np.arange(len(value))}
     columns = {name: np.broadcast_to(index, len(value)).astype(np.int32) for name, index in identity.items()}
-    numbers = {"value": value, "standard_error": standard_error, "chance": chance}
+    halves = {"even": value if even is None else even, "odd": value if odd is None else odd}
+    numbers = {"value": value, "standard_error": standard_error, "chance": chance, **halves}
     columns["score"] = [score] * len(value)
     columns |= {name: np.broadcast_to(np.float64(number), len(value)) for name, number in numbers.items()}
     return pd.DataFrame(columns)

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass, field
 
 from headatlas.models.forward_batches import MEMORY
+from headatlas.studies.phrenology import PARTS
 
 # MiB that an interpreter holds, a quarter more than measured
 FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
@@ -257,8 +258,10 @@ def _compared(models):
 
 
 def distances(models):
-    """`measure_distances`, `decompose_patterns`, `draw_pair_weights`: what is compared, and no more."""
-    return _need(ANALYSIS, _compared(models), _heads(models) * _read(models) / _FLOAT / 6e7)
+    """`measure_distances`, `decompose_patterns`, `draw_pair_weights`: what is compared, and distances on all parts."""
+    return _need(
+        ANALYSIS, _compared(models) + 3 * PARTS * 8 * _heads(models) ** 2, _heads(models) * _read(models) / _FLOAT / 6e7
+    )
 
 
 def projecting(models):
@@ -297,20 +300,23 @@ def _embedded(models, settings):
 
 
 def searching(models, settings):
-    """`search_resolutions`: embeddings, distances between all heads, and a partition of the heads from every draw."""
-    heads, draws = _heads(models), settings["clusters"]["draws"]
-    held = 2 * _embedded(models, settings["autoencoders"]) + 6 * 8 * heads**2 + 2 * 8 * draws * heads
-    return _need(ANALYSIS, held, 2 * draws * heads * 5e-5)
+    """`search_resolutions`: embeddings, distances between all heads, and partitions of the heads from every draw."""
+    heads, draws = _heads(models), settings["search"]["draws"]
+    held = 2 * _embedded(models, settings["autoencoders"]) + 6 * 8 * heads**2 + 4 * 8 * draws * heads
+    return _need(ANALYSIS, held, 6 * draws * heads * 5e-5)
 
 
-def judging(models, settings, threads):
-    """`judge_clusters`: in each of several processes an interpreter, shuffled embeddings and distances of all heads."""
-    heads, given = _heads(models), settings["clusters"]
-    own = 2 * _embedded(models, settings["autoencoders"]) + 6 * 8 * heads**2 + 8 * given["draws"] * heads
-    searches = 3 * (given["head_permutations"] + 1) + given["resamples"] + 8
-    seconds = searches * given["repeated_draws"] * heads * 5e-5
-    processes = threads if threads > 1 else 0  # besides the first, which does all if it is alone
-    return _need(ANALYSIS + 0.7 * ANALYSIS * processes, (1 + processes) * own, seconds)
+def finding_kinds(models, settings):
+    """`find_kinds`: a dozen matrices of heads by heads, and for every continuum a search of sixteen resolutions."""
+    heads, continua = _heads(models), settings["kinds"]["continua"]
+    return _need(ANALYSIS, 12 * 8 * heads**2, continua * (20 * heads * 1e-4 + 4e-10 * heads**3))
+
+
+def resampling_groups(models, settings):
+    """`match_partners` and `measure_stability`: distances on all parts of the prompts, searched again and again."""
+    heads, members = _heads(models), sum(one.members for one in models)
+    held = (3 * PARTS + 20) * 8 * heads**2
+    return _need(ANALYSIS, held, (2 * settings["kinds"]["halvings"] + members) * (150 * heads * 1e-4 + 0.1))
 
 
 def placing(models, settings):
@@ -464,8 +470,9 @@ OF_STUDIES = {  # rules of a study: the numbers of its models, its settings, thr
     "project_first_token": ("phrenology", lambda models, study, threads: first_token(models)),
     "fit_autoencoders": ("phrenology", lambda models, study, threads: autoencoders(models, study["autoencoders"])),
     "search_resolutions": ("phrenology", lambda models, study, threads: searching(models, study)),
-    "cluster_heads": ("phrenology", lambda models, study, threads: searching(models, study)),
-    "judge_clusters": ("phrenology", judging),
+    "find_kinds": ("phrenology", lambda models, study, threads: finding_kinds(models, study)),
+    "match_partners": ("phrenology", lambda models, study, threads: resampling_groups(models, study)),
+    "measure_stability": ("phrenology", lambda models, study, threads: resampling_groups(models, study)),
     "place_heads": ("phrenology", lambda models, study, threads: placing(models, study)),
     "compare_knockouts": (
         "phrenology",

@@ -81,13 +81,10 @@ def every_figure():
     heads = heads_of()
     distances = distances_of(heads)
     yield "published distances", lambda: projections.head_distances(heads, distances)
-    yield "distances", lambda: projections.head_distances(heads, distances, jensen_shannon=distances / 9)
-    groups = heads["head"].to_numpy() % 2
-    yield "groups", lambda: projections.head_distances(heads, distances, jensen_shannon=distances / 9, groups=groups)
     for name, sizes in {"12 x 12": (1, 1, 12, 12), "one head": (1, 1, 1, 1), "3 x 9 x 2 x 2": (3, 9, 2, 2)}.items():
         many = heads_of(*sizes)
         far = distances_of(many)
-        yield f"distances, {name}", lambda h=many, d=far: projections.head_distances(h, d, jensen_shannon=d)
+        yield f"distances, {name}", lambda h=many, d=far: projections.head_distances(h, d)
         yield f"projections, {name}", lambda h=many: projections.head_projections(*projections_of(h), "corrected")
     deep = heads_of(1, 30, 13, 1)
     yield "projections, deep", lambda: projections.head_projections(*projections_of(deep), "corrected")
@@ -121,17 +118,11 @@ def test_no_text_is_cut_off(name, monkeypatch):
     assert not cut
 
 
-def test_distances_are_drawn_as_given_and_in_clustered_order():
+def test_distances_are_drawn_as_given():
     heads = heads_of()
-    euclidean, shannon = distances_of(heads), distances_of(heads, seed=5)
-    before = shannon.copy()
-    figure = projections.head_distances(heads, euclidean, jensen_shannon=shannon)
-    left, right = maps_of(figure, euclidean.shape)
-    np.testing.assert_array_equal(left, euclidean)
-    order = matrix.clustered_order(shannon)
-    assert sorted(order) == list(range(len(heads)))
-    np.testing.assert_array_equal(right, shannon[np.ix_(order, order)])
-    np.testing.assert_array_equal(shannon, before)
+    euclidean = distances_of(heads)
+    (drawn,) = maps_of(projections.head_distances(heads, euclidean), euclidean.shape)
+    np.testing.assert_array_equal(drawn, euclidean)
 
 
 def test_clustered_order_puts_planted_groups_together():
@@ -140,14 +131,6 @@ def test_clustered_order_puts_planted_groups_together():
     assert np.count_nonzero(np.diff(found)) == heads["head"].nunique() - 1
     groups = np.arange(len(heads)) % 3
     assert (np.diff(groups[matrix.clustered_order(distances_of(heads), groups)]) >= 0).all()
-
-
-def test_an_order_given_is_the_order_drawn():
-    heads = heads_of()
-    distances, order = distances_of(heads), np.random.default_rng(0).permutation(12)
-    groups = np.array([1, 0])[heads["member"].to_numpy() % 2]
-    figure = projections.head_distances(heads, distances, jensen_shannon=distances, order=order, groups=groups)
-    np.testing.assert_array_equal(maps_of(figure, (12, 12))[1], distances[np.ix_(order, order)])
 
 
 def test_colours_stand_for_members_everywhere():
@@ -312,7 +295,7 @@ def test_a_saved_figure_is_what_matplotlib_saves(tmp_path, layout):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-SAVED = ("groups", "corrected first token", "training")
+SAVED = ("corrected first token", "training")
 WRITE = """
 import sys
 sys.path[:0] = sys.argv[2:]

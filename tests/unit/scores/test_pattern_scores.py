@@ -116,7 +116,17 @@ def test_blocks_of_prompts_join_to_the_same_rows(monkeypatch):
     pieces = [(0, layer, first, heads[layer][:, first : first + 15]) for first in (0, 15, 30) for layer in (0, 1, 2)]
     monkeypatch.setattr(pattern_scores, "_BLOCK_ENTRIES", 2 * heads[0].shape[2] * 4)
     split = pattern_scores.score_table(pieces, tokens, causal=True)
-    assert list(whole.columns) == ["member", "layer", "head", "score", "value", "standard_error", "chance"]
+    assert list(whole.columns) == [
+        "member",
+        "layer",
+        "head",
+        "score",
+        "value",
+        "standard_error",
+        "chance",
+        "even",
+        "odd",
+    ]
     assert whole.equals(split)
     assert [str(kind) for kind in whole.dtypes[:3]] == ["int32"] * 3
     assert whole[["member", "layer", "head"]].drop_duplicates().values.tolist() == [

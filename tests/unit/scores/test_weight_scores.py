@@ -84,7 +84,17 @@ def test_score_table_has_the_rows_of_the_contract():
     for weights in layers:
         weights |= {name: layers[0][name] for name in ("W_E", "W_U")}
     table = weight_scores.score_table(2, iter(layers))
-    assert list(table.columns) == ["member", "layer", "head", "score", "value", "standard_error", "chance"]
+    assert list(table.columns) == [
+        "member",
+        "layer",
+        "head",
+        "score",
+        "value",
+        "standard_error",
+        "chance",
+        "even",
+        "odd",
+    ]
     assert table.groupby("layer").score.nunique().tolist() == [1, 4, 4]
     assert table.standard_error.isna().all()
     copying = table[table.score == "ov_copying"]

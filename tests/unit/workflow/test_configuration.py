@@ -21,7 +21,7 @@ from headatlas.data import corpora, tokenizer_training, windows
 from headatlas.models import pretrained, training, transformer
 from headatlas.studies.attentionviz import joint_embeddings
 from headatlas.studies.circuits import sweep
-from headatlas.studies.phrenology import autoencoder, knn_graph
+from headatlas.studies.phrenology import autoencoder
 from headatlas.workflow import configuration, configuration_page, schema
 
 ROOT = Path(__file__).parents[3]
@@ -535,12 +535,12 @@ def test_a_configuration_of_what_must_be_given_is_filled_in():
     rules = schema.load()["$defs"]
     for name in ("phrenology", "induction", "attentionviz"):
         assert set(filled["studies"][name]) == set(rules[name]["properties"])
-    for part in ("autoencoders", "clusters", "knockouts"):
+    for part in ("autoencoders", "kinds", "search", "knockouts"):
         assert set(filled["studies"]["phrenology"][part]) == set(rules[part]["properties"])
     for part in ("architecture", "training", "analysis", "scores"):
         assert set(filled["models"]["m"][part]) == set(rules[part]["properties"])
-    filled["studies"]["phrenology"]["clusters"]["draws"] = 7
-    assert checked(bare)["studies"]["phrenology"]["clusters"]["draws"] == 1000  # the schema's own is not handed out
+    filled["studies"]["phrenology"]["search"]["draws"] = 7
+    assert checked(bare)["studies"]["phrenology"]["search"]["draws"] == 1000  # the schema's own is not handed out
 
 
 def properties_of(rules, key=""):
@@ -573,7 +573,7 @@ def test_the_page_tells_every_key_with_its_default():
         assert f"| `{key.rpartition('.')[2]}` |" in page, key
         if rules.get("default", {}) != {}:
             assert f"`{json.dumps(rules['default'])}` |" in page
-    assert "## `studies.phrenology.clusters`" in page
+    assert "## `studies.phrenology.kinds`" in page
     assert "## `corpora.NAME` with `source: files`" in page
 
 
@@ -590,7 +590,6 @@ ENUMERATIONS = {  # what the schema lists, by where it does: what the library ha
     "$defs.pretrained_model.properties.task": pretrained.TASKS,
     "$defs.architecture.properties.activation": transformer.ACTIVATIONS,
     "$defs.autoencoders.properties.widths.items": [2**power for power in range(1, 7)],  # of the paper's Table 1
-    "$defs.clusters.properties.weight": knn_graph.WEIGHTS,
     "$defs.variant": sweep.VARIANTS,
 }
 
@@ -829,7 +828,7 @@ def test_targets_are_what_a_plain_run_builds(folder):
     assert well, said
     jobs = set(re.findall(r"^(\w+) +\d+$", said, re.MULTILINE))
     assert {"map_chosen_heads", "draw_scales", "write_summary", "train_model"} <= jobs
-    assert not jobs & {"measure_repeats", "gather_sweep", "cluster_heads", "measure_knockouts"}
+    assert not jobs & {"measure_repeats", "gather_sweep", "find_kinds", "measure_knockouts"}
     said, well = planned(folder, text, "phrenology")
     assert not well
     assert sum("studies.phrenology.models: 5 heads in all; allowed: " in line for line in said.splitlines()) == 1

@@ -26,7 +26,8 @@ TOY = resources.Model(
 )
 STUDY = {
     "autoencoders": {"widths": [2, 4, 64], "seeds": [0, 1], "epochs": 3, "rows": 24576},
-    "clusters": {"draws": 1000, "head_permutations": 40, "resamples": 40, "repeated_draws": 200},
+    "kinds": {"continua": 199, "halvings": 20},
+    "search": {"draws": 1000},
     "knockouts": {"permutations": 500},
 }
 
@@ -84,18 +85,14 @@ def test_studies_grow_with_the_heads_of_all_their_models():
         resources.first_token,
         lambda models: resources.autoencoders(models, STUDY["autoencoders"]),
         lambda models: resources.searching(models, STUDY),
-        lambda models: resources.judging(models, STUDY, 2),
+        lambda models: resources.finding_kinds(models, STUDY),
+        lambda models: resources.resampling_groups(models, STUDY),
         lambda models: resources.placing(models, STUDY),
         lambda models: resources.predicting(models, STUDY),
     ):
         one, three = need([TOY]), need([replace(TOY, members=900)] * 3)
         assert three.memory > 2 * one.memory
         assert three.minutes >= one.minutes
-
-
-def test_processes_side_by_side_need_an_interpreter_each():
-    alone, four = (resources.judging([TOY], STUDY, threads).memory for threads in (1, 4))
-    assert four - alone > 4 * 250
 
 
 def test_pairs_are_no_more_than_the_configuration_allows():

@@ -60,21 +60,22 @@ def _evenness(partitions, members, width, among):
 
 def silhouettes(partitions, distances):
     """Mean silhouette of each partition (partition, node) on distances (node, node); NaN where it is not defined."""
-    distances = np.asarray(distances)
-    nodes = np.arange(len(distances))
-    result = np.full(len(partitions), np.nan)
-    for i, labels in enumerate(partitions):
-        size = np.bincount(labels)
-        if not 1 < len(size) < len(labels):
-            continue
-        to = distances @ (labels[:, None] == np.arange(len(size))).astype(distances.dtype)  # (node, cluster)
-        own = to[nodes, labels] / np.maximum(size[labels] - 1, 1)
-        other = to / size
-        other[nodes, labels] = np.inf
-        other = other.min(1)
-        score = (other - own) / np.maximum(np.maximum(own, other), np.finfo(distances.dtype).tiny)
-        result[i] = np.where(size[labels] > 1, score, 0).mean()
-    return result
+    return np.array([node_silhouettes(labels, distances).mean() for labels in partitions])
+
+
+def node_silhouettes(labels, distances):
+    """Silhouette of every node, (node,): 0 for a node alone in its cluster, NaN for all where there is no other."""
+    labels, distances = np.asarray(labels), np.asarray(distances)
+    nodes, size = np.arange(len(labels)), np.bincount(labels)
+    if not 1 < len(size) < len(labels):
+        return np.full(len(labels), np.nan)
+    to = distances @ (labels[:, None] == np.arange(len(size))).astype(distances.dtype)  # (node, cluster)
+    own = to[nodes, labels] / np.maximum(size[labels] - 1, 1)
+    other = to / size
+    other[nodes, labels] = np.inf
+    other = other.min(1)
+    score = (other - own) / np.maximum(np.maximum(own, other), np.finfo(distances.dtype).tiny)
+    return np.where(size[labels] > 1, score, 0)
 
 
 def partition_scores(graph, partitions, members, distances=None):

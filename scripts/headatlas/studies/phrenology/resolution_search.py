@@ -1,19 +1,23 @@
-"""The published choice of a clustering: the first maximum of a score over random resolutions, of any graph."""
+"""Clusters as published (Edkins & Wiechecki 2023, Figures 3 to 5): the first maximum of F over random resolutions.
 
-import contextlib
-import io
+Nothing here knows what a node is: any graph with one member label per node can be searched, the published one too.
+"""
+
 from dataclasses import dataclass
-from itertools import pairwise
 
-import leidenalg
 import numpy as np
 import pandas as pd
-from sklearn.metrics import adjusted_rand_score
 
 from headatlas.base.errors import InputError
-from headatlas.studies.phrenology.knn_graph import as_graph, weights_of
-from headatlas.studies.phrenology.leiden import distinct, envelope, leiden, quality_lines
-from headatlas.studies.phrenology.partition_scores import member_codes, partition_scores
+from headatlas.base.progress import bar
+from headatlas.base.statistics import permutation_p_value
+from headatlas.studies.phrenology.knn_graph import as_graph
+from headatlas.studies.phrenology.leiden import distinct, leiden, quality_lines
+from headatlas.studies.phrenology.partition_scores import evenness, member_codes, partition_scores
+
+NEIGHBOURS = 9  # the head itself among them
+ITERATIONS = 2  # of Leiden
+SCORES = ["precision", "recall", "f_published", "clusters", "modularity", "silhouette"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Search:
     scores: pd.DataFrame
 
     def best(self, criterion="f_published"):
-        """The first maximum of a score ("f_published", "f_weighted", "silhouette", ...), with its plateau."""
+        """The first maximum of a score ("f_published", "modularity", "silhouette", ...), with its plateau."""
         values = self.draws[criterion].to_numpy()
         if np.isnan(values).all():
             raise InputError(f"criterion: {criterion!r} is defined for none of {len(values)} draws")
@@ -60,7 +64,9 @@ class Search:
         return Choice(criterion, float(top), resolutions[0], labels, len(at), resolutions.min(), resolutions.max())
 
 
-def resolution_search(graph, members, draws=1000, low=0.01, high=3.0, iterations=2, seed=0, distances=None):
+def resolution_search(
+    graph, members, draws=None, low=0.01, high=3.0, *, converged=False, seed=0, distances=None, resolutions=None
+):
     """Cluster a graph at many resolutions drawn from U(low, high) and score every clustering (Figure 4).
 
     Parameters
@@ -70,12 +76,16 @@ def resolution_search(graph, members, draws=1000, low=0.01, high=3.0, iterations
     members : sequence, (node,)
         The member every node comes from, as labels of any kind.
     draws : int
+        Not needed where resolutions are given.
     low, high : float
-    iterations : int
-        Of Leiden, per draw.
+    converged : bool
+        As published Leiden stops after two iterations, which leaves one draw in a thousand at the maximum. Converged,
+        it runs until nothing changes, and every resolution takes the best partition found at any.
     seed : int
     distances : array of float, (node, node), optional
         For the silhouette.
+    resolutions : array of float, (draw,), optional
+        Given rather than drawn.
 
     Returns
     -------
@@ -83,10 +93,19 @@ def resolution_search(graph, members, draws=1000, low=0.01, high=3.0, iterations
     """
     graph = as_graph(graph, len(members))
     codes = member_codes(members, graph.vcount())
-    if draws < 1 or not 0 <= low < high:
-        raise InputError(f"resolution search: {draws} draws from {low} to {high}; at least 1 draw, and 0 <= low < high")
-    resolutions = np.random.default_rng(seed).uniform(low, high, draws)
-    partitions, index = distinct(leiden(graph, resolutions, iterations, seed))
+    if resolutions is None:
+        if not draws or draws < 1 or not 0 <= low < high:
+            raise InputError(
+                f"resolution search: {draws} draws from {low} to {high}; at least 1 draw, and 0 <= low < high"
+            )
+        resolutions = np.random.default_rng(seed).uniform(low, high, draws)
+    resolutions = np.asarray(resolutions, dtype=np.float64)
+    partitions, index = distinct(leiden(graph, resolutions, -1 if converged else ITERATIONS, seed))
+    if converged:
+        fitted, expected = quality_lines(graph, partitions)
+        best = (fitted - resolutions[:, None] * expected).argmax(1)
+        kept, index = np.unique(best, return_inverse=True)
+        partitions = partitions[kept]
     scores = partition_scores(graph, partitions, codes, distances)
     table = scores.iloc[index].reset_index(drop=True)
     table.insert(0, "resolution", resolutions)
@@ -95,56 +114,59 @@ def resolution_search(graph, members, draws=1000, low=0.01, high=3.0, iterations
     return Search(table.drop(columns=["fitted", "expected"]), partitions, scores)
 
 
-def exact_profile(graph, members, low=0.01, high=3.0, seed=0, search=None, distances=None, precision=1e-3):
-    """Which partition is best at which resolution: every change point, without random draws.
+def criterion_of(members):
+    """The published F; of a single member, for which F says nothing, modularity."""
+    return "f_published" if len(np.unique(members)) > 1 else "modularity"
 
-    `leidenalg` bisects the range; the quality of a partition is a line in the resolution, so the upper envelope of all
-    partitions found gives the change points without error (Weir et al. 2017). Partitions of a `search` are weighed too.
+
+def label_null(search, members, permutations, seed=0, criterion="f_published"):
+    """The highest score of a search under member labels permuted over all heads, the graph kept.
+
+    The graph does not change, so neither do the partitions that the search would find: every permutation takes its own
+    maximum over all of them. Beware: heads of one member that exclude one another are enough to reach beyond it,
+    whether or not the members' heads correspond.
 
     Parameters
     ----------
-    graph, members, distances
-        As for `resolution_search`.
-    low, high : float
-        Above 0.
-    search : Search, optional
-    precision : float
-        Bisection stops at intervals of this length, in the logarithm of the resolution.
+    search : Search
+    members : sequence, (node,)
+    permutations, seed : int
+    criterion : str
 
     Returns
     -------
-    profile : DataFrame
-        By ascending resolution: low, high, width, the partition's scores, ari_next (adjusted Rand index with the next
-        partition, NaN for the last) and longest (the widest plateau among partitions of more than one cluster).
-    partitions : array of int32, (row, node)
+    dict
+        observed, null_mean, null_95 (95th percentile), p (one-sided, observed counted in), permutations.
     """
-    graph = as_graph(graph, len(members))
-    codes = member_codes(members, graph.vcount())
-    if not 0 < low < high:
-        raise InputError(f"resolution profile: from {low} to {high}; 0 < low < high is needed")
-    optimiser = leidenalg.Optimiser()
-    optimiser.set_rng_seed(int(seed))
-    with contextlib.redirect_stderr(io.StringIO()):  # it draws a bar that cannot be turned off
-        found = optimiser.resolution_profile(
-            graph,
-            leidenalg.RBConfigurationVertexPartition,
-            (low, high),
-            weights=weights_of(graph),
-            min_diff_bisect_value=0 if weights_of(graph) else 1,
-            min_diff_resolution=precision,
-        )
-    pool = np.array([pd.factorize(np.asarray(partition.membership))[0] for partition in found], dtype=np.int32)
-    if search is not None:
-        pool = np.concatenate([pool, search.partitions])
-    pool = distinct(pool)[0]
-    kept, changes = envelope(*quality_lines(graph, pool), low, high)
-    partitions = pool[kept]
-    profile = partition_scores(graph, partitions, codes, distances).drop(columns=["fitted", "expected"])
-    profile.insert(0, "low", changes[:-1])
-    profile.insert(1, "high", changes[1:])
-    profile.insert(2, "width", profile["high"] - profile["low"])
-    agreement = [adjusted_rand_score(a, b) for a, b in pairwise(partitions)]
-    profile["ari_next"] = [*agreement, np.nan]
-    split = profile["clusters"] > 1
-    profile["longest"] = profile.index == (profile["width"].where(split).idxmax() if split.any() else -1)
-    return profile, partitions
+    codes = member_codes(members, search.partitions.shape[1])
+    rng, values = np.random.default_rng(seed), np.empty(permutations)
+    with bar(permutations, "member labels permuted", "permutations") as shown:
+        for i in range(permutations):
+            values[i] = evenness(search.partitions, rng.permutation(codes))[criterion].max()
+            shown.update()
+    # the same score summed in another order differs in its last bits, which must not decide a tie
+    values, observed = np.round(values, 12), round(float(search.scores[criterion].max()), 12)
+    return {
+        "observed": observed,
+        "null_mean": float(values.mean()),
+        "null_95": float(np.quantile(values, 0.95)),
+        "p": permutation_p_value(observed, values),
+        "permutations": permutations,
+    }
+
+
+def preferred(chosen):
+    """Which Leiden's choice is taken: the converged one where more draws stand behind it than behind the published.
+
+    Parameters
+    ----------
+    chosen : dict from {"published", "converged"} to Choice
+    """
+    return "converged" if chosen["converged"].draws >= chosen["published"].draws else "published"
+
+
+def facts_of(choice):
+    """A `Choice` without its labels, as facts of a table: value, resolution, low, high, draws, clusters (sizes)."""
+    numbers = {name: float(getattr(choice, name)) for name in ("value", "resolution", "low", "high")}
+    sizes = sorted(np.unique(choice.labels, return_counts=True)[1].tolist(), reverse=True)
+    return numbers | {"draws": choice.draws, "clusters": sizes}

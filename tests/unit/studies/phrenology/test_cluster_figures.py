@@ -1,4 +1,4 @@
-"""Table 1, Figures 1 to 6 and the page on which clusters stand: what is drawn is what was given, and nothing is cut."""
+"""Table 1, Figures 1 to 7, consensus and partners: what is drawn is what was given, and nothing is cut."""
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,9 @@ from headatlas.attention.packing import first_prompts, places
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
-from headatlas.studies.phrenology import cluster_report, knn_graph, resolution_search
-from headatlas.studies.phrenology.cluster_labels import head_cards
-from headatlas.studies.phrenology.clustering import graph_builder, search_settings
-from headatlas.studies.phrenology.figures import autoencoders, clusters
-from headatlas.studies.phrenology.figures.cluster_report import clusters_stand
+from headatlas.studies.phrenology import head_tables, knn_graph, resolution_search
+from headatlas.studies.phrenology.correspondence import kinds
+from headatlas.studies.phrenology.figures import autoencoders, clusters, correspondence, matrix
 from planted import planted_heads
 
 NAMES = {0: "previous token", 1: "low entropy, low previous token repeated", 2: "mixed"}
@@ -60,27 +58,77 @@ def figure_1():
 
 
 def searched(members=4, models=1):
+    """Heads placed on planes, both graphs' edges, groups, the published search and what Figure 4 knows of it."""
     heads = heads_of(models=models, members=members)
     rng = np.random.default_rng(1)
     points = rng.normal(0, 0.3, (len(heads), 5, 3)) + heads["head"].to_numpy()[:, None, None]
-    labels = heads.groupby(["model", "member"], sort=False).ngroup().to_numpy()
-    build, settings = graph_builder(labels, "corrected"), search_settings(labels, "corrected", draws=30)
-    graph, distances = build(points)
-    search = settings(graph, labels, distances)
-    best = search.best(settings.criterion)
-    profile, _ = resolution_search.exact_profile(graph, labels, search=search, distances=distances)
-    own = pd.factorize(best.labels)[0]
-    far = np.abs(distances) / distances.max()
-    permutations = {"labels": 19, "heads": 3}
-    found = cluster_report.judge(
-        points, labels, own, search, build, settings, far, permutations=permutations, resamples=2
-    )
-    on_plane = {f"{kind}_{i}": rng.normal(size=len(heads)) for kind in ("umap", "graph") for i in (1, 2)}
-    chosen = {"criterion": settings.criterion, "resolution": best.resolution}
-    return heads.assign(**on_plane), knn_graph.edge_table(graph), own, search, profile, chosen, found
+    labels = head_tables.member_labels(heads)
+    graph, distances = knn_graph.euclidean_graph(points, 3, weight="affinity")
+    criterion = resolution_search.criterion_of(labels)
+    draws, chosen = [], {}
+    for leiden in ("published", "converged"):
+        search = resolution_search.resolution_search(
+            graph, labels, 30, converged=leiden == "converged", distances=distances
+        )
+        draws.append(search.draws.assign(leiden=leiden))
+        chosen[leiden] = search.best(criterion)
+    facts = {leiden: resolution_search.facts_of(choice) for leiden, choice in chosen.items()}
+    facts |= {"leiden": "converged", "criterion": criterion}
+    if members > 1:
+        facts["null"] = {"null_mean": 0.5, "null_95": 0.6}
+    laid = heads.assign(**{name: rng.normal(size=len(heads)) for name in ("map_1", "map_2", "graph_1", "graph_2")})
+    own = kinds.by_size(chosen["converged"].labels)
+    return laid, knn_graph.edge_table(graph), own, pd.concat(draws, ignore_index=True), facts
 
 
 SEARCHES = {"four members": searched(), "one member": searched(1, 1), "two models": searched(2, 2)}
+PLATEAUS = pd.DataFrame(
+    {
+        "kinds": [1, 2, 3, 12],
+        "low": [0.01, 0.05, 0.6, 3.0],
+        "high": [0.05, 0.6, 3.0, 5.0],
+        "length": np.log([5.0, 12.0, 5.0, 1.67]),
+        "chosen": [False, True, False, False],
+        "rival": [False, False, True, False],
+    }
+)
+CONTINUUM = {"length": 2.48, "p": 0.005, "continua": 199}
+
+
+def stability_of(what, groups):
+    rows = [(what, group, r, 0.8, 0.6, 1.0) for group in range(groups) for r in ("prompts", "members")]
+    return pd.DataFrame(rows, columns=["what", "group", "resampling", "jaccard", "low", "high"])
+
+
+def correspondence_figures():
+    for are_kinds in (True, False):
+        lengths = np.random.default_rng(0).gamma(4, 0.3, 199)
+        facts = CONTINUUM | {"are_kinds": are_kinds}
+        yield f"4 corrected {are_kinds}", lambda f=facts, v=lengths: correspondence.number_of_kinds(PLATEAUS, v, f)
+    for name, sizes in {
+        "small": (1, 4, 1, 4),
+        "layers": (1, 3, 12, 12),
+        "models": (2, 2, 1, 4),
+        "one": (1, 1, 1, 8),
+    }.items():
+        heads = heads_of(*sizes)
+        far = distances_of(heads)
+        alone = len(heads[["model", "member"]].drop_duplicates()) == 1
+        groups = np.full(len(heads), -1) if alone else (heads["layer"] * sizes[3] + heads["head"]).to_numpy()
+        kind = heads["head"].to_numpy() % 2
+        yield f"7 {name}", lambda h=heads, d=far, k=kind, g=groups: correspondence.ordered_distances(h, d, k, g, False)
+        partners = heads.assign(group=groups, tie=np.where(groups % 2, 0, -1), distance_to_partners=far.mean(0))
+        stability = stability_of("partner", groups.max() + 1)
+        yield f"partners {name}", lambda p=partners, s=stability: correspondence.groups_of_partners(p, s, NAMES)
+        what = ["kind"] if alone else ["candidate", "partner"]
+        shared = {each: np.where(kind[:, None] == kind, 0.9, 0.1) for each in what}
+        agreement = pd.DataFrame({"what": np.repeat(what, 2), "resampling": ["prompts", "members"] * len(what)})
+        agreement["ari"] = 0.8
+        own = {"kind": kind, "candidate": kind, "partner": groups}
+        yield (
+            f"consensus {name}",
+            lambda h=heads, s=shared, g=own, a=agreement: correspondence.shared_groups(h, s, g, a),
+        )
 
 
 def every_figure():
@@ -101,20 +149,19 @@ def every_figure():
     packed = np.random.default_rng(0).random((12, 8, 21))
     split = np.arange(12) // 5
     yield "6", lambda: clusters.pair_weights(packed, places(6, "lower"), split, NAMES)
-    for name, (laid, edges, own, search, profile, chosen, found) in SEARCHES.items():
+    for name, (laid, edges, own, draws, facts) in SEARCHES.items():
         for protocol in ("published", "corrected"):
             yield (
                 f"3 {name} {protocol}",
                 lambda a=laid, e=edges, o=own, p=protocol: clusters.neighbour_graph(a, e, o, NAMES, p, 8),
             )
+        yield f"4 {name}", lambda d=draws, f=facts: clusters.resolution(d, f)
+        for filled in (True, False):
             yield (
-                f"4 {name} {protocol}",
-                lambda s=search, r=profile, c=chosen, p=protocol, f=found: clusters.resolution(
-                    s.draws, r, c, p, null=(0.5, 0.6), sizes=f.clusters, names=NAMES
-                ),
+                f"5 {name} {filled}",
+                lambda a=laid, o=own, f=filled: clusters.groups_on_plane(a, o, NAMES, "title", ("x", "y"), f),
             )
-        yield f"5 {name}", lambda a=laid, o=own: clusters.clusters_on_plane(a, o, NAMES, 1.5)
-        yield f"page {name}", lambda f=found: clusters_stand(f.nulls, f.draws, f.clusters, NAMES, f.sentences[0])
+    yield from correspondence_figures()
 
 
 FIGURES = dict(every_figure())
@@ -183,19 +230,24 @@ def test_places_of_entries():
     assert [part.tolist() for part in places(2, "full")] == [[0, 0, 1, 1], [0, 1, 0, 1]]
 
 
-def test_a_card_holds_what_is_known_of_a_head():
-    heads = pd.DataFrame({"model": "m", "member": [0, 0], "layer": 0, "head": [0, 1]})
-    both = pd.concat(
-        [heads.assign(protocol="corrected", cluster=[1, 0]), heads.assign(protocol="published", cluster=0)]
+def test_partners_of_every_member_are_drawn_with_their_distance():
+    heads = heads_of(members=3)
+    groups = heads["head"].to_numpy()
+    away = np.arange(len(heads)) / 10
+    figure = correspondence.groups_of_partners(
+        heads.assign(group=groups, tie=-1, distance_to_partners=away), stability_of("partner", 4), {}
     )
-    names = {"corrected": pd.DataFrame({"cluster": [0, 1], "name": ["a", "b"]})}
-    names["published"] = pd.DataFrame({"cluster": [0, 0], "name": ["c", "c"]})
-    scores = pd.concat([heads.assign(score=s, value=[v, -v]) for s, v in (("entropy", 2.0), ("induction", 3.0))])
-    stability = heads.assign(consensus=[0, 0], share=[0.5, 0.25])
-    standing = pd.DataFrame({"cluster": [0, 1], "stands": [True, False]})
-    cards = head_cards(both, names, scores, stability, standing)
-    assert cards["name"].tolist() == ["b", "a"]
-    assert cards["published_name"].tolist() == ["c", "c"]
-    assert cards["stands"].tolist() == [False, True]
-    assert cards["induction"].tolist() == [3.0, -3.0]
-    assert cards["share"].tolist() == [0.5, 0.25]
+    (drawn,) = maps_of(figure, (4, 3))
+    np.testing.assert_allclose(np.sort(drawn.ravel()), away)
+    np.testing.assert_allclose(drawn[0], away[groups == 0])  # the nearest group first
+
+
+def test_figure_7_orders_heads_by_kind_and_leaves_the_diagonal_out():
+    heads, kind = heads_of(), np.array([0, 1, 0, 1] * 3)
+    far = distances_of(heads)
+    left, right = maps_of(correspondence.ordered_distances(heads, far, kind, heads["head"].to_numpy(), True), far.shape)
+    assert np.isnan(np.diag(np.ma.filled(left, np.nan))).all()
+    order = matrix.clustered_order(far, kind)
+    apart = ~np.eye(len(far), dtype=bool)
+    np.testing.assert_allclose(np.ma.filled(left, np.nan)[apart], far[np.ix_(order, order)][apart])
+    assert not np.array_equal(left[apart], right[apart])

@@ -1,4 +1,4 @@
-"""Graphs and searches against brute force, scikit-learn and leidenalg."""
+"""The published search against brute force, scikit-learn and leidenalg, on any graph."""
 
 import random
 import time
@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from headatlas.base.errors import InputError
-from headatlas.studies.phrenology import knn_graph, leiden, partition_scores, resolution_search
+from headatlas.studies.phrenology import knn_graph, partition_scores, resolution_search
 from planted import planted_heads
 
 
@@ -19,56 +19,6 @@ def noisy():
     """72 planted heads at a noise that leaves many different clusterings: graph, distances, member, type."""
     patterns, member, kind = planted_heads(noise=4)
     return *knn_graph.euclidean_graph(patterns, 8), member, kind
-
-
-def edges_by_hand(distances, true):
-    edges = set()
-    for i, row in enumerate(distances):
-        others = sorted((d, j) for j, d in enumerate(row) if j != i)[:true]
-        edges |= {tuple(sorted((i, j))) for _, j in others}
-    return edges
-
-
-@pytest.mark.parametrize(("neighbours", "counting_self", "true"), [(9, True, 8), (8, False, 8), (3, True, 2)])
-def test_neighbour_graph_equals_sorting_by_hand(neighbours, counting_self, true):
-    points = np.random.default_rng(0).normal(size=(40, 5))
-    distances = np.sqrt(np.square(points[:, None] - points).sum(-1))
-    for given in ({"points": points}, {"distances": distances}):
-        graph = knn_graph.neighbour_graph(**given, neighbours=neighbours, counting_self=counting_self)
-        assert set(graph.get_edgelist()) == edges_by_hand(distances, true)
-        assert graph.is_simple()
-        assert not graph.is_weighted()
-
-
-def test_a_head_is_not_its_own_neighbour_even_among_equals():
-    points = np.repeat(np.arange(3.0), 3)[:, None]
-    graph = knn_graph.neighbour_graph(points, neighbours=2)
-    assert sorted(len(part) for part in graph.connected_components()) == [3, 3, 3]
-
-
-def test_affinity_weights_are_those_of_local_scaling():
-    points = np.random.default_rng(1).normal(size=(20, 3))
-    distances = np.sqrt(np.square(points[:, None] - points).sum(-1))
-    graph = knn_graph.neighbour_graph(points, neighbours=4, weight="affinity")
-    scale = np.sort(distances, axis=1)[:, 4]
-    for edge in graph.es:
-        i, j = edge.tuple
-        assert edge["weight"] == pytest.approx(np.exp(-(distances[i, j] ** 2) / (scale[i] * scale[j])))
-
-
-def test_a_graph_goes_to_a_table_and_a_plane_and_back():
-    points = np.random.default_rng(4).normal(size=(30, 3))
-    for weight in ("binary", "affinity"):
-        graph = knn_graph.neighbour_graph(points, neighbours=4, weight=weight)
-        table = knn_graph.edge_table(graph)
-        assert list(zip(table["source"], table["target"], strict=True)) == graph.get_edgelist()
-        assert table["weight"].tolist() == (graph.es["weight"] if weight == "affinity" else [1.0] * graph.ecount())
-        random.seed(3)
-        places = knn_graph.layout(table, 30, seed=1)
-        random.seed(4)
-        np.testing.assert_array_equal(knn_graph.layout(table, 30, seed=1), places)
-        near = np.linalg.norm(places[table["source"]] - places[table["target"]], axis=1).mean()
-        assert near < 0.7 * np.linalg.norm(places[:, None] - places, axis=-1).mean()
 
 
 def test_evenness_equals_a_loop_over_clusters():
@@ -159,37 +109,12 @@ def test_the_first_maximum_and_its_plateau(noisy):
 def test_any_graph_with_any_labels_is_searched():
     triangles = [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (2, 3), (1, 0)]
     members = ["a", "b", "c"] * 2
-    best = resolution_search.resolution_search(triangles, members, draws=100).best("f_weighted")
+    best = resolution_search.resolution_search(triangles, members, draws=100).best("f_published")
     assert best.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert best.value == 1
     directed = igraph.Graph(6, triangles, directed=True)
-    again = resolution_search.resolution_search(directed, members, draws=100).best("f_weighted")
+    again = resolution_search.resolution_search(directed, members, draws=100).best("f_published")
     assert again.labels.tolist() == best.labels.tolist()
-
-
-def test_profile_has_the_best_partition_everywhere(noisy):
-    graph, distances, member, _ = noisy
-    search = resolution_search.resolution_search(graph, member, draws=300)
-    profile, partitions = resolution_search.exact_profile(graph, member, search=search, distances=distances)
-    np.testing.assert_allclose(profile["low"][1:], profile["high"][:-1])
-    assert (profile["low"].iloc[0], profile["high"].iloc[-1]) == (0.01, 3.0)
-    fitted, expected = leiden.quality_lines(graph, partitions)
-    resolutions = search.draws["resolution"].to_numpy()
-    at = np.searchsorted(profile["high"], resolutions)
-    assert (fitted[at] - resolutions * expected[at] >= search.draws["quality"] - 1e-12).all()
-    change = profile["high"].to_numpy()[:-1]
-    np.testing.assert_allclose(fitted[:-1] - change * expected[:-1], fitted[1:] - change * expected[1:])
-    assert profile["longest"].sum() == 1
-    assert profile["clusters"][profile["longest"]].item() > 1
-    assert profile["ari_next"].iloc[0] == pytest.approx(adjusted_rand_score(partitions[0], partitions[1]))
-
-
-def test_profile_of_two_triangles_changes_where_arithmetic_says():
-    edges = [(0, 1), (1, 2), (0, 2), (3, 4), (4, 5), (3, 5), (2, 3)]
-    profile, _ = resolution_search.exact_profile(edges, [0, 1, 2] * 2, low=0.1, high=1.5)
-    # one cluster: 1 - g; two triangles: 6/7 - g/2
-    assert profile["high"].iloc[0] == pytest.approx(2 / 7)
-    assert profile["clusters"].tolist()[:2] == [1, 2]
 
 
 def test_a_search_takes_little_time(noisy):
@@ -202,12 +127,8 @@ def test_a_search_takes_little_time(noisy):
 @pytest.mark.parametrize(
     ("action", "named"),
     [
-        (lambda: knn_graph.neighbour_graph(np.ones((5, 2)), neighbours=5), "neighbours: 5"),
-        (lambda: knn_graph.neighbour_graph(np.ones((5, 2)), neighbours=1, counting_self=True), "allowed are 2 to 5"),
-        (lambda: knn_graph.neighbour_graph(np.ones((5, 2)), neighbours=2, weight="x"), "x"),
         (lambda: resolution_search.resolution_search([(0, 1)], [0, 1], low=2, high=1), "from 2 to 1"),
         (lambda: resolution_search.resolution_search(igraph.Graph(3), [0, 1, 2]), "no edges"),
-        (lambda: resolution_search.exact_profile([(0, 1)], [0, 1], low=0), "0 < low"),
         (lambda: partition_scores.member_codes([0, 1], 3), "2 labels"),
     ],
 )
@@ -215,3 +136,96 @@ def test_what_cannot_be_is_refused_in_one_line(action, named):
     with pytest.raises(InputError, match=named) as raised:
         action()
     assert "\n" not in str(raised.value)
+
+
+def set_partitions(nodes):
+    """Every partition of so many nodes, as labels."""
+    if nodes == 0:
+        yield []
+        return
+    for shorter in set_partitions(nodes - 1):
+        for label in range(max(shorter, default=-1) + 2):
+            yield [*shorter, label]
+
+
+def f_by_hand(labels, members):
+    labels, members, scores = np.asarray(labels), np.asarray(members), []
+    for cluster in set(labels):
+        inside = members[labels == cluster]
+        precision, recall = len(set(inside)) / len(inside), len(set(inside)) / len(set(members))
+        scores.append(2 * precision * recall / (precision + recall))
+    return np.mean(scores) if len(scores) > 1 else 0
+
+
+def test_the_published_search_of_a_graph_equals_brute_force():
+    """From edges, member labels and resolutions it finds what trying all partitions finds: F, its plateau, clusters."""
+    edges = [(0, 1), (1, 2), (0, 2), (2, 3), (3, 4), (4, 5), (3, 5), (5, 6), (6, 7), (7, 5), (1, 7)]
+    members = [0, 1, 2, 0, 1, 2, 0, 1]
+    resolutions = np.random.default_rng(1).uniform(0.01, 3, 60)
+    adjacency = np.zeros((8, 8))
+    for i, j in edges:
+        adjacency[i, j] = adjacency[j, i] = 1
+    degree = adjacency.sum(1)
+    every = list(set_partitions(8))
+    lines = np.array(
+        [
+            [
+                (adjacency * same).sum() / degree.sum(),
+                (np.outer(degree, degree) * same).sum() / degree.sum() ** 2,
+            ]
+            for same in (np.equal.outer(labels, labels) for labels in map(np.asarray, every))
+        ]
+    )
+    quality = lines[:, 0] - resolutions[:, None] * lines[:, 1]  # (draw, partition)
+    search = resolution_search.resolution_search(edges, members, converged=True, resolutions=resolutions)
+    np.testing.assert_allclose(search.draws["quality"], quality.max(1))
+    f = np.array([f_by_hand(every[best], members) for best in quality.argmax(1)])
+    np.testing.assert_allclose(search.draws["f_published"], f)
+    best = search.best()
+    assert best.value == pytest.approx(f.max())
+    assert best.resolution == resolutions[f.argmax()]
+    assert best.draws == np.isclose(f, f.max()).sum()
+    assert adjusted_rand_score(best.labels, every[quality[f.argmax()].argmax()]) == 1
+
+
+def test_converged_more_draws_stand_behind_the_choice(noisy):
+    graph, _, member, _ = noisy
+    choices = {
+        converged: [
+            resolution_search.resolution_search(graph, member, draws=300, converged=converged, seed=seed).best()
+            for seed in range(3)
+        ]
+        for converged in (False, True)
+    }
+    draws = {converged: np.mean([choice.draws for choice in found]) for converged, found in choices.items()}
+    assert draws[True] > draws[False]
+    pair = {"published": choices[False][0], "converged": choices[True][0]}
+    assert resolution_search.preferred(pair) == "converged"
+    facts = resolution_search.facts_of(pair["converged"])
+    assert sum(facts["clusters"]) == 72
+    assert facts["value"] == pair["converged"].value
+
+
+def test_label_null_takes_the_maximum_over_the_whole_search(noisy):
+    graph, _, member, _ = noisy
+    search = resolution_search.resolution_search(graph, member, draws=50)
+    null = resolution_search.label_null(search, member, permutations=19, seed=3)
+    rng = np.random.default_rng(3)
+    again = [
+        resolution_search.resolution_search(graph, rng.permutation(member), draws=50).best().value for _ in range(19)
+    ]
+    assert null["null_mean"] == pytest.approx(np.mean(again))
+    assert null["observed"] == pytest.approx(search.best().value)
+    assert null["p"] >= 1 / 20
+
+
+def test_heads_of_a_member_that_exclude_one_another_pass_the_published_null():
+    """Why F is no evidence: members that have nothing in common but that their own heads keep apart."""
+    rng = np.random.default_rng(0)
+    passed = 0
+    for _ in range(5):
+        places = np.concatenate([(rng.permutation(8) + rng.random(8)) / 8 for _ in range(9)])
+        graph = knn_graph.neighbour_graph(places[:, None], neighbours=8)
+        search = resolution_search.resolution_search(graph, np.repeat(np.arange(9), 8), draws=200, converged=True)
+        passed += resolution_search.label_null(search, np.repeat(np.arange(9), 8), permutations=19)["p"] <= 0.05
+    assert passed >= 4

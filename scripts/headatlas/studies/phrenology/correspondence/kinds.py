@@ -15,7 +15,7 @@ from headatlas.studies.phrenology.leiden import best_partitions, distinct, leide
 from headatlas.studies.phrenology.partition_scores import silhouettes
 
 FEWEST_NEIGHBOURS = 3  # two would let a graph of few heads fall into pieces before any clustering
-LOWEST, HIGHEST = 0.1, 5.0  # resolutions
+LOWEST, HIGHEST = 0.01, 5.0  # resolutions
 RIVAL = 0.75  # of the longest plateau's length makes a plateau its rival
 
 
@@ -37,11 +37,17 @@ class Kinds:
     partitions: np.ndarray
 
 
-def neighbours_of(members):
-    """Of how many nearest heads each is joined to: the number of other members or the root of all heads, if larger."""
+def neighbours_of(members, given=None):
+    """How many nearest heads each is joined to: if not given, as many as there are other members or as the root of the
+    number of heads, whichever is more; never more than there are other heads."""
     count = len(members)
-    wanted = max(FEWEST_NEIGHBOURS, len(np.unique(members)) - 1, round(count**0.5))
+    wanted = given or max(FEWEST_NEIGHBOURS, len(np.unique(members)) - 1, round(count**0.5))
     return min(wanted, count - 1)
+
+
+def finder(neighbours, **options):
+    """`find_kinds` as `stability.resample` repeats it: (distances, rows) to labels."""
+    return lambda distances, rows: find_kinds(distances, min(neighbours, len(rows) - 1), **options).labels
 
 
 def by_size(labels):
@@ -51,7 +57,7 @@ def by_size(labels):
     return np.argsort(order)[codes].astype(np.int32)
 
 
-def find_kinds(distances, neighbours, *, steps=40, starts=3, seed=0):
+def find_kinds(distances, neighbours, *, steps=48, starts=3, seed=0):
     """Kinds of heads by the longest plateau in the logarithm of the resolution.
 
     A plateau is a range of resolutions in which the best partition has one number of groups. Partitions into a single
@@ -63,7 +69,7 @@ def find_kinds(distances, neighbours, *, steps=40, starts=3, seed=0):
     neighbours : int
         Of every head in the graph, whose edges weigh their affinity; `neighbours_of` counts them.
     steps : int
-        Resolutions, from 0.1 to 5.
+        Resolutions, from 0.01 to 5.
     starts : int
         Of Leiden at each; the best partition of all starts and resolutions counts at every resolution.
     seed : int
@@ -104,3 +110,15 @@ def _plateaus(partitions, bounds):
     table["chosen"] = possible & (table.index == (table["length"].where(possible).idxmax() if possible.any() else -1))
     table["rival"] = possible & ~table["chosen"] & (table["length"] >= RIVAL * longest)
     return table, partitions[kept]
+
+
+def describe_plateaus(plateaus):
+    """How many kinds the longest plateau has, and which plateaus rival it, in words."""
+    chosen = plateaus[plateaus["chosen"]]
+    if chosen.empty:
+        return "no number of groups but one lasts over any range of resolutions"
+    counts, lengths = plateaus["kinds"].to_numpy(), np.exp(plateaus["length"].to_numpy())
+    rivals = [f"{counts[i]} (a factor of {lengths[i]:.2f})" for i in np.flatnonzero(plateaus["rival"])]
+    longest = int(chosen.index[0])
+    words = f"{counts[longest]} groups last longest, over a factor of {lengths[longest]:.2f} in resolution"
+    return f"{words}; nearly as long last {' and '.join(rivals)}" if rivals else f"{words}; no other number rivals them"

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from headatlas.base.errors import InputError
+from headatlas.studies.phrenology.correspondence.stability import together
 
 ROUNDS = 100  # of reassignment; a matching settles in fewer than ten
 
@@ -62,12 +63,25 @@ def match_partners(distances, members, layers, *, starts=10, seed=0):
     groups = np.full(len(distances), -1, dtype=np.int32)
     for rows in blocks_of(members, layers):
         matched = _match(distances, rows, starts, np.random.default_rng(seed))
-        count = rows.shape[1]
-        within = [distances[np.ix_(matched[:, g], matched[:, g])].sum() for g in range(count)]
-        first = groups.max() + 1
-        for number, group in enumerate(np.argsort(within, kind="stable")):
-            groups[matched[:, group]] = first + number
-    return groups
+        groups[matched] = groups.max() + 1 + np.arange(rows.shape[1])
+    return _tightest_first(groups, distances, layers)
+
+
+def _tightest_first(groups, distances, layers):
+    """Groups renumbered layer by layer, in each from the least to the greatest sum of distances inside."""
+    distances, layers = np.asarray(distances, dtype=np.float64), np.asarray(layers)
+    rows = [np.flatnonzero(groups == group) for group in range(groups.max(initial=-1) + 1)]
+    key = [(layers[own[0]], distances[np.ix_(own, own)].sum()) for own in rows]
+    renumbered = np.full_like(groups, -1)
+    for number, group in enumerate(sorted(range(len(rows)), key=key.__getitem__)):
+        renumbered[rows[group]] = number
+    return renumbered
+
+
+def finder(members, layers, **options):
+    """`match_partners` as `stability.resample` repeats it: (distances, rows) to groups."""
+    members, layers = np.asarray(members), np.asarray(layers)
+    return lambda distances, rows: match_partners(distances, members[rows], layers[rows], **options)
 
 
 def _match(distances, rows, starts, rng):
@@ -117,14 +131,21 @@ def consensus_partners(resampled, distances, members, layers, *, starts=10, seed
     -------
     groups : array of int32, (head,)
         As in `match_partners`.
-    together : array of float, (head, head)
+    shared : array of float, (head, head)
         Share of resamples in which two heads are partners.
     """
-    resampled = np.asarray(resampled)
-    together = np.mean([(labels[:, None] == labels) & (labels >= 0) for labels in resampled], axis=0)
+    shared = together(resampled)
     scale = max(float(np.max(distances)), np.finfo(float).tiny)
-    apart = 1 - together + 1e-3 * np.asarray(distances, dtype=np.float64) / scale
-    return match_partners(apart, members, layers, starts=starts, seed=seed), together
+    apart = 1 - shared + 1e-3 * np.asarray(distances, dtype=np.float64) / scale
+    groups = match_partners(apart, members, layers, starts=starts, seed=seed)
+    return _tightest_first(groups, distances, layers), shared
+
+
+def consensus_of_heads(groups, together):
+    """How often a head is matched with the other heads of its group, on average: (head,), NaN without partners."""
+    same = (np.asarray(groups)[:, None] == groups) & (np.asarray(groups) >= 0) & ~np.eye(len(groups), dtype=bool)
+    count = same.sum(1)
+    return np.where(count > 0, (together * same).sum(1) / np.maximum(count, 1), np.nan)
 
 
 def nearest_swaps(distances, groups, members, errors=2.0):

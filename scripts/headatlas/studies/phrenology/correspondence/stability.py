@@ -35,7 +35,24 @@ class Resampled:
     members: np.ndarray
 
 
-def resample(find, parts, members, *, halvings=20, seed=0, description="resamplings"):
+def on_halves(find, parts, *, halvings, seed=0, shown=None):
+    """Groups found on both halves of the prompts, halved again and again: int32 (half, head), a halving's two together.
+
+    Parameters are those of `resample`; `shown` is a progress bar to move on.
+    """
+    parts = np.asarray(parts)
+    if len(parts) < 2:
+        raise InputError("stability: a single prompt cannot be halved; at least 2 are needed")
+    rng, every, found = np.random.default_rng(seed), np.arange(parts.shape[1]), []
+    for _ in range(halvings):
+        for half in np.array_split(rng.permutation(len(parts)), 2):
+            found.append(find(parts[np.sort(half)].mean(0), every))
+        if shown is not None:
+            shown.update()
+    return np.array(found, dtype=np.int32)
+
+
+def resample(find, parts, members, *, halvings, seed=0, description="resamplings"):
     """Repeat a search for groups on halves of the prompts and without each member.
 
     Parameters
@@ -44,7 +61,7 @@ def resample(find, parts, members, *, halvings=20, seed=0, description="resampli
         (distances (head, head), rows (head,)) to one label per row, -1 for none: rows are those heads of all that take
         part.
     parts : array of float, (part, head, head)
-        Distances on disjoint parts of the prompts, as many of them again and again in each half.
+        Distances on disjoint parts of the prompts, of which each half takes half.
     members : sequence, (head,)
     halvings, seed : int
     description : str
@@ -56,25 +73,16 @@ def resample(find, parts, members, *, halvings=20, seed=0, description="resampli
         Without rows in `members` where fewer than three members leave nothing to compare.
     """
     parts, members = np.asarray(parts), np.asarray(members)
-    if len(parts) < 2:
-        raise InputError(
-            "stability: distances on one part of the prompts cannot be halved; at least 2 prompts are needed"
-        )
-    rng, every, names = np.random.default_rng(seed), np.arange(len(members)), np.unique(members)
+    names = np.unique(members)
     left_out = names if len(names) > 2 else names[:0]
-    halves, without = [], np.full((len(left_out), len(members)), ABSENT, dtype=np.int32)
-    whole = parts.mean(0)
+    whole, without = parts.mean(0), np.full((len(left_out), len(members)), ABSENT, dtype=np.int32)
     with bar(halvings + len(left_out), description, "resamplings") as shown:
-        for _ in range(halvings):
-            order = rng.permutation(len(parts))
-            for half in np.array_split(order, 2):
-                halves.append(find(parts[np.sort(half)].mean(0), every))
-            shown.update()
+        halves = on_halves(find, parts, halvings=halvings, seed=seed, shown=shown)
         for i, name in enumerate(left_out):
             rows = np.flatnonzero(members != name)
             without[i, rows] = find(whole[np.ix_(rows, rows)], rows)
             shown.update()
-    return Resampled(np.array(halves, dtype=np.int32), without)
+    return Resampled(halves, without)
 
 
 def jaccard(labels, resampled):
@@ -105,11 +113,13 @@ def jaccard(labels, resampled):
     return result
 
 
-def stability_table(labels, resampled, members):
+def stability_table(what, labels, resampled, members):
     """Stability of every group under both resamplings.
 
     Parameters
     ----------
+    what : str
+        What the groups are, in every row.
     labels : array of int, (head,)
     resampled : Resampled
     members : sequence, (head,)
@@ -117,8 +127,8 @@ def stability_table(labels, resampled, members):
     Returns
     -------
     DataFrame
-        group, heads, members (that have one), resampling ("prompts", "members"), jaccard (mean), low, high (95% of the
-        resamples). Groups by number; under "members" NaN where there are fewer than three.
+        what, group, heads, members (that have one), resampling ("prompts", "members"), jaccard (mean), low, high (95%
+        of the resamples). Groups by number; under "members" NaN where there are fewer than three.
     """
     labels, members = np.asarray(labels), np.asarray(members)
     rows = []
@@ -127,19 +137,20 @@ def stability_table(labels, resampled, members):
         for group in range(found.shape[1]):
             own, values = labels == group, found[:, group][~np.isnan(found[:, group])]
             summary = (values.mean(), *np.percentile(values, INTERVAL)) if len(values) else (np.nan,) * 3
-            rows.append((group, own.sum(), len(np.unique(members[own])), resampling, *summary))
-    columns = ["group", "heads", "members", "resampling", "jaccard", "low", "high"]
+            rows.append((what, group, own.sum(), len(np.unique(members[own])), resampling, *summary))
+    columns = ["what", "group", "heads", "members", "resampling", "jaccard", "low", "high"]
     table = pd.DataFrame(rows, columns=columns).astype({"jaccard": float, "low": float, "high": float})
     return table.sort_values(["group", "resampling"], ascending=[True, False], ignore_index=True)
 
 
-def agreement_table(labels, resampled):
+def agreement_table(what, labels, resampled):
     """Agreement of whole partitions: the two halves of each halving, and all heads with those without one member.
 
     Returns
     -------
     DataFrame
-        resampling ("prompts", "members"), ari (mean adjusted Rand index), low, high (95% of the resamples), resamples.
+        what, resampling ("prompts", "members"), ari (mean adjusted Rand index), low, high (95% of the resamples),
+        resamples.
     """
     labels, rows = np.asarray(labels), []
     halves = [
@@ -149,10 +160,10 @@ def agreement_table(labels, resampled):
     without = [adjusted_rand_score(labels[left != ABSENT], left[left != ABSENT]) for left in resampled.members]
     for resampling, values in (("prompts", halves), ("members", without)):
         summary = (np.mean(values), *np.percentile(values, INTERVAL)) if values else (np.nan,) * 3
-        rows.append((resampling, *summary, len(values)))
-    return pd.DataFrame(rows, columns=["resampling", "ari", "low", "high", "resamples"])
+        rows.append((what, resampling, *summary, len(values)))
+    return pd.DataFrame(rows, columns=["what", "resampling", "ari", "low", "high", "resamples"])
 
 
-def together(resampled):
-    """Share of the halves in which two heads are in one group, (head, head)."""
-    return np.mean([(row[:, None] == row) & (row != ABSENT) for row in resampled.prompts], axis=0)
+def together(halves):
+    """Share of partitions (half, head) in which two heads are in one group: (head, head)."""
+    return np.mean([(row[:, None] == row) & (row != ABSENT) for row in np.asarray(halves)], axis=0)

@@ -4,12 +4,14 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
 from headatlas.attention import packing
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
-from headatlas.studies.phrenology.figures import matrix
+from headatlas.studies.phrenology import head_tables
+from headatlas.studies.phrenology.figures import correspondence, matrix
 
 _MOST_ROWS = 2400  # of Figure 6; more would be less than one pixel each
 SHOWN_PROMPTS = 32  # of Figure 6, where there are few heads
@@ -18,14 +20,14 @@ PUBLISHED_COLOURS = 9  # Figure 3 as published takes the row's remainder for the
 
 
 def names_of(described):
-    """The name of every cluster, by cluster, from the table of `cluster_names.describe_clusters`."""
-    return described.groupby("cluster")["name"].first().to_dict()
+    """The name of every group, by group, from the table of `names.describe_groups`."""
+    return described.groupby("group")["name"].first().to_dict()
 
 
 def label_of(cluster, names, longest=34):
     """A cluster's number and name, as it is written everywhere."""
-    name = names.get(cluster, "mixed")
-    return f"{cluster} {name if len(name) <= longest else name[: longest - 1] + '…'}"
+    name = names.get(cluster, "")
+    return f"{cluster} {name if len(name) <= longest else name[: longest - 1] + '…'}".rstrip()
 
 
 def cluster_colours(clusters):
@@ -153,7 +155,7 @@ def neighbour_graph(places, edges, clusters, names, protocol, neighbours):
     _graph(right, places, edges, cluster_colours(clusters), shapes)
     kind = "affinity" if edges["weight"].nunique() > 1 else "binary"
     left.set_title(f"{neighbours} nearest neighbours ({kind} edges), by {column}")
-    right.set_title("the same graph, by cluster")
+    right.set_title("the same graph, by group of the longest plateau")
     seen = dict(zip(places[column], map(tuple, colours), strict=True))
     values = sorted(seen) if column != "model" else list(seen)
     _, values = style.thinned(range(len(values)), values, len(values), 12)
@@ -171,144 +173,108 @@ def _cluster_legend(axes, clusters, names, most=18):
         keys += _keys([f"and {len(values) - most} smaller"], ["none"])
     longest = max(len(key.get_label()) for key in keys)
     columns = 3 if longest < 16 else 2
-    axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, title="cluster")
+    axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, title="group")
 
 
 # Figure 4
 
 
 @style.paper
-def resolution(draws, profile, chosen, protocol, *, null=None, sizes=None, names=None):
-    """Fig 4: what the resolution changes, and which one is chosen.
+def resolution(draws, facts):
+    """Fig 4, published: how evenly the clusters of each resolution draw on the members, and which one is chosen.
 
     Parameters
     ----------
-    draws : DataFrame of [resolution, precision, recall, f_published, f_weighted, clusters, modularity, silhouette]
-    profile : DataFrame of [low, high, clusters, f_weighted, ari_next, longest, ...]
-        Drawn as steps, corrected only.
-    chosen : mapping
-        Facts of `clusters.parquet`: criterion and resolution.
-    protocol : {"published", "corrected"}
-    null : tuple of float, optional
-        Mean and 95th percentile of the best F under permuted member labels.
-    sizes : DataFrame of [cluster, size, distinct], optional
-        Of the chosen clustering; corrected only.
-    names : dict from cluster to str, optional
+    draws : DataFrame of [leiden, resolution, precision, recall, f_published, clusters, modularity, silhouette]
+        Of Leiden as published and run until it converges.
+    facts : mapping
+        criterion, leiden (whose choice is taken), for each Leiden its choice (value, resolution, draws), and null
+        (null_mean, null_95) where there are several members.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    alone = chosen["criterion"] == "modularity"
-    figure = style.blank(style.WIDTH, 2.9 if protocol == "published" else 4.9)
-    panels = figure.subplots(1, 3) if protocol == "published" else figure.subplots(2, 2).ravel()
-    scores = {"modularity": ("modularity", "black")} if alone else {"f_published": ("F, mean over clusters", "0.55")}
-    if protocol == "corrected" and not alone:
-        scores = {"f_weighted": ("F, weighted by size", "black"), **scores}
-    if not alone:
-        scores |= {"precision": ("precision", "#4477AA"), "recall": ("recall", "#EE7733")}
-    ordered = draws.sort_values("resolution", kind="stable")
+    alone, chosen = facts["criterion"] == "modularity", facts[facts["leiden"]]
+    figure = style.blank(style.WIDTH, 3.1)
+    panels = figure.subplots(1, 3)
+    published, converged = (draws[draws["leiden"] == leiden] for leiden in ("published", "converged"))
+    if null := facts.get("null"):
+        label = "best F, members permuted: mean to 95%"
+        panels[0].axhspan(null["null_mean"], null["null_95"], color="0.88", zorder=0, label=label)
+    scores = {"modularity": ("modularity", "black")} if alone else {
+        "precision": ("precision", "#4477AA"), "recall": ("recall", "#EE7733"), "f_published": ("F", "black"),
+    }  # fmt: skip
     for name, (label, colour) in scores.items():
-        size = 5 if name == chosen["criterion"] else 2
-        panels[0].scatter(ordered["resolution"], ordered[name], s=size, color=colour, linewidths=0, label=label)
-    if null is not None:
-        panels[0].axhspan(null[0], null[1], color="0.88", zorder=0, label="best F, members permuted:\nmean to 95%")
+        panels[0].scatter(published["resolution"], published[name], s=2, color=colour, linewidths=0, label=label)
+    line = converged.sort_values("resolution", kind="stable")
+    panels[0].plot(
+        line["resolution"], line[facts["criterion"]], color="#228833", linewidth=1, label="the same, converged"
+    )
     panels[0].axvline(chosen["resolution"], color="#CC3311", linewidth=0.8)
-    what = "modularity" if alone else "evenness over members"
-    panels[0].set(ylabel=what, xlabel="resolution")
-    panels[0].set_title("a single member: no evenness" if alone else f"chosen: resolution {chosen['resolution']:.3f}")
-    panels[0].legend(loc="lower right" if not alone else "best", markerscale=2, fontsize=6)
-    panels[1].scatter(ordered["resolution"], ordered["clusters"], s=3, color="black", linewidths=0)
-    panels[1].set(ylabel="clusters", xlabel="resolution", title="number of clusters")
-    panels[2].scatter(ordered["resolution"], ordered["silhouette"], s=3, color="black", linewidths=0)
-    panels[2].set(ylabel="mean silhouette", xlabel="resolution", title="silhouette")
-    for axes in panels[1:3]:
+    panels[0].set(ylabel="modularity" if alone else "evenness over members", xlabel="resolution")
+    panels[0].set_title(f"{chosen['value']:.3f} at {chosen['resolution']:.2f} ({chosen['draws']:,} draws)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
+    for axes, name, label in ((panels[1], "clusters", "clusters"), (panels[2], "silhouette", "mean silhouette")):
+        axes.scatter(published["resolution"], published[name], s=3, color="black", linewidths=0)
+        axes.plot(line["resolution"], line[name], color="#228833", linewidth=1)
         axes.axvline(chosen["resolution"], color="#CC3311", linewidth=0.8)
-    if protocol == "corrected":
-        _profile(panels[1], panels[2], profile)
-        _sizes(panels[3], sizes, names)
+        axes.set(ylabel=label, xlabel="resolution")
+    panels[1].yaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
-
-
-def _profile(counts, silhouettes, profile):
-    """The exact profile as steps over the draws, its longest plateau marked."""
-    edges = np.append(profile["low"], profile["high"].iloc[-1])
-    counts.stairs(profile["clusters"], edges, color="#228833", linewidth=0.9, baseline=None, label="exact profile")
-    longest = profile[profile["longest"]]
-    for row in longest.itertuples():
-        counts.axvspan(row.low, row.high, color="#228833", alpha=0.15, linewidth=0, label="its longest plateau")
-    counts.legend(loc="upper left", fontsize=6)
-    silhouettes.stairs(profile["silhouette"], edges, color="#228833", linewidth=0.9, baseline=None)
-
-
-def _sizes(axes, sizes, names):
-    """Heads and distinct members of every chosen cluster."""
-    if sizes is None:
-        axes.set_axis_off()
-        return
-    shown = sizes.head(20)
-    y = np.arange(len(shown))
-    colours = cluster_colours(shown["cluster"])
-    axes.barh(y, shown["size"], color=colours, alpha=0.45, height=0.75)
-    axes.barh(y, shown["distinct"], color=colours, height=0.4)
-    axes.set_yticks(y, [label_of(cluster, names or {}, 26) for cluster in shown["cluster"]], fontsize=6)
-    axes.invert_yaxis()
-    axes.set(xlabel="heads (wide), distinct members (narrow)", title="the chosen clusters")
 
 
 # Figure 5
 
 
 @style.paper
-def clusters_on_plane(places, clusters, names, resolution):
-    """Fig 5: the chosen clusters on the UMAP of the embedded heads, each with its name.
+def groups_on_plane(places, groups, names, title, axes_labels, filled=True, what="cluster"):
+    """Fig 5: groups of heads on a plane.
 
     Parameters
     ----------
-    places : DataFrame of [model, member, layer, head, umap_1, umap_2]
-    clusters : array of int, (head,)
-    names : dict from cluster to str
-    resolution : float
-        Of the clustering.
+    places : DataFrame of [model, member, layer, head, map_1, map_2]
+    groups : array of int, (head,)
+    names : dict from group to str
+    title : str
+    axes_labels : tuple of str
+    filled : bool
+        False for groups that are no more than pieces of a continuum: hollow points.
+    what : str
+        What the groups are.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    clusters = np.asarray(clusters)
-    title = f"{clusters.max() + 1} clusters at resolution {resolution:.2f}"
-    points = places[["umap_1", "umap_2"]].to_numpy()
-    figure = style.blank(style.WIDTH, 4.6)
+    groups = np.asarray(groups)
+    points = places[["map_1", "map_2"]].to_numpy()
+    figure = style.blank(style.WIDTH, 4.4)
     axes = figure.subplots()
     shapes = _shapes(places)
     size = 34 * min(1.0, (150 / len(points)) ** 0.5)
     for shape in dict.fromkeys(shapes):
         here = shapes == shape
-        colours = cluster_colours(clusters[here])
-        axes.scatter(*points[here].T, c=colours, marker=shape, s=size, edgecolors="white", linewidths=0.4)
-    axes.set(xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[], title=title)
+        colours = cluster_colours(groups[here])
+        look = {"c": colours, "edgecolors": "white", "linewidths": 0.4}
+        if not filled:
+            look = {"facecolors": "none", "edgecolors": colours, "linewidths": 1.1}
+        axes.scatter(*points[here].T, marker=shape, s=size, **look)
+    axes.set(xlabel=axes_labels[0], ylabel=axes_labels[1], xticks=[], yticks=[], title=title)
     axes.margins(0.08)
-    values, counts = np.unique(clusters, return_counts=True)
+    values, counts = np.unique(groups, return_counts=True)
     keys = _keys(
         [f"{label_of(value, names)} ({count})" for value, count in zip(values, counts, strict=True)][:24],
         [style.cluster_colour(value) for value in values][:24],
     )
     keys += _model_keys(places)
-    figure.legend(handles=keys, loc="outside right center", title="cluster (heads)")
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    texts = []
+    figure.legend(handles=keys, loc="outside right center", title=f"{what} (heads)")
     for value in values[:24]:
-        own = points[clusters == value]
+        own = points[groups == value]
         middle = own[np.square(own - np.median(own, axis=0)).sum(1).argmin()]
-        label = axes.text(*middle, str(value), fontsize=8, fontweight="bold", color="black")  # the legend has its name
-        label.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
-        texts.append(label)
-    arrows = {"arrowstyle": "-", "color": "0.4", "linewidth": 0.4}
-    from adjustText import adjust_text  # slow to import, and of this figure alone
-
-    clear = {"expand": (1.25, 1.9), "force_static": (0.3, 0.6)}  # of the points, which are wider than nothing
-    adjust_text(texts, x=points[:, 0], y=points[:, 1], ax=axes, iter_lim=100, arrowprops=arrows, **clear)
+        label = axes.text(*middle, str(value), fontsize=9, fontweight="bold", color="black", ha="center", va="center")
+        label.set_path_effects([withStroke(linewidth=2, foreground="white")])
     return figure
 
 
@@ -369,12 +335,13 @@ def pair_weights(packed, places, clusters, names):
     return figure
 
 
-def _clusters(path, protocol):
-    return tables.read(path, ["cluster"], protocol=protocol)["cluster"].to_numpy()
+def _groups(protocol, clusters, kinds):
+    return head_tables.read_groups(protocol, clusters=clusters, kinds=kinds)["cluster"].to_numpy()
 
 
 def _names(path, protocol):
-    return names_of(tables.read(path, protocol=protocol))
+    """Names of kinds; the published clusters have none, for the paper gave them none."""
+    return names_of(tables.read(path, what="kind")) if protocol == "corrected" else {}
 
 
 def draw_embedded_distances(published, corrected, distances, protocol):
@@ -388,37 +355,44 @@ def draw_embedded_distances(published, corrected, distances, protocol):
     return embedded_distances(heads, embedded, tables.facts(path)["width"], jensen_shannon=beside)
 
 
-def draw_neighbour_graph(places, edges, clusters, names, protocol):
-    """Fig 3."""
-    neighbours = tables.facts(edges)[protocol]["neighbours"]
-    places, edges = tables.read(places, protocol=protocol), tables.read(edges, protocol=protocol)
-    return neighbour_graph(places, edges, _clusters(clusters, protocol), _names(names, protocol), protocol, neighbours)
+def draw_neighbour_graph(places, published, corrected, clusters, kinds, names, protocol):
+    """Fig 3; `published` and `corrected` hold the edges of each graph."""
+    edges = {"published": published, "corrected": corrected}[protocol]
+    groups, neighbours = _groups(protocol, clusters, kinds), tables.facts(edges)["neighbours"]
+    places, edges = tables.read(places, protocol=protocol), tables.read(edges)
+    return neighbour_graph(places, edges, groups, _names(names, protocol), protocol, neighbours)
 
 
-def draw_resolutions(resolutions, profile, clusters, standing, nulls, names, protocol):
-    """Fig 4; the sizes of clusters beside it are the corrected ones."""
-    chosen = tables.facts(clusters)[protocol]
-    scores = ["f_published", "f_weighted", "precision", "recall", "clusters", "modularity", "silhouette"]
-    draws = tables.read(resolutions, ["resolution", *scores], protocol=protocol)
-    profile = tables.read(profile, ["low", "high", "clusters", "silhouette", "longest"], protocol=protocol)
-    nulls = tables.read(nulls)
-    of_labels = nulls[(nulls["protocol"] == protocol) & (nulls["null"] == "labels")]
-    of_criterion = of_labels[of_labels["statistic"] == chosen["criterion"]]
-    null = of_criterion[["null_mean", "null_95"]].iloc[0].tolist() if len(of_criterion) else None
-    sizes, names = tables.read(standing), _names(names, "corrected")
-    return resolution(draws, profile, chosen, protocol, null=null, sizes=sizes, names=names)
+def draw_resolutions(resolutions, plateaus, continua, protocol):
+    """Fig 4; corrected, how long each number of groups lasts."""
+    if protocol == "published":
+        scores = ["f_published", "precision", "recall", "clusters", "modularity", "silhouette"]
+        draws = tables.read(resolutions, ["leiden", "resolution", *scores])
+        return resolution(draws, tables.facts(resolutions))
+    found = tables.read(plateaus, ["kinds", "low", "high", "length", "chosen", "rival"])
+    lengths = tables.read(continua)["length"].to_numpy()
+    return correspondence.number_of_kinds(found, lengths, tables.facts(continua))
 
 
-def draw_clusters(places, clusters, names, protocol):
-    """Fig 5."""
-    chosen = tables.facts(clusters)[protocol]["resolution"]
-    places = tables.read(places, protocol=protocol)
-    return clusters_on_plane(places, _clusters(clusters, protocol), _names(names, protocol), chosen)
+def draw_clusters(places, clusters, kinds, names, protocol):
+    """Fig 5; corrected, on the first two coordinates of the distances."""
+    places, groups = tables.read(places, protocol=protocol), _groups(protocol, clusters, kinds)
+    count = groups.max() + 1
+    if protocol == "published":
+        chosen = tables.facts(clusters)
+        title = f"{count} clusters at resolution {chosen[chosen['leiden']]['resolution']:.2f}"
+        return groups_on_plane(places, groups, {}, title, ("UMAP 1", "UMAP 2"))
+    facts = tables.facts(kinds)
+    found = facts["are_kinds"]
+    title = f"{count} kinds of heads" if found else f"no kinds: {count} groups, as a continuum has them"
+    axes = f"first coordinate of the distances ({facts['axis_share']:.0%})", "second coordinate"
+    what = "kind" if found else "group"
+    return groups_on_plane(places, groups, _names(names, protocol), title, axes, filled=found, what=what)
 
 
-def draw_pair_weights(patterns, clusters, names, protocol):
+def draw_pair_weights(patterns, clusters, kinds, names, protocol):
     """Fig 6; a file of patterns of each model."""
     packed = np.concatenate([packing.first_prompts(path, SHOWN_PROMPTS) for path in patterns])
     facts = tables.facts(patterns[0])
     places = packing.places(facts["size"], facts["packing"])
-    return pair_weights(packed, places, _clusters(clusters, protocol), _names(names, protocol))
+    return pair_weights(packed, places, _groups(protocol, clusters, kinds), _names(names, protocol))

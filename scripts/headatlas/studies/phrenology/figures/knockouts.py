@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
+from headatlas.studies.phrenology import head_tables
 
 KINDS = {"zero": "set to zero", "mean": "set to its mean", "resample": "taken from other prompts"}
 COMPONENTS = [f"{effect}_{component}" for effect in ("published", *KINDS) for component in (1, 2)]
@@ -385,26 +386,28 @@ def draw_one_head(prompt, head, protocol):
     return one_head(table, tables.facts(prompt)["prompt"], protocol)
 
 
-def draw_one_cluster(prompts, clusters, models, cluster, protocol):
+def draw_one_cluster(prompts, clusters, kinds, models, cluster, protocol):
     """Fig 13; a file of each model, in their order."""
     prompt = tables.facts(prompts[0])["prompt"]
-    clusters = tables.read(clusters, protocol=protocol)
+    clusters = head_tables.read_groups(protocol, clusters=clusters, kinds=kinds)
     return one_cluster(_together(prompts, models), clusters, cluster, prompt, protocol)
 
 
-def draw_knockout_effects(knockouts, clusters, protocol):
+def draw_knockout_effects(knockouts, clusters, kinds, protocol):
     """Fig 14."""
     table, facts = tables.read(knockouts, [*_IDENTITY, *COMPONENTS]), tables.facts(knockouts)
-    return effects(table.merge(tables.read(clusters, protocol=protocol)), facts, protocol)
+    groups = head_tables.read_groups(protocol, clusters=clusters, kinds=kinds)
+    return effects(table.merge(groups), facts, protocol)
 
 
-def draw_knockout_losses(losses, clusters, models):
+def draw_knockout_losses(losses, kinds, models):
     """A file of losses of each model, in their order."""
     windows = tables.facts(losses[0])["windows"]
-    return loss_without(_together(losses, models), tables.read(clusters, protocol="corrected"), windows)
+    groups = head_tables.read_groups("corrected", kinds=kinds)
+    return loss_without(_together(losses, models), groups, windows)
 
 
-def draw_prediction(prediction, heads, draws, clusters):
-    """Clusters are the corrected ones."""
-    clusters = tables.read(clusters, protocol="corrected")
+def draw_prediction(prediction, heads, draws, kinds):
+    """Colours are the groups of the longest plateau."""
+    clusters = head_tables.read_groups("corrected", kinds=kinds)
     return predicted_effects(tables.read(prediction), tables.read(heads), tables.read(draws), clusters)

@@ -103,7 +103,7 @@ def _label(left, bottom, starts, labels, outer):
         text.set_verticalalignment("center")
 
 
-def draw(figure, axes, distances, label, *, strip, blocks, name):
+def draw(figure, axes, distances, label, *, strip, blocks, name, limits=None):
     """Draw a matrix of distances with its colour bar, colour strips, block separators and names of blocks.
 
     Parameters
@@ -118,14 +118,19 @@ def draw(figure, axes, distances, label, *, strip, blocks, name):
         What to separate and name the heads by, coarsest first; none for no blocks, two at most.
     name : str
         What the rows and columns are.
+    limits : tuple of float, optional
+        Of the colours; from 0 to the largest distance by default.
 
     Returns
     -------
     matplotlib.image.AxesImage
     """
     n = len(distances)
-    scale = {"vmin": 0, "vmax": np.max(distances) or 1}
-    image = axes.imshow(distances, cmap=style.DISTANCES, interpolation="nearest" if n <= 1000 else "auto", **scale)
+    low, high = (0, np.nanmax(distances) or 1) if limits is None else limits
+    scale = {"vmin": low, "vmax": high}
+    image = axes.imshow(
+        distances, cmap=style.map_with_gaps(style.DISTANCES), interpolation="nearest" if n <= 1000 else "auto", **scale
+    )
     axes.set(xticks=[], yticks=[], xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=axes, location="top", shrink=0.8, aspect=30, pad=0.02, label=label)

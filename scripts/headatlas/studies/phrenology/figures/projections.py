@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
-from headatlas.studies.phrenology.figures import matrix
+from headatlas.studies.phrenology.figures import correspondence, matrix
 
 ARTIFICIAL = [  # by the `head` column of the rows whose model is "artificial": label, face, edge
     ("uniform over the past", "black", "white"),
@@ -22,50 +22,30 @@ _MARKERS = "os^DvP<X>*ph"
 
 
 @style.paper
-def head_distances(heads, euclidean, *, jensen_shannon=None, order=None, groups=None):
-    """Fig 7: how far apart the attention patterns of heads lie.
+def head_distances(heads, euclidean):
+    """Fig 7: how far apart the attention patterns of heads lie, in the order of the heads.
 
     Parameters
     ----------
     heads : DataFrame of [model, member, layer, head], one row per head
         `model` may be left out where there is only one.
     euclidean : array of shape (head, head)
-        Drawn in the order of `heads`, as published.
-    jensen_shannon : array of shape (head, head), optional
-        Mean Jensen-Shannon distance in the square root of bits; drawn beside it, like heads together.
-    order : array of int of shape (head,), optional
-        Order of heads in the second panel; that of `matrix.clustered_order` by default.
-    groups : array of shape (head,), optional
-        Cluster of each head; separated, coloured and labelled in the second panel.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     n = len(heads)
-    for distances in (euclidean, jensen_shannon):
-        if distances is not None and np.shape(distances) != (n, n):
-            shape = " x ".join(map(str, np.shape(distances)))
-            raise InputError(f"head distances: a matrix of {shape} for {n} heads; it must be {n} x {n}")
-    two = jensen_shannon is not None
-    figure = style.blank(style.WIDTH if two else 0.6 * style.WIDTH, 4.15 if two else 4.7)
-    panels = figure.subplots(1, 2 if two else 1, squeeze=False)[0]
+    if np.shape(euclidean) != (n, n):
+        shape = " x ".join(map(str, np.shape(euclidean)))
+        raise InputError(f"head distances: a matrix of {shape} for {n} heads; it must be {n} x {n}")
+    figure = style.blank(0.6 * style.WIDTH, 4.7)
     levels = matrix.levels(heads)
     strip = np.stack([matrix.colours(heads, level) for level in levels], axis=1)  # (head, level, 3)
     label = "Euclidean distance between attention patterns"
     name = "heads" if levels == ["head"] else f"heads, by {' and '.join(levels)}"
     blocks = [heads[level].to_numpy() for level in levels]
-    matrix.draw(figure, panels[0], euclidean, label, strip=strip, blocks=blocks, name=name)
-    if two:
-        order = matrix.clustered_order(jensen_shannon, groups) if order is None else np.asarray(order)
-        ordered = np.asarray(jensen_shannon)[np.ix_(order, order)]
-        blocks = [] if groups is None else [np.asarray(groups)[order]]
-        name = "heads, like beside like" if groups is None else "heads, by cluster"
-        label = "mean Jensen-Shannon distance (√bit)"
-        if groups is not None:  # the cluster's colour outside that of the first level
-            own = np.array([style.cluster_colour(group) for group in np.asarray(groups)])
-            strip = np.stack([own, strip[:, 0]], axis=1)
-        matrix.draw(figure, panels[1], ordered, label, strip=strip[order], blocks=blocks, name=name)
+    matrix.draw(figure, figure.subplots(), euclidean, label, strip=strip, blocks=blocks, name=name)
     return figure
 
 
@@ -283,15 +263,12 @@ def tokens_on_plane(table, protocol, *, labels=60):
     return figure
 
 
-def draw_head_distances(distances, clusters, protocol):
-    """Fig 7; corrected, the Jensen-Shannon distance by cluster beside the published one."""
+def draw_head_distances(distances, kinds, partners, protocol):
+    """Fig 7; corrected by Jensen-Shannon, the heads of a kind and partners side by side."""
+    if protocol == "corrected":
+        return correspondence.draw_head_distances(distances, kinds, partners)
     heads = tables.read(distances, ["model", "member", "layer", "head"])
-    euclidean = tables.read_lists(distances, "euclidean")
-    if protocol == "published":
-        return head_distances(heads, euclidean)
-    groups = tables.read(clusters, ["cluster"], protocol="corrected")["cluster"].to_numpy()
-    jensen_shannon = tables.read_lists(distances, "jensen_shannon")
-    return head_distances(heads, euclidean, jensen_shannon=jensen_shannon, groups=groups)
+    return head_distances(heads, tables.read_lists(distances, "euclidean"))
 
 
 def draw_projections(projections, protocol):

@@ -35,14 +35,14 @@ def test_plain_groups_are_found_again_under_both_resamplings():
     resampled = stability.resample(find, parts, members, halvings=4)
     assert (resampled.prompts.shape, resampled.members.shape) == ((8, 30), (5, 30))
     assert ((resampled.members == -1) == (np.arange(5)[:, None] == members)).all()
-    table = stability.stability_table(kind, resampled, members)
+    table = stability.stability_table("kind", kind, resampled, members)
     assert table["jaccard"].tolist() == [1.0] * 4
     assert table["heads"].tolist() == [20, 20, 10, 10]
     assert table["resampling"].tolist() == ["prompts", "members"] * 2
-    agreement = stability.agreement_table(kind, resampled)
+    agreement = stability.agreement_table("kind", kind, resampled)
     assert agreement["ari"].tolist() == [1, 1]
     assert agreement["resamples"].tolist() == [4, 5]
-    np.testing.assert_array_equal(stability.together(resampled), kind[:, None] == kind)
+    np.testing.assert_array_equal(stability.together(resampled.prompts), kind[:, None] == kind)
 
 
 def test_what_is_the_prompts_own_is_not_found_on_others():
@@ -51,9 +51,9 @@ def test_what_is_the_prompts_own_is_not_found_on_others():
     parts = apart(rng.normal(size=(8, 30, 20)))  # every part places all heads anew
     labels = find(parts.mean(0), None)
     resampled = stability.resample(find, parts, members, halvings=6)
-    table = stability.stability_table(labels, resampled, members)
+    table = stability.stability_table("kind", labels, resampled, members)
     assert (table.loc[table["resampling"] == "prompts", "jaccard"] < stability.STABLE).all()
-    assert stability.agreement_table(labels, resampled)["ari"][0] < 0.3
+    assert stability.agreement_table("kind", labels, resampled)["ari"][0] < 0.3
 
 
 def test_a_group_that_one_member_makes_is_lost_without_it():
@@ -74,7 +74,7 @@ def test_two_members_cannot_be_left_out_one_at_a_time():
         lambda distances, rows: rows % 2, np.zeros((2, 8, 8)), np.repeat([0, 1], 4), halvings=1
     )
     assert len(resampled.members) == 0
-    table = stability.stability_table(np.arange(8) % 2, resampled, np.repeat([0, 1], 4))
+    table = stability.stability_table("kind", np.arange(8) % 2, resampled, np.repeat([0, 1], 4))
     assert table.loc[table["resampling"] == "members", "jaccard"].isna().all()
 
 

@@ -1,0 +1,127 @@
+"""Negative controls: a continuum, noise and an untrained network have no kinds; planted kinds are found."""
+
+import numpy as np
+import pytest
+import torch
+
+from headatlas.attention.packing import pack
+from headatlas.base.errors import InputError
+from headatlas.models import transformer
+from headatlas.studies.phrenology import head_distances
+from headatlas.studies.phrenology.correspondence import continuum, partners, stability
+
+MEMBERS, HEADS = 9, 8
+MEMBER = np.repeat(np.arange(MEMBERS), HEADS)
+
+
+def apart(points):
+    return np.sqrt(np.square(points[..., :, None, :] - points[..., None, :, :]).sum(-1))
+
+
+def noise(rng, size=0.3, coordinates=60):
+    """What is each head's own, in many coordinates."""
+    return rng.normal(size=(len(MEMBER), coordinates)) * size / coordinates**0.5
+
+
+def spread(rng):
+    """Places on an axis: the heads of a member keep apart, the members have nothing else in common."""
+    return np.concatenate([(rng.permutation(HEADS) + rng.random(HEADS)) / HEADS for _ in range(MEMBERS)])
+
+
+def p_values(make, seeds=6):
+    values = []
+    for seed in range(seeds):
+        distances = make(np.random.default_rng(seed))
+        values.append(continuum.against_continuum(distances, MEMBER, 8, draws=19, seed=seed).p)
+    return np.array(values)
+
+
+def test_heads_spread_along_an_axis_that_keep_apart_within_a_member_have_no_kinds():
+    found = p_values(lambda rng: apart(np.c_[spread(rng), noise(rng)]))
+    assert (found <= continuum.ALPHA).sum() <= 1  # one in twenty may
+
+
+def test_an_axis_that_is_an_arch_has_no_kinds_at_its_ends():
+    def arch(rng):
+        angle = np.pi * spread(rng)
+        return apart(np.c_[np.cos(angle), np.sin(angle), noise(rng)])
+
+    assert (p_values(arch) <= continuum.ALPHA).sum() <= 1
+
+
+def test_independent_noise_has_no_kinds():
+    assert (p_values(lambda rng: apart(noise(rng, 1))) <= continuum.ALPHA).sum() <= 1
+
+
+def test_an_untrained_model_has_no_kinds_and_no_stable_partners():
+    shape = {"heads": HEADS, "context": 12, "d_model": 32, "d_head": 8, "vocabulary": 64}
+    architecture = transformer.Architecture(layers=1, d_mlp=64, **shape)
+    weights = transformer.initial_weights(architecture, list(range(MEMBERS)))
+    tokens = torch.randint(0, 64, (32, 12), generator=torch.Generator().manual_seed(0))
+    (layer,) = transformer.attention_layers(weights, architecture, tokens[None])
+    heads = pack(layer.pattern.transpose(1, 2).numpy()).reshape(MEMBERS * HEADS, 32, -1)
+    parts = head_distances.jensen_shannon(heads, 12, "lower", parts=8).astype(float)
+    assert continuum.against_continuum(parts.mean(0), MEMBER, 8, draws=19).p > continuum.ALPHA
+    layers = np.zeros(len(MEMBER), dtype=int)
+    find = partners.finder(MEMBER, layers)
+    resampled = stability.resample(find, parts, MEMBER, halvings=4)
+    table = stability.stability_table("partner", find(parts.mean(0), np.arange(len(MEMBER))), resampled, MEMBER)
+    assert (table.groupby("group")["jaccard"].min() < stability.STABLE).all()
+
+
+def test_members_without_anything_in_common_have_no_stable_partners():
+    """Mutual exclusion is enough for the published F; without any one member the matching falls apart."""
+    rng, layers = np.random.default_rng(0), np.zeros(len(MEMBER), dtype=int)
+    unrelated = noise(rng, 1)  # as far apart as independent heads are, those of a member farther still
+    points = np.stack([unrelated + 0.02 * noise(rng, 1) for _ in range(8)])
+    parts = apart(points) + 0.3 * (MEMBER[:, None] == MEMBER) * ~np.eye(len(MEMBER), dtype=bool)
+    find = partners.finder(MEMBER, layers)
+    labels = find(parts.mean(0), np.arange(len(MEMBER)))
+    table = stability.stability_table("partner", labels, stability.resample(find, parts, MEMBER, halvings=4), MEMBER)
+    assert (table.groupby("group")["jaccard"].min() < stability.STABLE).mean() >= 7 / 8
+
+
+@pytest.mark.parametrize(("sizes", "separation"), [((5, 3), 1.5), ((3, 3, 2), 1.5), ((2, 2, 2, 2), 1.5)])
+def test_planted_kinds_are_more_than_a_continuum(sizes, separation):
+    kind = np.tile(np.repeat(np.arange(len(sizes)), sizes), MEMBERS)
+
+    def planted(rng):
+        centres = np.eye(len(sizes))[kind] * separation / 2**0.5
+        return apart(np.c_[centres + 0.2 * rng.normal(size=centres.shape), noise(rng, 0.5)])
+
+    assert (p_values(planted, seeds=3) <= continuum.ALPHA).sum() >= 2
+
+
+def test_a_continuum_has_the_size_and_the_axis_of_the_heads_it_is_made_from():
+    rng = np.random.default_rng(1)
+    points = continuum.coordinates(apart(np.c_[spread(rng), noise(rng, 0.2)]))
+    drawn = [continuum.continuum_like(points, MEMBER, rng) for _ in range(20)]
+    assert np.mean([np.square(one - one.mean(0)).sum() for one in drawn]) == pytest.approx(
+        np.square(points).sum(), rel=0.1
+    )
+    axis = np.array([one[:, 0] for one in drawn])
+    assert np.ptp(axis) == pytest.approx(np.ptp(points[:, 0]), rel=0.05)
+    assert np.histogram(axis, 5)[0].min() > 0.6 * axis.size / 5  # even along it
+
+
+def test_coordinates_have_the_distances_that_were_given():
+    points = np.random.default_rng(2).normal(size=(20, 4))
+    found = continuum.coordinates(apart(points))
+    assert found.shape == (20, 4)
+    np.testing.assert_allclose(apart(found), apart(points), atol=1e-9)
+    assert (np.diff(np.square(found).sum(0)) <= 0).all()
+
+
+def test_the_order_of_members_changes_no_length():
+    rng = np.random.default_rng(3)
+    distances, order = apart(np.c_[spread(rng), noise(rng)]), rng.permutation(len(MEMBER))
+    first = continuum.against_continuum(distances, MEMBER, 8, draws=1)
+    second = continuum.against_continuum(distances[np.ix_(order, order)], MEMBER[order], 8, draws=1)
+    assert first.length == pytest.approx(second.length)
+    assert first.share == pytest.approx(second.share)
+    np.testing.assert_allclose(np.abs(second.axis), np.abs(first.axis[order]), atol=1e-6)
+
+
+def test_no_continuum_is_no_test():
+    with pytest.raises(InputError, match="at least 1"):
+        continuum.against_continuum(np.zeros((4, 4)), [0, 0, 1, 1], 2, draws=0)
