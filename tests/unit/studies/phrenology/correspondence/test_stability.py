@@ -80,4 +80,4 @@ def test_two_members_cannot_be_left_out_one_at_a_time():
 
 def test_one_part_cannot_be_halved():
     with pytest.raises(InputError, match="cannot be halved"):
-        stability.resample(find, np.zeros((1, 4, 4)), [0, 0, 1, 1])
+        stability.resample(find, np.zeros((1, 4, 4)), [0, 0, 1, 1], halvings=2)
