@@ -353,6 +353,72 @@ def test_what_cannot_be_loaded_is_named_in_one_line(tmp_path):
     assert not (tmp_path / "ran").exists(), "code that came with a model was run"
 
 
+BAD = {
+    "vocabulary of a half": ("llama", {"vocab_size": 96.5}, "Field 'vocab_size' expected int, got float"),
+    "vocabulary as a float": ("llama", {"vocab_size": 60.0}, "Field 'vocab_size' expected int, got float"),
+    "context as text": ("llama", {"max_position_embeddings": "64"}, "'max_position_embeddings' expected int, got str"),
+    "heads that do not divide": (
+        "llama",
+        {"num_attention_heads": 5},
+        "not a multiple of the number of attention heads",
+    ),
+    "heads that do not divide, by the model": ("gpt2", {"n_head": 5}, "divisible by num_heads"),
+    "fewer layers": ("gpt2", {"n_layer": 2}, r"says n_layer 2, but the file has weights of more, the first .*h\.2\."),
+    "more layers": ("gpt2", {"n_layer": 4}, r"lacks 12 weights, the first transformer\.h\.3"),
+    "another width": ("gpt2", {"n_embd": 36}, r"has the shape \(\d+,.*\) in the file and \(\d+.*\) by config.json"),
+    "an activation of no name": ("gpt2", {"activation_function": "nosuch"}, "'nosuch' is not known to transformers"),
+    "sinks": ("gpt_oss", {}, "attention sinks.*choose a model without sinks"),
+    "a mixture with recurrence": ("qwen3_next", {}, "only 2 of its 3 layers have softmax attention"),
+    "layers that differ": ("gemma4_text", {}, r"differ in their number of dimensions of a head \(8, 512\)"),
+    "layers that pool": ("funnel", {}, "patterns cannot be taken"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_configuration_that_does_not_fit_ends_in_one_line(tmp_path, case):
+    kind, changes, message = BAD[case]
+    task = "masked" if kind == "funnel" else "causal"
+    given = tiny_models.save(tmp_path / "given", kind, task)
+    settings = json.loads((tmp_path / "given" / "config.json").read_text())
+    (tmp_path / "given" / "config.json").write_text(json.dumps(settings | changes))
+    with pytest.raises(InputError, match=message) as caught:
+        pretrained.fetch([given], task)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_that_is_no_number_is_named(tmp_path, value):
+    given = tiny_models.save(tmp_path / "given", "llama")
+    state = load_file(tmp_path / "given" / "model.safetensors")
+    state["model.layers.1.mlp.up_proj.weight"][2, 3] = value
+    save_file(state, tmp_path / "given" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"a weight is not a number: model\.layers\.1\.mlp\.up_proj\.weight"):
+        pretrained.fetch([given], "causal")
+
+
+def test_a_padding_id_of_minus_one_is_no_token(tmp_path):
+    """Where no id below the vocabulary is padding, any token may stand in its place: it is never attended to."""
+    family = opened(tmp_path, [tiny_models.save(tmp_path / "given", "llama", pad_token_id=-1)], "causal")
+    tokens = np.random.default_rng(0).integers(5, 60, (2, 8))
+    tokens[1, 5:] = family.pad
+    for layer in family.attention(tokens, 0):
+        assert not layer.pattern[1, :, :5, 5:].any()
+
+
+@pytest.mark.parametrize("kind", ["camembert", "data2vec-text", "esm", "xmod", "luke", "ibert", "roberta", "mpnet"])
+def test_positions_that_start_behind_the_padding_are_not_counted(tmp_path, kind):
+    """As many tokens as the table has rows for positions, and not one more."""
+    positions = {"max_position_embeddings": 20, "pad_token_id": 1}
+    family = opened(tmp_path, [tiny_models.save(tmp_path / "given", kind, "masked", **positions)], "masked", pad=1)
+    assert family.context == 18
+    tokens = np.random.default_rng(0).integers(5, 50, (1, 19))
+    assert len(list(family.attention(tokens[:, :18], 0))) == 3
+    with pytest.raises((IndexError, RuntimeError)):
+        family._model(torch.tensor(tokens), attention_mask=torch.ones(1, 19))
+    with pytest.raises(InputError, match="context is 18"):
+        list(family.attention(tokens, 0))
+
+
 def small(kind, **settings):
     return transformers.AutoConfig.for_model(kind, **settings)
 

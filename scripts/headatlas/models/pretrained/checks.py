@@ -24,6 +24,8 @@ class Layout(NamedTuple):
 
 def first_line(error):
     """The first line that an exception has to say, or its type; of a nest of checks, what the innermost says."""
+    if isinstance(error, KeyError):
+        return f"{error} is not known to transformers"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__

@@ -119,13 +119,20 @@ def _loaded(checkpoint, task):
             dtype="auto",
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told below, by name and shapes
             **where,
         )
     except _LOADING_ERRORS as error:
         raise InputError(f"{title}: its weights cannot be loaded: {first_line(error)}") from None
     finally:
         transformers_logging.set_verbosity(verbosity)
-    lacking = sorted(report["missing_keys"]) + sorted(str(entry) for entry in report["mismatched_keys"])
+    if report["mismatched_keys"]:
+        name, found, expected = sorted(report["mismatched_keys"])[0]
+        raise InputError(
+            f"{title}: weight {name} has the shape {tuple(found)} in the file and {tuple(expected)} by config.json; "
+            "config.json must be that of the weights"
+        )
+    lacking = sorted(report["missing_keys"])
     if lacking:
         raise InputError(f"{title}: as a {task} model it lacks {len(lacking)} weights, the first {lacking[0]}")
     _require_all_layers(title, model, report["unexpected_keys"])
@@ -137,9 +144,10 @@ def _require_all_layers(title, model, left_over):
     own = {re.sub(r"\d+", "#", name) for name in model.state_dict()}
     further = sorted(name for name in left_over if re.search(r"\.\d+\.", name) and re.sub(r"\d+", "#", name) in own)
     if further:
-        layers = model.config.get_text_config().num_hidden_layers
+        config = model.config.get_text_config()
+        key = config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
         raise InputError(
-            f"{title}: config.json says num_hidden_layers {layers}, but the file has weights of more, "
+            f"{title}: config.json says {key} {config.num_hidden_layers}, but the file has weights of more, "
             f"the first {further[0]}; write the number of layers that the weights have"
         )
 
