@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: run report test test-units test-runs test-faults lint bench challenge clean
+.PHONY: run report test test-units test-runs test-faults test-long lint bench challenge clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
@@ -27,6 +27,9 @@ test-runs: .venv/installed
 
 test-faults: .venv/installed
 	pytest --durations=10 tests/cluster tests/workflow/test_faults.py
+
+test-long: .venv/installed  ## every type of pretrained model against itself: about 5 minutes
+	pytest --durations=10 tests/long
 
 lint: .venv/installed
 	ruff check .

@@ -1,6 +1,7 @@
 """Pretrained models: patterns equal transformers' own eager attention, whatever a checkpoint asks for."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import every_type
+import models_page
 import tiny_models
 from headatlas.attention import patterns, queries_keys
 from headatlas.attention.packing import unpack
@@ -220,6 +222,14 @@ def test_a_type_equals_its_own_model(tmp_path, kind, task):
     found = every_type.examine(kind, task, tmp_path)
     assert max(found["patterns"], found["left"], found["right"]) < 1e-5
     assert max(found["zeroed"], found["qk"], found["ov"]) < 1e-4
+    assert models_page.row(kind, task, found) in models_page.PAGE.read_text(encoding="utf-8").splitlines()
+
+
+def test_the_page_of_models_has_every_type_of_the_transformers_installed():
+    text = models_page.PAGE.read_text(encoding="utf-8")
+    assert f"`transformers` {transformers.__version__}:" in text
+    listed = re.findall(r"^\| ([\w-]+) \| (causal|masked) \|", text, re.MULTILINE)
+    assert sorted(listed) == tiny_models.types()
 
 
 TERMS = {
@@ -367,7 +377,7 @@ BAD = {
     "more layers": ("gpt2", {"n_layer": 4}, r"lacks 12 weights, the first transformer\.h\.3"),
     "another width": ("gpt2", {"n_embd": 36}, r"has the shape \(\d+,.*\) in the file and \(\d+.*\) by config.json"),
     "an activation of no name": ("gpt2", {"activation_function": "nosuch"}, "'nosuch' is not known to transformers"),
-    "sinks": ("gpt_oss", {}, "attention sinks.*choose a model without sinks"),
+    "sinks": ("gpt_oss", {}, "'gpt_oss': patterns cannot be taken, part of each row goes to no token .attention sinks"),
     "a mixture with recurrence": ("qwen3_next", {}, "only 2 of its 3 layers have softmax attention"),
     "layers that differ": ("gemma4_text", {}, r"differ in their number of dimensions of a head \(8, 512\)"),
     "layers that pool": ("funnel", {}, "patterns cannot be taken"),

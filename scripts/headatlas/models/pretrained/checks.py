@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from headatlas.base.errors import InputError
-from headatlas.models.pretrained.watching import AllLayersSeen, Capture, OwnCode, watched
+from headatlas.models.pretrained.watching import Capture, NotAPatternError, OwnCode, watched
 
 _SIZE, _PADDING = 8, 3  # tokens of the two sequences shown, and how many of the second one's are padding
 _ATOL = {torch.float32: 1e-3, torch.float64: 1e-3}
@@ -152,10 +152,8 @@ def _pass(model, tokens, real, own_code):
     try:
         with torch.set_grad_enabled(own_code is not None), watched(own_code, capture=capture):
             model.base_model(tokens, attention_mask=real)
-    except InputError:
-        raise
-    except AllLayersSeen:
-        pass
+    except NotAPatternError as error:
+        raise refusal(config.model_type, error) from None
     except Exception as error:  # whatever the code of 200 types may raise
         raise refusal(config.model_type, f"a pass over {_SIZE} tokens fails ({first_line(error)})") from None
     return [one._replace(pattern=one.pattern.detach()) for one in capture.layers]

@@ -16,8 +16,6 @@ import transformers
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from headatlas.base.errors import InputError
-
 EAGER = "eager"  # the implementation that every model has and that forms patterns
 
 
@@ -30,6 +28,10 @@ class Seen(NamedTuple):
     pattern: torch.Tensor  # (batch, head, query, key)
     scaling: float | None  # scores are q.k times it, and what else enters them; None where it was not asked for
     softcap: float | None = None
+
+
+class NotAPatternError(Exception):
+    """Attention that is not a softmax over tokens whose every term is known; its message says why."""
 
 
 class AllLayersSeen(Exception):
@@ -142,18 +144,13 @@ def attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0,
 
 
 def _require_known(module, kwargs):
-    name = type(module).__name__
     if any(kwargs.get(sink) is not None for sink in _SINKS):
-        raise InputError(
-            f"{name} has attention sinks: part of each row goes to no token, so that rows do not sum to one; "
-            "choose a model without sinks"
-        )
+        raise NotAPatternError("part of each row goes to no token (attention sinks), so that rows do not sum to one")
     known = _WITHOUT_EFFECT | {"softcap", "position_bias", "is_causal", "sliding_window"}
     for key, value in kwargs.items():
         if isinstance(value, torch.Tensor) and key not in known:
-            raise InputError(
-                f"{name} gives its attention function {key}, of which it is not known what it does to a pattern; "
-                "choose another model"
+            raise NotAPatternError(
+                f"{type(module).__name__} gives its attention function {key}, of which it is not known what it does"
             )
 
 
