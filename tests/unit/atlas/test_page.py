@@ -331,6 +331,18 @@ def test_what_a_run_lacks_is_said(browser, tmp_path):
         assert "could not be shown" not in text(browser), address
 
 
+def test_a_run_of_attention_alone_still_has_its_heads(browser, tmp_path):
+    write_results(tmp_path, study=False)
+    (tmp_path / "scores/planted.parquet").unlink()
+    page.write_page(tmp_path / "atlas.html", Results(tmp_path))
+    browser.complaints.clear()
+    for address in ("heads", "planted/0/0/0", "compare"):
+        browser.open(tmp_path / "atlas.html", address)
+        browser.until(READY)
+        assert "could not be shown" not in text(browser), address
+    assert browser.complaints == []
+
+
 def test_a_folder_of_pieces_loads_a_head_when_it_is_looked_at(browser, tmp_path):
     results = tmp_path / "results"
     results.mkdir()

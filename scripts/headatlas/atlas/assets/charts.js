@@ -107,7 +107,7 @@ const dotChart = ({name, label, rows, series = [""]}) => {
       const left = named(width), right = width - 66;
       rows.forEach(({title, points, chance, others = []}, i) => {
         const x = linear(...spans[i], left, right), y = i * tall + tall / 2 + 2;
-        surface.text(shortened(title, Math.floor(left / 6.3)), left - 8, y, {size: 11.5, anchor: "end", fill: theme.ink});
+        surface.text(shortened(title, Math.floor((left - 8) / 6.6)), left - 8, y, {size: 11.5, anchor: "end", fill: theme.ink});
         surface.line(left, y, right, y, theme.line, 1);
         for (const other of others) surface.line(x(other), y - 3, x(other), y + 3, theme.faint, 1, [], 0.35);
         if (Number.isFinite(chance)) surface.line(x(chance), y - 8, x(chance), y + 8, theme.ink, 1.6, [2, 2]);

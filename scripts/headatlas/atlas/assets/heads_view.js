@@ -11,12 +11,12 @@ const headsView = (place, route) => {
     model: given.get("model") || "", member: given.get("member") || "", layer: given.get("layer") || "",
     group: given.get("group") || "", beyond: given.get("beyond") || "", only: given.get("only") === "1", words: given.get("q") || "",
     sort: given.get("sort") || "head", down: given.get("down") === "1", unit: given.get("unit") || "value",
-    x: given.get("x") || (run.maps.length ? `map ${run.maps[0].name}` : firstScore.name), y: given.get("y") || secondScore.name,
+    x: given.get("x") || (run.maps.length ? `map ${run.maps[0].name}` : firstScore?.name || ""), y: given.get("y") || secondScore?.name || "",
     colour: given.get("colour") || (run.groupings.length ? `group ${run.groupings[0].name}` : "member"),
-    score: given.get("score") || (run.score("induction") || firstScore).name,
+    score: given.get("score") || (run.score("induction") || firstScore)?.name || "",
   };
-  if (!run.score(state.score)) state.score = firstScore.name;
-  if (!state.x.startsWith("map ") && !run.score(state.x)) state.x = firstScore.name;
+  if (firstScore && !run.score(state.score)) state.score = firstScore.name;
+  if (firstScore && !state.x.startsWith("map ") && !run.score(state.x)) state.x = firstScore.name;
   if (given.get("chosen")) app.selection = new Set(given.get("chosen").split(".").map(Number).filter(row => row < run.count));
   const first = {...state};
 
@@ -90,8 +90,8 @@ const headsView = (place, route) => {
     count.textContent = `${shown.length.toLocaleString("en")} of ${run.count.toLocaleString("en")} heads${chosen}`;
     const only = (...keys) => changed && changed.every(key => keys.includes(key));
     if (!only("x", "y", "colour", "score")) heads.update(shown);
-    if (!only("sort", "down", "unit", "score")) map.update(shown);
-    if (!only("sort", "down", "unit", "x", "y", "colour")) matrices.update(shown);
+    if (state.x && !only("sort", "down", "unit", "score")) map.update(shown);
+    if (state.score && !only("sort", "down", "unit", "x", "y", "colour")) matrices.update(shown);
   };
 
   place.append(
@@ -100,8 +100,8 @@ const headsView = (place, route) => {
     element("div", {class: "heads"},
       element("section", {class: "panel table", "aria-label": "Table of heads"}, heads.node),
       element("div", {class: "side"},
-        panel("Map", "Drag to choose with a lasso, turn the wheel to zoom; dotted lines are chance, crosses two standard errors.", map.node, {name: "map"}),
-        panel("Layers and heads", null, matrices.node, {name: "matrices"}))));
+        panel("Map", "Drag to choose with a lasso, turn the wheel to zoom; dotted lines are chance, crosses two standard errors.", state.x ? map.node : unavailable("scores or projections of heads"), {name: "map"}),
+        panel("Layers and heads", null, state.score ? matrices.node : unavailable("scores of heads"), {name: "matrices"}))));
   drawFilters();
   update();
   return {
@@ -113,7 +113,7 @@ const headsView = (place, route) => {
       if (app.focused >= 0) heads.reveal(app.focused);
       remember();
     },
-    redraw: () => { map.styles = map.styled(); map.draw(); matrices.draw(); heads.fill(true); },
+    redraw: () => { if (state.x) map.update(rows()); matrices.draw(); heads.fill(true); },
     parts: {heads, map, matrices},
   };
 };
