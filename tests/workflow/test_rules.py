@@ -9,10 +9,15 @@ from functools import cache
 from graphlib import TopologicalSorter
 from importlib import import_module, metadata
 from inspect import signature
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from docutils.core import publish_parts
+from jinja2 import Environment, StrictUndefined
+from snakemake.io import get_flag_value, is_flagged
 from snakemake.iocontainers import Wildcards
 
 from headatlas.jobs import code_digest
@@ -23,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 
 LIBRARY = SCRIPTS / "headatlas"
+CAPTIONS = ROOT / "report"
+MODEL = "toy"  # of the embedded default: what a caption is rendered for
 
 
 def targets_of(workflow):
@@ -181,6 +188,49 @@ def test_no_two_rules_write_one_file(jobs):
     made_or_fetched = {"results/models/{model}/": ("model.safetensors", "config.json")}
     made_or_fetched["results/tokenizers/{tokenizer}/"] = ("tokenizer.json", "tokenizer_config.json")
     assert twice <= {f"{folder}{name}" for folder, names in made_or_fetched.items() for name in names}
+
+
+def reported(workflow):
+    """Every output that the report shows, as (rule, path, flag)."""
+    for rule in workflow.rules:
+        for output in rule.output:
+            if is_flagged(output, "report"):
+                yield rule, str(output), get_flag_value(output, "report")
+
+
+def test_every_figure_and_table_is_in_the_report(workflow):
+    shown = {path for _, path, _ in reported(workflow)}
+    assert len(shown) > 60
+    for rule in workflow.rules:
+        for path in map(str, rule.output):
+            wanted = path.endswith((".png", ".csv", ".html")) and "atlas" not in rule.name  # pages of their own
+            assert (path in shown) == wanted, f"rule {rule.name}: {path}"
+
+
+def wildcards_of(path):
+    """Every choice of the wildcards of a path; of models, one."""
+    allowed = dict(re.findall(r"\{(\w+),([^}]*)\}", path))
+    choices = [[MODEL] if name == "model" else values.split("|") for name, values in allowed.items()]
+    return [dict(zip(allowed, chosen, strict=True)) for chosen in product(*choices)]
+
+
+def test_every_caption_says_what_one_sees_and_ends_in_corpus_models_and_sizes(workflow):
+    used, described = set(), workflow.config["described"]
+    for rule, path, flag in reported(workflow):
+        file = CAPTIONS.parent / re.sub(r"^.*/report/", "report/", flag.caption.get_path_or_uri(secret_free=True))
+        used.add(file)
+        assert file.is_file(), f"rule {rule.name}: {file} is not there"
+        template = Environment(undefined=StrictUndefined).from_string(file.read_text())
+        for wildcards in wildcards_of(path):
+            text = template.render(
+                snakemake=SimpleNamespace(config=workflow.config, wildcards=SimpleNamespace(**wildcards))
+            )
+            text = " ".join(text.split())
+            assert re.fullmatch(r"[A-Z][^.{}]{20,}.*\((?:[a-z]+: )?corp(us|ora) .*\)\.", text), f"{file.name}: {text}"
+            clauses = [*described["of_study"].values(), described["of_model"][MODEL]]
+            assert any(text.endswith(f"{clause}).") for clause in clauses), f"{file.name}: {text}"
+            assert "system-message" not in publish_parts(text, writer="html")["body"], file
+    assert used == {path for path in CAPTIONS.rglob("*.rst") if path.name != "workflow.rst"}, "a caption of nothing"
 
 
 def functions(path):
