@@ -113,7 +113,7 @@ def test_an_edited_figure_redraws_those_of_its_module_alone(jobs):
 
 def test_every_rule_says_what_it_does_and_needs(jobs):
     for rule in jobs:
-        assert re.fullmatch(r"[A-Z][^\n]{20,118}\.", rule.docstring or ""), f"{where(rule)}: one line on what it does"
+        assert re.fullmatch(r"[A-Z][^\n]{20,118}[.?]", rule.docstring or ""), f"{where(rule)}: one line on what it does"
         assert len(rule.log) == 1, f"{where(rule)}: one log"
         assert f"/logs/{rule.name}" in str(rule.log[0]), f"{where(rule)}: its log is not called after it"
         assert rule.conda_env, f"{where(rule)}: conda"
@@ -408,7 +408,7 @@ def test_files_are_of_a_size_to_read():
     assert all(path.read_text().count("\n") <= 310 for path in (ROOT / "rules").glob("*.smk"))
     for name, path in modules():
         lines = path.read_text().count("\n")
-        assert lines <= 480, f"{name} has {lines} lines"
+        assert lines <= 500, f"{name} has {lines} lines"
 
 
 def test_rule_files_open_with_their_contract():
