@@ -35,7 +35,8 @@ def follow(folder):
         place = found.index(f"\n{step['line']}") + 1
         if step["where"] == "after":
             place = found.index("\n", place) + 1
-        path.write_text(found[:place] + step["text"] + found[place:])
+        between = "\n\n" if step["where"] == "before" and not step["line"].startswith(" ") else ""
+        path.write_text(found[:place] + step["text"] + between + found[place:])
 
 
 @pytest.fixture(scope="module")
