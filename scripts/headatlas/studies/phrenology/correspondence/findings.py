@@ -8,7 +8,7 @@ from headatlas.studies.phrenology.correspondence.kinds import describe_plateaus
 from headatlas.studies.phrenology.correspondence.stability import STABLE
 
 PAPER = (
-    "the paper reports F = 0.830 at resolution 2.16, shared by 334 of 1,000 draws, with 7 clusters of 15, 11, 10, 10, "
+    "the paper reports F = 0.8295 at resolution 2.1634, shared by 334 of 1,000 draws, with 7 clusters of 15, 11, 10, 10, "
     "9, 9, 8 heads"
 )
 
@@ -32,7 +32,7 @@ def kinds_sentences(facts, plateaus, stability, agreement, names):
     longest = longest[0].upper() + longest[1:]
     if not facts["are_kinds"]:
         return [
-            f"**There are no kinds of heads here, no more than a continuum would show.** {longest}; those of continua "
+            f"**Kinds of heads cannot be told from a continuum here.** {longest}; those of continua "
             f"with the same leading coordinate last as long ({test}). Heads are spread along an axis that makes up "
             f"{facts['axis_share']:.0%} of their squared distances.",
             *_agreement(agreement, "candidate", "The groups of that plateau"),

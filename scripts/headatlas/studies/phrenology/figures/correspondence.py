@@ -195,9 +195,7 @@ def groups_of_partners(table, stability, names):
     ends = [f"{style.printable(r.model, 10)} {r.member}" if several else str(r.member) for r in networks.itertuples()]
     axes.set_xticks(range(len(networks)), ends, rotation=90 if several else 0)
     axes.set_yticks(range(len(order)), [f"{group} {names.get(group, '')}" for group in order])
-    axes.set(
-        xlabel="member (in the cell: its head; framed: belongs elsewhere nearly as well)", ylabel="group of partners"
-    )
+    axes.set(xlabel="member, with its head (framed: fits elsewhere too)", ylabel="group of partners")
     figure.colorbar(image, ax=axes, location="top", aspect=40, pad=0.02, label="mean distance to partners (√bit)")
     looks = {"prompts": ("#0072B2", "o", -0.15, "other prompts"), "members": ("#D55E00", "s", 0.15, "without a member")}
     for resampling, (colour, marker, shift, label) in looks.items():
