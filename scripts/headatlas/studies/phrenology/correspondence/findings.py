@@ -8,8 +8,8 @@ from headatlas.studies.phrenology.correspondence.kinds import describe_plateaus
 from headatlas.studies.phrenology.correspondence.stability import STABLE
 
 PAPER = (
-    "the paper reports F = 0.8295 at resolution 2.1634, shared by 334 of 1,000 draws, with 7 clusters of 15, 11, 10, 10, "
-    "9, 9, 8 heads"
+    "the paper reports F = 0.8295 at resolution 2.1634, shared by 334 of 1,000 draws, with 7 clusters of 15, 11, "
+    "10, 10, 9, 9, 8 heads"
 )
 
 
