@@ -111,7 +111,7 @@ def holm(p_values):
     return adjusted
 
 
-def describe_p_value(p_value, permutations=None):
+def describe_p_value(p_value, permutations=None, brief=False):
     """A p-value in words, never smaller than its test can tell: "p ≤ 0.025 (40 permutations)".
 
     Parameters
@@ -119,6 +119,8 @@ def describe_p_value(p_value, permutations=None):
     p_value : float
     permutations : int, optional
         Of the test; none where its distribution is known.
+    brief : bool
+        Whether to leave out how many permutations there were, in a figure whose caption says it.
 
     Returns
     -------
@@ -128,7 +130,7 @@ def describe_p_value(p_value, permutations=None):
     if not np.isfinite(p_value):
         return "p not available"
     lowest = 1 / (permutations + 1) if permutations else 1e-4
-    from_test = f" ({permutations:,} permutations)" if permutations else ""
+    from_test = f" ({permutations:,} permutations)" if permutations and not brief else ""
     if p_value <= lowest * (1 + 1e-9):
         return f"p ≤ {_rounded_up(lowest):g}{from_test}"
     return f"p = {p_value:.2g}{from_test}"

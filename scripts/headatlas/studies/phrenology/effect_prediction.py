@@ -11,7 +11,7 @@ import pandas as pd
 
 from headatlas.base.errors import InputError
 from headatlas.base.progress import bar
-from headatlas.base.statistics import distance_correlation, permutation_p_value
+from headatlas.base.statistics import describe_p_value, distance_correlation, permutation_p_value
 
 KINDS = {"zero": "set to zero", "mean": "set to its mean", "resample": "taken from another prompt"}
 _PAIRS = 20_000  # cross-member pairs that the distance correlation is taken over, at most
@@ -210,19 +210,23 @@ def sentence(prediction, members, kind="zero"):
     return (
         f"{verdict}. Predicted from the nearest head by attention of {others}, what knocking a head out "
         f"(its output {KINDS[kind]}) changes has a mean cosine of {cosine['observed']:.2f} with the prediction "
-        f"({cosine['null_mean']:.2f} with heads permuted within member and layer, p = {cosine['p']:.2g}; "
+        f"({cosine['null_mean']:.2f} with heads permuted within member and layer, {_described(cosine)}; "
         f"R² {rows.loc['r2', 'observed']:.2f}, permuted {rows.loc['r2', 'null_mean']:.2f}). The distance correlation "
         f"of attention and effect over pairs of heads of different members is {correlation['observed']:.2f} "
-        f"({correlation['null_mean']:.2f} permuted, p = {correlation['p']:.2g})."
+        f"({correlation['null_mean']:.2f} permuted, {_described(correlation)})."
     )
+
+
+def _described(row):
+    return describe_p_value(row["p"], int(row["permutations"]))
 
 
 def _briefly(prediction, kind):
     rows = prediction.table.set_index("statistic")
     cosine, correlation = rows.loc["cosine"], rows.loc["distance_correlation"]
     return (
-        f"With its output {KINDS[kind]}: cosine {cosine['observed']:.2f} (p = {cosine['p']:.2g}), "
-        f"distance correlation {correlation['observed']:.2f} (p = {correlation['p']:.2g})."
+        f"With its output {KINDS[kind]}: cosine {cosine['observed']:.2f} ({_described(cosine)}), "
+        f"distance correlation {correlation['observed']:.2f} ({_described(correlation)})."
     )
 
 

@@ -119,12 +119,13 @@ def test_prediction(tmp_path):
         parts["heads"].append(heads.assign(kind=kind, cosine=rng.normal(size=len(heads)), null=0.0))
         for statistic in ("cosine", "r2", "distance_correlation"):
             row = {"kind": kind, "statistic": statistic, "observed": 0.5, "null_mean": 0, "null_95": 0.2, "p": 0.01}
+            row["permutations"] = 99
             parts["prediction"].append(pd.DataFrame([row]))
             values = {"permutation": np.arange(50), "value": rng.normal(0, 0.1, 50)}
             parts["draws"].append(pd.DataFrame({"kind": kind, "statistic": statistic, **values}))
     tables = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
     figure = knockouts.predicted_effects(**tables, clusters=clusters_of(heads))
-    assert sum("p = 0.01" in text.get_text() for axes in figure.axes for text in axes.texts) == 6
+    assert sum(text.get_text() == "p ≤ 0.01" for axes in figure.axes for text in axes.texts) == 6
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
 
 

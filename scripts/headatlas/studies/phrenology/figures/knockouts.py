@@ -6,6 +6,7 @@ from matplotlib.lines import Line2D
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
+from headatlas.base.statistics import describe_p_value
 from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables
 
@@ -359,10 +360,9 @@ def predicted_effects(prediction, heads, draws, clusters):
             tall = 0.6 * bars / max(1, bars.max())
             axes.stairs(place + tall, edges, baseline=place, fill=True, color="0.75")
             axes.plot([row["observed"]] * 2, [place, place + 0.68], color=_UP, linewidth=1.6)
-            axes.annotate(
-                f"p = {row['p']:.2g}", (row["observed"], place + 0.72), ha="center", va="bottom", fontsize=6.5,
-                annotation_clip=False,
-            )  # fmt: skip
+            described = describe_p_value(row["p"], int(row["permutations"]), brief=True)
+            where = {"ha": "center", "va": "bottom", "annotation_clip": False}
+            axes.annotate(described, (row["observed"], place + 0.72), fontsize=6.5, **where)
         axes.set_yticks([place + 0.3 for place in range(len(kinds))], list(reversed(kinds)))
         axes.tick_params(axis="y", length=0)
         axes.set(title=title, xlabel="grey: heads permuted", ylim=(-0.05, len(kinds) - 0.02))
