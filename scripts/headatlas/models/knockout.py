@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from headatlas.base.errors import InputError
+from headatlas.models.ablations import ABLATIONS, DONORS, MEANS, needing
 
-KINDS = ("zero", "mean", "resample")
+KINDS = tuple(ABLATIONS)
 MEMORY = 512 << 20  # bytes; a constant, not the machine's, so that the same input gives the same bytes
 
 
@@ -196,7 +197,8 @@ def knock_out(member, tokens, kinds=KINDS, replacements=None, at=None, memory=ME
     ----------
     member : what `interventions.open_member` gives
     tokens : integer array of shape (prompt, position)
-    kinds : sequence of {"zero", "mean", "resample"}
+    kinds : sequence of str
+        Of `ablations.ABLATIONS`.
     replacements : Replacements, optional
         Needed for "mean" and "resample".
     at : integer array of shape (prompt,), optional
@@ -222,17 +224,14 @@ def knock_out(member, tokens, kinds=KINDS, replacements=None, at=None, memory=ME
         places = None if at is None else at[part]
         trace = member.run(tokens[part], places)
         yield part, None, -1, trace.hidden[None]
-        donors = member.run(replacements.donors[part], places).outputs if "resample" in kinds else None
+        donors = member.run(replacements.donors[part], places).outputs if needing(kinds, DONORS) else None
         for layer, outputs in enumerate(trace.outputs):
             for kind in kinds:
-                if kind == "zero":
-                    change = -outputs
-                elif kind == "mean":
-                    change = _at(replacements.means[layer], outputs, trace.at) - outputs
-                else:
-                    change = donors[layer] - outputs  # (prompt, position, head, d_head)
-                    if replacements.pad is not None:
-                        change = change * _real(replacements.donors[part] != replacements.pad, change, trace.at)
+                mean = _at(replacements.means[layer], outputs, trace.at) if ABLATIONS[kind].needs == MEANS else None
+                donor = donors[layer] if ABLATIONS[kind].needs == DONORS else None
+                change = ABLATIONS[kind].replace(outputs, mean, donor) - outputs  # (prompt, position, head, d_head)
+                if donor is not None and replacements.pad is not None:
+                    change = change * _real(replacements.donors[part] != replacements.pad, change, trace.at)
                 yield part, kind, layer, member.replaced(trace, layer, change.permute(2, 0, 1, 3))
 
 
@@ -262,11 +261,11 @@ def blocks(member, tokens, passes, memory=MEMORY):
 def _require(kinds, replacements, tokens):
     if unknown := set(kinds) - set(KINDS):
         raise InputError(f"knockout: {sorted(unknown)[0]!r} is not a kind; allowed: {', '.join(KINDS)}")
-    if "mean" in kinds and replacements.means is None:
+    if needing(kinds, MEANS) and replacements.means is None:
         raise InputError("knockout by the mean: no means given; `mean_outputs` computes them")
-    if "mean" in kinds and len(replacements.means[0]) < tokens.shape[1]:
+    if needing(kinds, MEANS) and len(replacements.means[0]) < tokens.shape[1]:
         longest = len(replacements.means[0])
         raise InputError(f"knockout by the mean: prompts of {tokens.shape[1]} tokens, means of {longest} positions")
-    if "resample" in kinds and np.shape(replacements.donors) != tokens.shape:
+    if needing(kinds, DONORS) and np.shape(replacements.donors) != tokens.shape:
         shape = "none" if replacements.donors is None else f"of shape {np.shape(replacements.donors)}"
         raise InputError(f"knockout by another prompt: donors {shape} given for prompts of shape {tokens.shape}")

@@ -10,7 +10,7 @@ import transformers
 from safetensors.torch import save_file
 
 from headatlas.base.errors import InputError
-from headatlas.models import families, interventions, knockout, pretrained
+from headatlas.models import ablations, families, interventions, knockout, pretrained
 from knockout_models import SMALL, gathered, some_tokens, toy
 from tiny_checkpoints import AUTO, checkpoint, opened, task_of
 from toy_models import one_by_one, perturbed
@@ -315,3 +315,30 @@ def test_what_cannot_be_knocked_out_is_said(tmp_path):
             list(knockout.knock_out(member, tokens, **options))
     with pytest.raises(InputError, match="at least 2"):
         knockout.deranged(1, 0)
+
+
+def test_a_new_kind_is_a_row_of_the_table(tmp_path, monkeypatch):
+    """Half of a head's output: by the definitions, one by one; nothing but the table knows of it."""
+    monkeypatch.setitem(
+        ablations.ABLATIONS, "half", ablations.Ablation("halved", ablations.NOTHING, lambda o, m, d: o / 2)
+    )
+    monkeypatch.setattr(knockout, "KINDS", tuple(ablations.ABLATIONS))
+    weights = perturbed(SMALL, [0])
+    tokens = some_tokens(None)
+    found = gathered(interventions.open_member(toy(tmp_path, SMALL, weights), 0), tokens, kinds=("half", "zero"))
+    for head in range(SMALL.heads):
+        halved = one_by_one_of(weights, head, tokens, 0.5)
+        torch.testing.assert_close(found["half", 0][head], halved, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            found["zero", 0][head], one_by_one_of(weights, head, tokens, 0.0), atol=1e-5, rtol=1e-4
+        )
+
+
+def one_by_one_of(weights, head, tokens, factor):
+    """Logits (prompt, position, vocabulary) with one head of SMALL multiplied by a factor."""
+    one = {name: value[0] for name, value in weights.items()}
+
+    def replace_one(layer, index, mixed):
+        return mixed * factor if index == head else mixed
+
+    return torch.stack([one_by_one(one, SMALL, torch.tensor(ids), None, replace_one)[0] for ids in tokens])

@@ -26,6 +26,7 @@ from headatlas.base import progress
 from headatlas.base.errors import InputError
 from headatlas.base.statistics import bootstrap_interval, mean_and_error
 from headatlas.models import interventions, knockout
+from headatlas.models.ablations import ABLATIONS, DONORS, MEANS, needing
 from headatlas.models.forward_batches import MEMORY
 from headatlas.scores import induction_scores
 from headatlas.studies.induction import repeated_tokens
@@ -185,7 +186,9 @@ class _Ablation(NamedTuple):
     """What becomes of the head outputs of a run."""
 
     heads: tuple  # of (layer, head)
-    by: list | None  # by layer, ([sequence,] position, head, d_head); None for zero
+    kind: str  # of `ablations.ABLATIONS`
+    means: list | None = None  # by layer, (position, head, d_head)
+    donors: list | None = None  # by layer, (sequence, position, head, d_head)
     frozen: list | None = None  # by layer, the outputs that all other heads are held to
 
     def __call__(self, layer, outputs):
@@ -194,7 +197,8 @@ class _Ablation(NamedTuple):
         if not chosen:
             return outputs
         changed = outputs.clone()
-        changed[:, :, chosen] = 0.0 if self.by is None else self.by[layer][..., chosen, :]
+        mean, donor = (None if by is None else by[layer][..., chosen, :] for by in (self.means, self.donors))
+        changed[:, :, chosen] = ABLATIONS[self.kind].replace(outputs[:, :, chosen], mean, donor)
         return changed
 
 
@@ -206,7 +210,8 @@ def ablate(member, task, sets, kinds=knockout.KINDS, seed=0, memory=MEMORY, show
     member : what `interventions.open_member` gives
     task : Task
     sets : list of tuples of (layer, head)
-    kinds : sequence of {"zero", "mean", "resample"}
+    kinds : sequence of str
+        Of `ablations.ABLATIONS`.
     seed : int
         Of which sequence stands in for which.
     memory : int
@@ -222,20 +227,19 @@ def ablate(member, task, sets, kinds=knockout.KINDS, seed=0, memory=MEMORY, show
     scores : dict from (set's index, kind) to ndarray of shape (sequence, layer, head)
         Induction scores; of the intact run under None. Empty on ordinary text.
     """
-    means = knockout.mean_outputs(member, task.tokens, memory=memory) if "mean" in kinds else None
+    means = knockout.mean_outputs(member, task.tokens, memory=memory) if needing(kinds, MEANS) else None
     donors = knockout.deranged(len(task.tokens), seed)
     found, scores = {}, {}
     for part in _blocks(member, task, memory):
         clean, before, outputs = intact(member, task, part)
-        others = member.run(task.tokens[donors[part]]).outputs if "resample" in kinds else None
+        others = member.run(task.tokens[donors[part]]).outputs if needing(kinds, DONORS) else None
         _add(scores, None, before)
         for index, heads in enumerate(sets):
             for kind in kinds:
-                by = {"zero": None, "mean": means, "resample": others}[kind]
-                total, after, _ = _run(member, task, part, _Ablation(heads, by))
+                total, after, _ = _run(member, task, part, _Ablation(heads, kind, means, others))
                 direct = np.full_like(total, np.nan)
                 if directly:
-                    direct, _, _ = _run(member, task, part, _Ablation(heads, by, outputs))
+                    direct, _, _ = _run(member, task, part, _Ablation(heads, kind, means, others, outputs))
                 stacked = np.stack([losses.mean(1) for losses in (clean, total, direct)], 1)
                 found.setdefault((index, kind), []).append(stacked)
                 _add(scores, (index, kind), after)

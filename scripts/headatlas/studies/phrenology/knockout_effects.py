@@ -11,6 +11,7 @@ import torch
 from headatlas.base import progress
 from headatlas.base.errors import InputError
 from headatlas.base.statistics import mean_and_error
+from headatlas.models.ablations import DONORS, MEANS, NOTHING, needing
 from headatlas.models.knockout import (
     KINDS,
     Replacements,
@@ -172,16 +173,16 @@ class Effects:
         chosen[same] = (chosen[same] + 1) % len(others)
         given = Replacements(mean_outputs(member, others, pad), others[chosen])
         self.readout, self.at = member.readout, torch.from_numpy(at)
-        whole, last = {}, {}
+        whole, last, besides = {}, {}, [kind for kind in KINDS if kind != "zero"]
         for _, kind, layer, hidden in knock_out(member, shown, ("zero",), given):
             whole.setdefault((kind, layer), []).append(hidden)
-        for _, kind, layer, hidden in knock_out(member, shown, ("mean", "resample"), given, at=at):
+        for _, kind, layer, hidden in knock_out(member, shown, besides, given, at=at):
             last.setdefault((kind, layer), []).append(hidden[:, :, 0])
         self.clean = torch.cat(whole.pop((None, -1)), 1)[0]
         self.zero = torch.cat([torch.cat(parts, 1) for parts in whole.values()])
         rows = torch.arange(len(at))
         self.last = {"zero": self.zero[:, rows, self.at.to(self.zero.device)]}
-        for kind in KINDS[1:]:
+        for kind in besides:
             self.last[kind] = torch.cat([torch.cat(parts, 1) for (k, _), parts in last.items() if k == kind])
 
     def __len__(self):
@@ -275,10 +276,10 @@ def prompt_logits(member, prompt, others, *, causal, pad=None, mask=None, donors
     means = mean_outputs(member, others, pad)
     once, often = prompt[None], np.repeat(prompt[None], len(drawn), 0)
     found = {}
-    for tokens, kinds in ((once, ("zero", "mean")), (often, ("resample",))):
+    for tokens, need in ((once, NOTHING), (once, MEANS), (often, DONORS)):
         given, at = Replacements(means, drawn, pad), np.full(len(tokens), len(prompt) - 1)
         parts = {}
-        for _, kind, layer, hidden in knock_out(member, tokens, kinds, given, at=at):
+        for _, kind, layer, hidden in knock_out(member, tokens, needing(KINDS, need), given, at=at):
             parts.setdefault((kind, layer), []).append(member.readout.logits(hidden[:, :, 0]).sum(1))
         found |= {key: sum(sums) / len(tokens) for key, sums in parts.items()}  # (head, vocabulary)
     clean = found.pop((None, -1))[0].cpu().numpy()

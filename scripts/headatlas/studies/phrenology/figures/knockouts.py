@@ -7,10 +7,11 @@ from matplotlib.lines import Line2D
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.base.statistics import describe_p_value
+from headatlas.models.ablations import ABLATIONS
 from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables
 
-KINDS = {"zero": "set to zero", "mean": "set to its mean", "resample": "taken from other prompts"}
+KINDS = {kind: ablation.words for kind, ablation in ABLATIONS.items()}
 COMPONENTS = [f"{effect}_{component}" for effect in ("published", *KINDS) for component in (1, 2)]
 LIKELY = 300  # tokens drawn where panels are small
 PANELS = 24  # heads of a cluster shown at most
