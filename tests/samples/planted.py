@@ -1,4 +1,4 @@
-"""Heads of known types in several members: the truth that clusters, nulls and names are held against."""
+"""Heads of known types in several members: the truth that searches for groups are held against."""
 
 import numpy as np
 

@@ -87,6 +87,13 @@ def test_distances_on_parts_of_the_prompts_are_those_of_the_parts_alone():
         np.testing.assert_allclose(parts[part], share * alone, atol=2e-6)
 
 
+def test_the_order_of_prompts_changes_nothing():
+    heads = random_heads(np.random.default_rng(6), 4, 9, 5, "lower")
+    found = head_distances.jensen_shannon(heads, 5, "lower")
+    again = head_distances.jensen_shannon(heads[:, np.random.default_rng(7).permutation(9)], 5, "lower")
+    np.testing.assert_allclose(again, found, atol=1e-6)
+
+
 def test_inner_products_of_several_groups():
     heads = random_heads(np.random.default_rng(4), 6, 3, 4, "lower")
     flat = heads.reshape(6, -1).astype(float)
