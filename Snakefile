@@ -43,6 +43,7 @@ if "phrenology" in config["studies"]:
     include: "rules/phrenology_clusters.smk"
     include: "rules/phrenology_cluster_figures.smk"
     include: "rules/phrenology_knockouts.smk"
+    include: "rules/phrenology_validation.smk"
 
 
 if "attentionviz" in config["studies"]:

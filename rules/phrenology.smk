@@ -10,11 +10,13 @@ rule phrenology:
         figures("phrenology", ["fig07_head_distances", "fig08_projections", "fig09_components"]),
         figures("phrenology", ["fig10_third_component", "fig11_first_token"]),
         figures("phrenology", ["fig12_one_head", "fig13_cluster", "fig14_effects"]),
-        figures("phrenology", ["consensus", "partners", "knockout_losses", "prediction"], ["corrected"]),
+        figures("phrenology", ["consensus", "partners", "knockout_losses"], ["corrected"]),
+        figures("phrenology", ["transplants", "agreement", "universality"], ["corrected"]),
         "<results>/phrenology/head_cards.csv",
         "<results>/phrenology/knockout_tokens.csv",
         "<results>/phrenology/kinds.md",
-        "<results>/phrenology/prediction.md",
+        "<results>/phrenology/evidence.csv",
+        "<results>/phrenology/evidence.md",
 
 
 rule measure_distances:

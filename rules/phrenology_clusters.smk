@@ -48,7 +48,7 @@ rule search_resolutions:
 
 
 rule find_kinds:
-    """Find kinds of heads by the longest plateau of the resolution, and ask whether there are any: is it a continuum?"""
+    """Find kinds of heads by the longest plateau of the resolution, and ask whether there are any or a continuum."""
     input:
         distances="<results>/phrenology/distances.parquet",
     output:
@@ -69,7 +69,7 @@ rule find_kinds:
 
 
 rule match_partners:
-    """Match the heads of all members at once, one of each in every group: whose counterpart is which head?"""
+    """Match the heads of all members at once, one of each in every group: whose counterpart each head is."""
     input:
         distances="<results>/phrenology/distances.parquet",
         parts="<results>/phrenology/distance_parts.parquet",

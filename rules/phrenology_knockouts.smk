@@ -1,5 +1,5 @@
 # IN:  models/{model}/model.safetensors and windows/{model}/analysis.parquet of every model that the study compares
-# OUT: knockouts/{model}/{losses,prompt}.parquet, phrenology/{knockouts,knockout_tokens,prediction*}, figures 12 to 14
+# OUT: knockouts/{model}/{losses,prompt}.parquet, phrenology/{knockouts,knockout_tokens}, figures 12 to 14
 
 
 rule measure_knockouts:
@@ -57,28 +57,6 @@ rule compare_knockouts:
         ),
     script:
         "../scripts/compare_knockouts.py"
-
-
-rule predict_knockouts:
-    """Predict each head's knockout effect from the heads that attend alike, and hold it against permutations."""
-    input:
-        knockouts="<results>/phrenology/knockouts.parquet",
-        distances="<results>/phrenology/distances.parquet",
-    output:
-        prediction="<results>/phrenology/prediction.parquet",
-        heads="<results>/phrenology/prediction_heads.parquet",
-        draws="<results>/phrenology/prediction_draws.parquet",
-        findings="<results>/phrenology/prediction.md",
-    log:
-        "<logs>/predict_knockouts.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("predict_knockouts"),
-    params:
-        spec=spec("predict_knockouts", **study_settings("phrenology", "knockouts.permutations", "seed")),
-    script:
-        "../scripts/predict_knockouts.py"
 
 
 use rule draw_figure as draw_one_head with:
@@ -140,18 +118,3 @@ use rule draw_figure as draw_knockout_losses with:
         name="draw_knockout_losses",
     params:
         spec=drawn_by("studies.phrenology.figures.knockouts.draw_knockout_losses", models=models_of("phrenology")),
-
-
-use rule draw_figure as draw_prediction with:
-    """Draw how well the effect of knocking a head out is predicted by the heads that attend like it."""
-    input:
-        heads="<results>/phrenology/prediction_heads.parquet",
-        prediction="<results>/phrenology/prediction.parquet",
-        draws="<results>/phrenology/prediction_draws.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
-    output:
-        **figure("phrenology", "prediction", ["corrected"]),
-    pathvars:
-        name="draw_prediction",
-    params:
-        spec=drawn_by("studies.phrenology.figures.knockouts.draw_prediction"),

@@ -8,12 +8,11 @@ length of a corpus) is taken as large as those that people use most; beyond that
 for twice as much when it is tried again.
 """
 
-import math
 import os
-from dataclasses import dataclass, field
 
 from headatlas.models.forward_batches import MEMORY
 from headatlas.studies.phrenology import PARTS
+from headatlas.workflow.model_sizes import FLOAT, Need, model, need
 
 # MiB that an interpreter holds, a quarter more than measured
 FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
@@ -22,99 +21,10 @@ TORCH = 475  # torch
 ANALYSIS = 500  # scikit-learn, igraph, scipy, torch
 UMAP = 800  # and what numba has compiled
 
-_FLOAT = 4
 _KNOCKED = 512 << 20  # knockout.MEMORY
 _LOGITS = 2**24  # logits that exist at once
 _EFFECTS = 2**26  # probabilities that exist at once where effects of knockouts are compared
 _EVALUATED = 4096  # held-out tokens at once
-_LOADED_VOCABULARY = 60_000  # of a tokenizer that is loaded, not trained: a little more than GPT-2's
-_LONGEST = 24 * 60  # minutes; few partitions allow more, and a training goes on from its checkpoint
-
-
-@dataclass(frozen=True)
-class Need:
-    """What one attempt of a job asks for: MiB of memory, in hundreds, and minutes."""
-
-    memory: int
-    minutes: int
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a model of the configuration is in numbers; a pretrained one is taken to be GPT-2 medium."""
-
-    members: int
-    context: int
-    prompts: int
-    queries_keys: int
-    trained: bool = False
-    causal: bool = True
-    layers: int = 24
-    heads: int = 16
-    d_model: int = 1024
-    d_head: int = 64
-    d_mlp: int = 4096
-    vocabulary: int = _LOADED_VOCABULARY
-    training: dict = field(default_factory=dict)
-
-    @property
-    def weights(self):
-        """Numbers that one member is made of."""
-        attention = 4 * self.d_model * self.heads * self.d_head
-        layer = attention + 2 * self.d_model * self.d_mlp + self.d_mlp
-        return 2 * self.vocabulary * self.d_model + self.context * self.d_model + self.layers * layer
-
-    @property
-    def all_heads(self):
-        return self.members * self.layers * self.heads
-
-    @property
-    def entries(self):
-        """Numbers of one packed pattern."""
-        return self.context * (self.context + 1) // 2 if self.causal else self.context**2  # as `packing.entries`
-
-    @property
-    def token(self):
-        """Numbers that one token is in a layer's forward pass."""
-        return self.heads * (4 * self.d_head + 3 * self.context) + 6 * self.d_model + 3 * self.d_mlp
-
-    @property
-    def loaded(self):
-        """Bytes of one open member: its weights, and those pages of the file that they were read from."""
-        return (2 if self.trained else 3) * _FLOAT * self.weights
-
-
-def model(config, name):
-    """The numbers of a model.
-
-    Parameters
-    ----------
-    config : dict
-        Completed.
-    name : str
-
-    Returns
-    -------
-    Model
-    """
-    settings = config["models"][name]
-    analysis = settings["analysis"]
-    shown = {"prompts": analysis["windows"], "queries_keys": min(analysis["queries_keys"], analysis["windows"])}
-    if "checkpoints" in settings:
-        causal = settings["task"] == "causal"
-        return Model(len(settings["checkpoints"]), settings["context"], **shown, causal=causal)
-    shape = settings["architecture"]
-    sizes = {key: shape[key] for key in ("context", "causal", "layers", "heads", "d_model", "d_head")}
-    sizes["d_mlp"] = 0 if shape["activation"] == "none" else shape["d_mlp"]
-    sizes["vocabulary"] = config["tokenizers"][settings["tokenizer"]].get("vocabulary", _LOADED_VOCABULARY)
-    return Model(len(settings["seeds"]), **shown, **sizes, trained=True, training=settings["training"])
-
-
-def _need(interpreter, held, seconds=0.0):
-    """A quarter more than the arrays held, in bytes, and three times the seconds measured at such sizes."""
-    memory = interpreter + 1.25 * held / 2**20
-    minutes = 30 + 3 * seconds / 60
-    return Need(100 * math.ceil(memory / 100), min(_LONGEST, 10 * math.ceil(minutes / 10)))
 
 
 def training(model, threads=1):
@@ -125,14 +35,14 @@ def training(model, threads=1):
     computed in. Members that train at once hold the activations of a batch, forwards and backwards.
     """
     given = model.training
-    members = model.members * _FLOAT * model.weights * (4 + 3 + 2 * given.get("snapshots", 0))
+    members = model.members * FLOAT * model.weights * (4 + 3 + 2 * given.get("snapshots", 0))
     tokens = max(given["batch"] * model.context, min(_EVALUATED, given["evaluation_windows"] * model.context))
-    logits = model.members * _FLOAT * min(_LOGITS, tokens * model.vocabulary)
-    batch = 2 * _FLOAT * given["batch"] * model.context * model.layers * model.token
-    windows = 3 * _FLOAT * model.members * given["windows"] * (model.context + 1)
+    logits = model.members * FLOAT * min(_LOGITS, tokens * model.vocabulary)
+    batch = 2 * FLOAT * given["batch"] * model.context * model.layers * model.token
+    windows = 3 * FLOAT * model.members * given["windows"] * (model.context + 1)
     read = model.members * given["windows"] * model.context * given["epochs"]
     seconds = 6 * model.weights * read / 5e10 + 20
-    return _need(TORCH, members + logits + min(threads, model.members) * batch + windows, seconds)
+    return need(TORCH, members + logits + min(threads, model.members) * batch + windows, seconds)
 
 
 def corpus(settings):
@@ -146,7 +56,7 @@ def corpus(settings):
 
 def collecting(text):
     """`fetch_corpus`: what was fetched, its passages as Python's strings, words and tags, and as a table."""
-    return _need(TABLES, 20 * text, 600)
+    return need(TABLES, 20 * text, 600)
 
 
 def tokenizing(text, model=None):
@@ -156,12 +66,12 @@ def tokenizing(text, model=None):
     8 bytes, and the pairs of tokens in those of one.
     """
     windows = model.members * model.training["windows"] * (model.context + 1) if model and model.trained else 0
-    return _need(TABLES, 4 * text + 40 * min(text / 10, 4 << 20) + 20 * windows, 60 + text / 1e5)
+    return need(TABLES, 4 * text + 40 * min(text / 10, 4 << 20) + 20 * windows, 60 + text / 1e5)
 
 
 def fetching(model):
     """`fetch_model`: each checkpoint as it is loaded, all of them stacked, and once more while they are written."""
-    return _need(TORCH, 3 * _FLOAT * model.members * model.weights, 600)
+    return need(TORCH, 3 * FLOAT * model.members * model.weights, 600)
 
 
 def _passes(model, count, size=None):
@@ -172,27 +82,27 @@ def _passes(model, count, size=None):
 
 def _window(model):
     """Bytes of the smallest forward pass: one window, all layers of it kept by a pretrained model."""
-    return _FLOAT * model.context * model.token * (1 if model.trained else model.layers)
+    return FLOAT * model.context * model.token * (1 if model.trained else model.layers)
 
 
 def _patterns(model):
     """Bytes of the packed patterns of one member that are taken before they are written, a prompt at least."""
-    prompt = _FLOAT * model.layers * model.heads * model.entries
+    prompt = FLOAT * model.layers * model.heads * model.entries
     return max(prompt, min(MEMORY, prompt * model.prompts))
 
 
 def extraction(model):
     """`extract_patterns`: a member, a forward pass, and a block of patterns, which is twice copied when written."""
     held = model.loaded + max(16 << 20, _window(model)) + 3 * _patterns(model)
-    return _need(TORCH, held, _passes(model, model.members * model.prompts))
+    return need(TORCH, held, _passes(model, model.members * model.prompts))
 
 
 def vectors(model):
     """`extract_queries_keys`: a member, a forward pass, and a block of vectors, which is twice copied when written."""
-    prompt = 2 * _FLOAT * model.layers * model.heads * model.context * (model.d_head + 4)
+    prompt = 2 * FLOAT * model.layers * model.heads * model.context * (model.d_head + 4)
     block = max(prompt, min(MEMORY, prompt * model.queries_keys))
     held = model.loaded + max(16 << 20, _window(model)) + 4 * block
-    return _need(TORCH, held, _passes(model, model.members * model.queries_keys))
+    return need(TORCH, held, _passes(model, model.members * model.queries_keys))
 
 
 def scoring(model):
@@ -201,24 +111,24 @@ def scoring(model):
     The patterns of one layer, as read and as sorted; of 8 million of their entries the entropies, and what tokens equal
     one another. Then a member, and of each layer the embedding and the unembedding with its norm folded in.
     """
-    layer = _FLOAT * model.heads * model.prompts * model.entries
-    entropies = 3 * min(layer, _FLOAT << 23)
-    tables = _FLOAT * model.vocabulary * model.d_model * (2 * model.layers + 5)
+    layer = FLOAT * model.heads * model.prompts * model.entries
+    entropies = 3 * min(layer, FLOAT << 23)
+    tables = FLOAT * model.vocabulary * model.d_model * (2 * model.layers + 5)
     numbers = model.all_heads * model.prompts * model.entries
     seconds = numbers / 3e6 + _passes(model, 200 * model.members)
-    return _need(TORCH, max(3 * layer + entropies, model.loaded + tables + _window(model)), seconds)
+    return need(TORCH, max(3 * layer + entropies, model.loaded + tables + _window(model)), seconds)
 
 
 def knocking_out(model, windows, others, **_):
     """`measure_knockouts`: passes with each head of a layer replaced, a block of logits, the table of the readout."""
     inner = 4 * model.d_model + 3 * model.d_mlp + model.heads * (4 * model.d_head + 2 * model.context)
-    prompt = _FLOAT * model.context * inner * (model.heads + model.layers)
-    clean = _FLOAT * model.context * inner * model.layers * model.prompts
+    prompt = FLOAT * model.context * inner * (model.heads + model.layers)
+    clean = FLOAT * model.context * inner * model.layers * model.prompts
     block = max(prompt, min(_KNOCKED, max(prompt * windows, clean)))
-    held = model.loaded + _FLOAT * model.vocabulary * model.d_model + block + _FLOAT * _LOGITS
+    held = model.loaded + FLOAT * model.vocabulary * model.d_model + block + FLOAT * _LOGITS
     passes = model.all_heads * (3 + others) * windows
     readout = 2 * model.vocabulary * model.d_model * passes * model.context / 1e10
-    return _need(TORCH, held, _passes(model, passes) + readout)
+    return need(TORCH, held, _passes(model, passes) + readout)
 
 
 def comparing(models, prompts):
@@ -232,17 +142,17 @@ def comparing(models, prompts):
     prompts = min(prompts, models[0].prompts)
     wide = heads + max(size, *(one.layers * one.heads for one in models))
     block = max(1, min(prompts, _EFFECTS // (wide * vocabulary)))
-    hidden = _FLOAT * heads * prompts * (size + 3) * d_model
-    effects = _FLOAT * block * vocabulary * (2 * wide + 3 * size)
+    hidden = FLOAT * heads * prompts * (size + 3) * d_model
+    effects = FLOAT * block * vocabulary * (2 * wide + 3 * size)
     largest = max(models, key=lambda one: one.loaded)
-    passes = _FLOAT * size * largest.token * largest.layers * largest.prompts
+    passes = FLOAT * size * largest.token * largest.layers * largest.prompts
     held = hidden + largest.loaded + max(effects, min(_KNOCKED, passes))
-    return _need(TORCH, held, heads * prompts * (size + 3) * 2 * vocabulary * d_model / 4e9)
+    return need(TORCH, held, heads * prompts * (size + 3) * 2 * vocabulary * d_model / 4e9)
 
 
 def _read(models):
     """Bytes of the patterns of all heads that a study compares."""
-    return _FLOAT * sum(one.all_heads * one.prompts * one.entries for one in models)
+    return FLOAT * sum(one.all_heads * one.prompts * one.entries for one in models)
 
 
 def _heads(models):
@@ -252,28 +162,28 @@ def _heads(models):
 def _compared(models):
     """Bytes of all patterns, what reading the last layer left behind, and blocks of patterns in double precision: two
     of 256 MB unless one holds all; then a few matrices of heads by heads."""
-    read, layer = _read(models), max(_FLOAT * one.heads * one.prompts * one.entries for one in models)
+    read, layer = _read(models), max(FLOAT * one.heads * one.prompts * one.entries for one in models)
     blocks = 2 * read if 2 * read <= MEMORY else 2 * MEMORY
     return read + max(read, blocks) + 3 * min(layer, MEMORY) + 6 * 8 * _heads(models) ** 2
 
 
 def distances(models):
     """`measure_distances`, `decompose_patterns`, `draw_pair_weights`: what is compared, and distances on all parts."""
-    return _need(
-        ANALYSIS, _compared(models) + 3 * PARTS * 8 * _heads(models) ** 2, _heads(models) * _read(models) / _FLOAT / 6e7
+    return need(
+        ANALYSIS, _compared(models) + 3 * PARTS * 8 * _heads(models) ** 2, _heads(models) * _read(models) / FLOAT / 6e7
     )
 
 
 def projecting(models):
     """`project_heads`: as `distances`, with UMAP, and three artificial heads as whole patterns."""
-    artificial = 6 * 3 * _FLOAT * models[0].prompts * models[0].context ** 2
-    return _need(UMAP, _compared(models) + artificial, 40 + _heads(models) * _read(models) / _FLOAT / 5e8)
+    artificial = 6 * 3 * FLOAT * models[0].prompts * models[0].context ** 2
+    return need(UMAP, _compared(models) + artificial, 40 + _heads(models) * _read(models) / FLOAT / 5e8)
 
 
 def first_token(models):
     """`project_first_token`: all patterns twice, and all queries and keys, as read and as arrays."""
-    kept = 2 * 2 * _FLOAT * sum(one.all_heads * one.queries_keys * one.context * one.d_head for one in models)
-    return _need(ANALYSIS, 2 * _read(models) + kept, 20)
+    kept = 2 * 2 * FLOAT * sum(one.all_heads * one.queries_keys * one.context * one.d_head for one in models)
+    return need(ANALYSIS, 2 * _read(models) + kept, 20)
 
 
 def autoencoders(models, settings):
@@ -288,53 +198,83 @@ def autoencoders(models, settings):
     rows = sum(each.all_heads * each.prompts for each in models)
     fitted = min(rows, settings["rows"] or rows)
     networks = len(settings["widths"]) * len(settings["seeds"])
-    passed = 2 * 2048 * networks * _FLOAT * (2 * one.context**2 + 512)
-    held = 6 * packed + 2 * whole + 2 * _FLOAT * fitted * one.context**2 + passed
+    passed = 2 * 2048 * networks * FLOAT * (2 * one.context**2 + 512)
+    held = 6 * packed + 2 * whole + 2 * FLOAT * fitted * one.context**2 + passed
     learnt = 2 * 6 * fitted * settings["epochs"] * networks * 2 * one.context**2 * 128
-    return _need(ANALYSIS, held, learnt / 2e10 + 30)
+    return need(ANALYSIS, held, learnt / 2e10 + 30)
 
 
 def _embedded(models, settings):
     """Bytes of the embeddings of all heads, as wide as the widest autoencoder."""
-    return _FLOAT * sum(one.all_heads * one.prompts for one in models) * max(settings["widths"])
+    return FLOAT * sum(one.all_heads * one.prompts for one in models) * max(settings["widths"])
 
 
 def searching(models, settings):
     """`search_resolutions`: embeddings, distances between all heads, and partitions of the heads from every draw."""
     heads, draws = _heads(models), settings["search"]["draws"]
     held = 2 * _embedded(models, settings["autoencoders"]) + 6 * 8 * heads**2 + 4 * 8 * draws * heads
-    return _need(ANALYSIS, held, 6 * draws * heads * 5e-5)
+    return need(ANALYSIS, held, 6 * draws * heads * 5e-5)
 
 
 def finding_kinds(models, settings):
     """`find_kinds`: a dozen matrices of heads by heads, and for every continuum a search of sixteen resolutions."""
     heads, continua = _heads(models), settings["kinds"]["continua"]
-    return _need(ANALYSIS, 12 * 8 * heads**2, continua * (20 * heads * 1e-4 + 4e-10 * heads**3))
+    return need(ANALYSIS, 12 * 8 * heads**2, continua * (20 * heads * 1e-4 + 4e-10 * heads**3))
 
 
 def resampling_groups(models, settings):
     """`match_partners` and `measure_stability`: distances on all parts of the prompts, searched again and again."""
     heads, members = _heads(models), sum(one.members for one in models)
     held = (3 * PARTS + 20) * 8 * heads**2
-    return _need(ANALYSIS, held, (2 * settings["kinds"]["halvings"] + members) * (150 * heads * 1e-4 + 0.1))
+    return need(ANALYSIS, held, (2 * settings["kinds"]["halvings"] + members) * (150 * heads * 1e-4 + 0.1))
 
 
 def placing(models, settings):
     """`place_heads`: embeddings in single and double precision, distances between all heads, and UMAP."""
     held = 4 * _embedded(models, settings["autoencoders"]) + 6 * 8 * _heads(models) ** 2
-    return _need(UMAP, held, 60)
+    return need(UMAP, held, 60)
 
 
-def predicting(models, settings):
-    """`predict_knockouts`: a dozen matrices of heads by heads, and 20,000 pairs of them."""
+def transplanting(models, windows):
+    """`transplant_heads`.
+
+    The outputs of all heads on all windows, one member and its readout, and a block of windows with a layer's donors in
+    the place of one head: streams, the MLP's inside, and a block of logits. Every head receives the heads of its layer
+    and of one other from all other members, as mapped and at equal norm.
+    """
+    largest, members = max(models, key=lambda one: one.loaded), sum(one.members for one in models)
+    windows = min(windows, models[0].prompts)
+    outputs = 2 * FLOAT * windows * models[0].context * max(one.d_head for one in models) * _heads(models)
+    readouts = 2 * 8 * largest.vocabulary * largest.d_model * members
+    inner = 4 * largest.d_model + 3 * largest.d_mlp + largest.heads * (4 * largest.d_head + 2 * largest.context)
+    prompt = FLOAT * largest.context * inner * (largest.heads + largest.layers)
+    block = max(prompt, min(_KNOCKED, prompt * windows))
+    passes = 2 * 2 * _heads(models) * members * largest.heads * windows
+    readout = 2 * largest.vocabulary * largest.d_model * passes * largest.context / 4e10
+    held = outputs + readouts + largest.loaded + block + FLOAT * _LOGITS
+    return need(TORCH, held, _passes(largest, passes) / 4 + readout)
+
+
+def comparing_circuits(models):
+    """`compare_circuits`: the weights of all heads and of both tables in double precision, and squares of heads."""
+    weights = sum(one.members * 4 * one.layers * one.d_model * one.heads * one.d_head for one in models)
+    tables = 3 * sum(one.members * one.vocabulary * one.d_model for one in models)
+    pairs = sum(one.members for one in models) ** 2 / 2
+    largest = max(models, key=lambda one: one.weights)
+    seconds = pairs * 6 * largest.vocabulary * largest.d_model**2 / 1e10
+    return need(TORCH, 12 * (weights + tables) + 6 * 8 * _heads(models) ** 2, seconds)
+
+
+def weighing(models, settings):
+    """`weigh_evidence`: thirty matrices of heads by heads, and permutations of pairs of heads."""
     heads = _heads(models)
-    seconds = 3 * settings["knockouts"]["permutations"] * (0.01 + 8 * heads**3 / 1e10)
-    return _need(TABLES, 12 * 8 * heads**2, seconds)
+    seconds = 30 * settings["validation"]["permutations"] * (1e-4 + 1e-8 * heads**2)
+    return need(ANALYSIS, 30 * 8 * heads**2, seconds)
 
 
 def _layer(model, prompts):
     """Bytes of the queries and keys of one layer: those kept, and a row group of all."""
-    return 2 * _FLOAT * model.heads * (prompts + 2 * model.queries_keys) * model.context * model.d_head
+    return 2 * FLOAT * model.heads * (prompts + 2 * model.queries_keys) * model.context * model.d_head
 
 
 def pairs(model, most):
@@ -344,7 +284,7 @@ def pairs(model, most):
     head, of which there are at most as many as the configuration says.
     """
     count = min(most, model.queries_keys * model.context**2)
-    return _need(TABLES, _layer(model, model.queries_keys) + 30 * 8 * count, model.all_heads * count * 2e-5)
+    return need(TABLES, _layer(model, model.queries_keys) + 30 * 8 * count, model.all_heads * count * 2e-5)
 
 
 def mapping(model, sentences, maps, methods):
@@ -353,7 +293,7 @@ def mapping(model, sentences, maps, methods):
     sentences = min(sentences, model.queries_keys)
     points = 2 * sentences * model.context
     held = _layer(model, sentences) + 3 * 8 * min(points, 4096) ** 2 + 8 * points * (300 + model.d_head)
-    return _need(UMAP if "umap" in methods else ANALYSIS, held, 30 + maps * points * 1e-3)
+    return need(UMAP if "umap" in methods else ANALYSIS, held, 30 + maps * points * 1e-3)
 
 
 def induction(model, sequences, passes, size=None):
@@ -362,10 +302,10 @@ def induction(model, sequences, passes, size=None):
     A member with the table of its readout, forward passes of 256 MB at most, and a block of logits.
     """
     size = min(size or model.context, model.context)
-    forward = 3 * max(_window(model), min(MEMORY, sequences * _FLOAT * size * model.token * model.layers))
-    held = model.loaded + _FLOAT * model.vocabulary * model.d_model + forward + _FLOAT * _LOGITS
+    forward = 3 * max(_window(model), min(MEMORY, sequences * FLOAT * size * model.token * model.layers))
+    held = model.loaded + FLOAT * model.vocabulary * model.d_model + forward + FLOAT * _LOGITS
     readout = 2 * model.vocabulary * model.d_model * sequences * passes * size / 1e10
-    return _need(TORCH, held, model.members * (_passes(model, sequences * passes, size) + readout) + 20)
+    return need(TORCH, held, model.members * (_passes(model, sequences * passes, size) + readout) + 20)
 
 
 def circuits(models):
@@ -374,31 +314,31 @@ def circuits(models):
     A member, a block of logits, and from its weights those between the thousand most frequent tokens in double
     precision; the patterns of one layer as read and as sorted.
     """
-    held = max(2 * one.loaded + 3 * _FLOAT * one.heads * one.prompts * one.entries for one in models)
-    return _need(TORCH, held + 2 * _FLOAT * _LOGITS, 20 * len(models))
+    held = max(2 * one.loaded + 3 * FLOAT * one.heads * one.prompts * one.entries for one in models)
+    return need(TORCH, held + 2 * FLOAT * _LOGITS, 20 * len(models))
 
 
 def squares(models):
     """`draw_head_distances`, `draw_embedded_distances`: a dozen pictures of heads by heads, and scikit-learn."""
-    return _need(ANALYSIS, 12 * 8 * _heads(models) ** 2)
+    return need(ANALYSIS, 12 * 8 * _heads(models) ** 2)
 
 
 def logits(models):
     """`draw_one_cluster`: of every head a row for each of a thousand tokens, with the model's name as text."""
-    return _need(FIGURES, 2000 * min(1000, models[0].vocabulary) * _heads(models))
+    return need(FIGURES, 2000 * min(1000, models[0].vocabulary) * _heads(models))
 
 
 def panels(model):
     """`draw_global_view`: the whole page as pixels some ten times over, and the maps as a table."""
     inches = 7 * (1 + model.members * model.layers * min(6.5 / model.heads, 1.1))
-    return _need(FIGURES, 10 * inches * 200**2 * _FLOAT)
+    return need(FIGURES, 10 * inches * 200**2 * FLOAT)
 
 
 def atlas(models):
     """`write_atlas` and its like: one layer of a member, some times over while a head is measured, and the page."""
-    layer = max(_FLOAT * one.heads * one.prompts * one.entries for one in models)
-    whole = sum(_FLOAT * one.members * one.layers * one.heads * one.prompts * one.entries for one in models)
-    return _need(FIGURES, 3 * layer + (100 << 20), 60 + whole / 1e7)
+    layer = max(FLOAT * one.heads * one.prompts * one.entries for one in models)
+    whole = sum(FLOAT * one.members * one.layers * one.heads * one.prompts * one.entries for one in models)
+    return need(FIGURES, 3 * layer + (100 << 20), 60 + whole / 1e7)
 
 
 def of_rule(config, rule, name=None):
@@ -478,7 +418,13 @@ OF_STUDIES = {  # rules of a study: the numbers of its models, its settings, thr
         "phrenology",
         lambda models, study, threads: comparing(models, study["knockouts"]["prompts"]),
     ),
-    "predict_knockouts": ("phrenology", lambda models, study, threads: predicting(models, study)),
+    "transplant_heads": (
+        "phrenology",
+        lambda models, study, threads: transplanting(models, study["validation"]["windows"]),
+    ),
+    "compare_circuits": ("phrenology", lambda models, study, threads: comparing_circuits(models)),
+    "weigh_evidence": ("phrenology", lambda models, study, threads: weighing(models, study)),
+    "draw_universality": ("phrenology", lambda models, study, threads: distances(models)),
     "generate_text": ("circuits", lambda models, study, threads: circuits(models)),
     "compare_losses": ("circuits", lambda models, study, threads: circuits(models)),
     "read_circuits": ("circuits", lambda models, study, threads: circuits(models)),

@@ -70,27 +70,10 @@ def test_permutation_p_values_are_uniform_under_the_null():
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.015)
 
 
-def centred_distances(values):
-    apart = np.abs(values[:, None] - values)
-    return apart - apart.mean(0) - apart.mean(1, keepdims=True) + apart.mean()
-
-
-@pytest.mark.parametrize("count", [2, 3, 16, 17, 33, 300, 1000])
-def test_distance_correlation_is_that_of_the_centred_distances(count):
-    rng = np.random.default_rng(count)
-    first = rng.integers(0, 40, count) / 10  # with ties
-    second = np.where(rng.random(count) < 0.5, first, rng.integers(-9, 9, count))
-    second[0], first[:2] = -30, (0, 7)  # neither is constant
-    ours, theirs = centred_distances(first), centred_distances(second)
-    expected = np.sqrt((ours * theirs).mean() / np.sqrt((ours**2).mean() * (theirs**2).mean()))
-    np.testing.assert_allclose(statistics.distance_correlation(first, second), expected, rtol=1e-9)
-
-
-def test_distance_correlation_of_known_cases():
-    line = np.arange(50.0)
-    np.testing.assert_allclose(statistics.distance_correlation(line, 3 - 2 * line), 1)
-    assert statistics.distance_correlation(line, np.full(50, 0.1)) == 0  # whose mean is not 0.1 in floating point
-    assert statistics.distance_correlation((line - 24.5) ** 2, line) > 0.3  # where Pearson's is zero
+def test_holm_by_hand():
+    np.testing.assert_allclose(statistics.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(statistics.holm([0.5, np.nan, 0.9]), [1.0, np.nan, 1.0])
+    assert statistics.holm([]).shape == (0,)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 from architectures import architecture_of
 from headatlas.attention.packing import entries
 from headatlas.models import transformer
-from headatlas.workflow import resources
+from headatlas.workflow import model_sizes, resources
 
 TRAINING = {"windows": 1200, "batch": 64, "epochs": 3, "evaluation_windows": 512, "snapshots": 0}
-TOY = resources.Model(
+TOY = model_sizes.Model(
     members=9,
     context=16,
     prompts=1024,
@@ -28,7 +28,7 @@ STUDY = {
     "autoencoders": {"widths": [2, 4, 64], "seeds": [0, 1], "epochs": 3, "rows": 24576},
     "kinds": {"continua": 199, "halvings": 20},
     "search": {"draws": 1000},
-    "knockouts": {"permutations": 500},
+    "validation": {"permutations": 5000},
 }
 
 
@@ -88,7 +88,9 @@ def test_studies_grow_with_the_heads_of_all_their_models():
         lambda models: resources.finding_kinds(models, STUDY),
         lambda models: resources.resampling_groups(models, STUDY),
         lambda models: resources.placing(models, STUDY),
-        lambda models: resources.predicting(models, STUDY),
+        lambda models: resources.weighing(models, STUDY),
+        lambda models: resources.transplanting(models, 32),
+        resources.comparing_circuits,
     ):
         one, three = need([TOY]), need([replace(TOY, members=900)] * 3)
         assert three.memory > 2 * one.memory
@@ -108,4 +110,4 @@ def test_a_need_is_rounded_up_and_no_longer_than_a_day():
 
 
 def test_a_rule_without_an_estimate_of_its_own_draws():
-    assert resources.of_rule({"threads": 2}, "draw_scales", "toy") == resources.Need(resources.FIGURES, 10)
+    assert resources.of_rule({"threads": 2}, "draw_scales", "toy") == model_sizes.Need(resources.FIGURES, 10)

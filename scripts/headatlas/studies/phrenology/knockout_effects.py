@@ -58,7 +58,7 @@ def scored(tokens, causal, pad=None, mask=None, seed=0):
     return np.where(hidden, mask, tokens), np.where(hidden, tokens, -1)
 
 
-def loss_table(member, tokens, *, causal, pad=None, mask=None, others=8, seed=0, kinds=KINDS):
+def loss_table(member, tokens, *, causal, others, pad=None, mask=None, seed=0, kinds=KINDS):
     """What each head is worth: the loss without it less the loss with it, and with another head in its place.
 
     Parameters

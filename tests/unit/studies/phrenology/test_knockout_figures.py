@@ -110,26 +110,3 @@ def test_losses(tmp_path):
         "6 of 8 heads are worth something; for 4, another head in the place costs more"
     )
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
-
-
-def test_prediction(tmp_path):
-    heads, rng = heads_of(), np.random.default_rng(0)
-    parts = {"prediction": [], "heads": [], "draws": []}
-    for kind in KINDS:
-        parts["heads"].append(heads.assign(kind=kind, cosine=rng.normal(size=len(heads)), null=0.0))
-        for statistic in ("cosine", "r2", "distance_correlation"):
-            row = {"kind": kind, "statistic": statistic, "observed": 0.5, "null_mean": 0, "null_95": 0.2, "p": 0.01}
-            row["permutations"] = 99
-            parts["prediction"].append(pd.DataFrame([row]))
-            values = {"permutation": np.arange(50), "value": rng.normal(0, 0.1, 50)}
-            parts["draws"].append(pd.DataFrame({"kind": kind, "statistic": statistic, **values}))
-    tables = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
-    figure = knockouts.predicted_effects(**tables, clusters=clusters_of(heads))
-    assert sum(text.get_text() == "p ≤ 0.01" for axes in figure.axes for text in axes.texts) == 6
-    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
-
-
-def test_prediction_of_one_member_says_that_it_cannot_be_asked():
-    empty = pd.DataFrame({"kind": pd.Series(dtype=object)})
-    figure = knockouts.predicted_effects(empty, empty, empty, clusters_of(heads_of(1)))
-    assert figure.texts[0].get_text().startswith("One member")

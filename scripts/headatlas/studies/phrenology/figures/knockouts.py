@@ -6,8 +6,6 @@ from matplotlib.lines import Line2D
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
-from headatlas.base.statistics import describe_p_value
-from headatlas.models.ablations import ABLATIONS
 from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables
 
@@ -308,71 +306,6 @@ def worth_in_words(table):
     return words
 
 
-@style.paper
-def predicted_effects(prediction, heads, draws, clusters):
-    """Do heads that attend alike do alike: each head's prediction, and the whole against permutations.
-
-    Parameters
-    ----------
-    prediction : DataFrame of [kind, statistic, observed, null_mean, null_95, p]
-    heads : DataFrame of [kind, model, member, layer, head, cosine, null]
-    draws : DataFrame of [kind, statistic, permutation, value]
-        All three are empty where there is one member only.
-    clusters : DataFrame of [model, member, layer, head, cluster]
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    if prediction.empty:
-        figure = style.blank(style.WIDTH, 1.2)
-        said = "One member: what knocking a head out does cannot be predicted from the heads of other members."
-        figure.text(0.5, 0.5, said, ha="center", va="center", fontsize=8.5)
-        return figure
-    figure = style.blank(style.WIDTH, 3.0)
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1.5, 1, 1])
-    first = prediction["kind"].iloc[0]
-    own = heads[heads["kind"] == first].merge(clusters[[*_IDENTITY, "cluster"]], on=_IDENTITY)
-    order = own.groupby("cluster")["cosine"].rank(method="first") / (
-        own.groupby("cluster")["cosine"].transform("size") + 1
-    )
-    left.axhline(0, color="0.3", linewidth=0.6)
-    colours = [style.cluster_colour(cluster) for cluster in own["cluster"]]
-    x = own["cluster"] - 0.4 + 0.8 * order
-    left.scatter(x, own["cosine"], c=colours, s=14, edgecolors="white", linewidths=0.3, zorder=3)
-    for cluster, part in own.groupby("cluster"):
-        left.plot([cluster - 0.4, cluster + 0.4], [part["null"].mean()] * 2, color="0.55", linewidth=1.2)
-    there = sorted(own["cluster"].unique())
-    ticks, names = style.thinned(there, [str(i) for i in there], len(there), 16)
-    left.set_xticks(ticks, names)
-    left.tick_params(axis="x", length=0)
-    left.set(
-        xlabel="cluster (grey: its heads permuted)",
-        ylabel="cosine of effect and prediction",
-        title=f"each head, {KINDS[first]}",
-    )
-    kinds = list(dict.fromkeys(prediction["kind"]))
-    titles = {"cosine": "mean cosine", "distance_correlation": "distance correlation,\npairs of different members"}
-    for axes, (statistic, title) in zip((middle, right), titles.items(), strict=True):
-        for place, kind in enumerate(reversed(kinds)):
-            null = draws.loc[(draws["kind"] == kind) & (draws["statistic"] == statistic), "value"]
-            row = prediction[(prediction["kind"] == kind) & (prediction["statistic"] == statistic)].iloc[0]
-            bars, edges = np.histogram(null, bins=30)
-            tall = 0.6 * bars / max(1, bars.max())
-            axes.stairs(place + tall, edges, baseline=place, fill=True, color="0.75")
-            axes.plot([row["observed"]] * 2, [place, place + 0.68], color=_UP, linewidth=1.6)
-            described = describe_p_value(row["p"], int(row["permutations"]), brief=True)
-            where = {"ha": "center", "va": "bottom", "annotation_clip": False}
-            axes.annotate(described, (row["observed"], place + 0.72), fontsize=6.5, **where)
-        axes.set_yticks([place + 0.3 for place in range(len(kinds))], list(reversed(kinds)))
-        axes.tick_params(axis="y", length=0)
-        axes.set(title=title, xlabel="grey: heads permuted", ylim=(-0.05, len(kinds) - 0.02))
-        axes.spines["left"].set_visible(False)
-        axes.margins(x=0.12)
-        axes.locator_params(axis="x", nbins=5)
-    return figure
-
-
 def _together(paths, models):
     """Files of one model each as one table."""
     return pd.concat(
@@ -406,9 +339,3 @@ def draw_knockout_losses(losses, kinds, models):
     windows = tables.facts(losses[0])["windows"]
     groups = head_tables.read_groups("corrected", kinds=kinds)
     return loss_without(_together(losses, models), groups, windows)
-
-
-def draw_prediction(prediction, heads, draws, kinds):
-    """Colours are the groups of the longest plateau."""
-    clusters = head_tables.read_groups("corrected", kinds=kinds)
-    return predicted_effects(tables.read(prediction), tables.read(heads), tables.read(draws), clusters)

@@ -67,29 +67,33 @@ def agreement(products, members, layers, groups, strata=None, permutations=2000,
     within = [members, np.asarray(layers)] + ([] if strata is None else [np.asarray(strata)])
     within = pd.factorize(pd.MultiIndex.from_arrays(within))[0]
     names = np.unique(groups[groups >= 0])
-    pairs = {name: _cross_pairs(np.flatnonzero(groups == name), members) for name in names}
-    pairs[ALL] = tuple(np.concatenate([found[side] for found in pairs.values()]) for side in (0, 1))
+    pairs = [_cross_pairs(np.flatnonzero(groups == name), members) for name in names]
+    none = np.empty(0, dtype=np.int64)  # where no head is in a group
+    first, second = (np.concatenate([none, *(found[side] for found in pairs)]) for side in (0, 1))
+    counts = np.array([len(found[0]) for found in pairs], dtype=np.int64)
+    of_group = np.repeat(np.arange(len(names)), counts)
 
     def measured(order):
-        return [cosines[order[a], order[b]].mean() if len(a) else np.nan for a, b in pairs.values()]
+        sums = np.bincount(of_group, cosines[order[first], order[second]], minlength=len(names))
+        return np.append(sums, sums.sum()) / np.append(counts, max(1, counts.sum())).clip(min=1)
 
-    observed, null = measured(np.arange(len(members))), np.empty((permutations, len(pairs)))
+    observed, null = measured(np.arange(len(members))), np.empty((permutations, len(names) + 1))
     rng = np.random.default_rng(seed)
     with bar(permutations, "effects permuted", "permutations") as shown:
         for permutation in range(permutations):
             null[permutation] = measured(permuted_within(within, rng))
             shown.update()
     rows = []
-    for column, (name, (first, _)) in enumerate(pairs.items()):
+    for column, name in enumerate([*names, ALL]):
         chosen = groups == name if name != ALL else groups >= 0
+        asked = (counts[column] if name != ALL else counts.sum()) > 0
         row = {"group": int(name), "heads": int(chosen.sum()), "members": len(np.unique(members[chosen]))}
         values = np.round(null[:, column], 12)  # sums in another order must not decide a tie
-        row |= {"cosine": observed[column], "null_mean": values.mean(), "null_95": np.quantile(values, 0.95)}
-        asked = len(first) > 0
-        row["p"] = permutation_p_value(np.round(observed[column], 12), values) if asked else np.nan
         fewest = permutations + 1 if name == ALL else min(permutations + 1, _arrangements(within, chosen))
-        row["p_floor"] = 1 / fewest if asked else np.nan
-        rows.append(row | {"r2": _r2(products, members, groups, chosen), "permutations": permutations})
+        row |= {"cosine": observed[column], "null_mean": values.mean(), "null_95": np.quantile(values, 0.95)}
+        row |= {"p": permutation_p_value(np.round(observed[column], 12), values), "p_floor": 1 / fewest}
+        row |= {"r2": _r2(products, members, groups, chosen), "permutations": permutations}
+        rows.append(row if asked else row | dict.fromkeys(("cosine", "null_mean", "null_95", "p", "p_floor"), np.nan))
     table = pd.DataFrame(rows)
     table.insert(table.columns.get_loc("p_floor") + 1, "p_holm", holm(table["p"].where(table["group"] != ALL)))
     return table

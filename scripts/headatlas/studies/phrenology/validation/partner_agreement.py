@@ -16,6 +16,7 @@ from headatlas.base.statistics import permutation_p_value
 from headatlas.studies.phrenology.validation.effect_agreement import permuted_within
 
 NONE = -1
+_COLUMNS = ["first", "second", "share", "low", "high", "chance", "chance_95", "p", "permutations"]
 
 
 def partners_of(groups, members):
@@ -61,7 +62,7 @@ def agreement(partners, members, strata, permutations=1000, draws=2000, seed=0):
     -------
     DataFrame
         first, second (names), share, low and high (95%, members resampled), chance (mean of the null), chance_95 (its
-        95th percentile), p (one-sided), permutations.
+        95th percentile), p (one-sided), permutations. No row where no head has a partner by both.
     """
     members, rng = np.asarray(members), np.random.default_rng(seed)
     pairs = list(combinations(partners, 2))
@@ -69,15 +70,17 @@ def agreement(partners, members, strata, permutations=1000, draws=2000, seed=0):
     rows = []
     with bar(len(pairs), "partners permuted", "pairs of matchings") as shown:
         for first, second in pairs:
+            shown.update()
             same, both = _compared(partners[first], partners[second])
-            share = same.sum() / both.sum() if both.any() else np.nan
+            if not both.any():
+                continue
+            share = same.sum() / both.sum()
             null = [_share(partners[first], _relabelled(partners[second], order)) for order in orders]
             low, high = resampled_members(_by_member(same, members), _by_member(both, members), draws, seed)
             row = {"first": first, "second": second, "share": share, "low": low, "high": high}
             row |= {"chance": np.mean(null), "chance_95": np.quantile(null, 0.95)}
             rows.append(row | {"p": permutation_p_value(share, null), "permutations": permutations})
-            shown.update()
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def resampled_members(parts, wholes, draws=2000, seed=0, level=0.95):

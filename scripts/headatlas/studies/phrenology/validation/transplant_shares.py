@@ -47,14 +47,12 @@ class Shares:
             self._recovered[norm] = table  # (receiver, donor)
         self._same_layer = self._layers[:, None] == self._layers
 
-    def recovered(self, norm, partners=None):
+    def recovered(self, norm):
         """Loss recovered, by source and by the member that the donors are from.
 
         Parameters
         ----------
         norm : {"as mapped", "equal norm"}
-        partners : int array of shape (head, member), optional
-            Others than the study's, as in a null.
 
         Returns
         -------
@@ -63,14 +61,42 @@ class Shares:
             kind; "others": all others of the layer; "other layer". NaN where there are none. Members in which a head
             has no partner count for none of the first three.
         """
-        partners, recovered = self._partners if partners is None else partners, self._recovered[norm]
-        theirs = partners[:, self.members]  # (head, donor): the partner in the donor's member
+        recovered = self._recovered[norm]
+        theirs = self._partners[:, self.members]  # (head, donor): the partner in the donor's member
         known, own_layer = np.isfinite(recovered), self._same_layer & (theirs >= 0)
         is_partner = known & (theirs == np.arange(len(theirs)))
         others = known & own_layer & ~is_partner
         masks = {"partner": is_partner, "kind": others & (self._kinds[:, None] == self._kinds), "others": others}
         masks["other layer"] = known & ~self._same_layer
         return {source: self._means(recovered, mask) for source, mask in masks.items()}
+
+    def excess(self, norm, strata, permutations, seed):
+        """What partners recover beyond the others of their layer, summed, and the same with heads permuted.
+
+        Parameters
+        ----------
+        norm : {"as mapped", "equal norm"}
+        strata : integer array of shape (head,)
+            Heads are permuted within these.
+        permutations, seed : int
+
+        Returns
+        -------
+        observed : float
+        null : array of shape (permutation,)
+        """
+        recovered, rng = self._recovered[norm], np.random.default_rng(seed)
+        known = np.isfinite(recovered) & self._same_layer
+        sums, counts = np.where(known, recovered, 0) @ self._belongs, known @ self._belongs  # (head, member)
+        heads = np.arange(len(recovered))[:, None]
+        asked = (self._partners >= 0) & (counts > 1) & np.isfinite(self.cost)[:, None]
+
+        def total(order):
+            own = recovered[heads, order[self._partners]]  # of no partner, masked below
+            return np.nansum(np.where(asked, own - (sums - own) / np.maximum(1, counts - 1), 0))
+
+        null = [total(permuted_within(np.asarray(strata), rng)) for _ in range(permutations)]
+        return total(np.arange(len(recovered))), np.array(null)
 
     def ranks(self, norm):
         """Rank of each partner among the heads of its layer and member by what they recover, 1 the best.
@@ -107,19 +133,22 @@ def by_head(shares, draws=2000, seed=0):
     Returns
     -------
     DataFrame
-        row (head), norm, source, share, low, high (95%; NaN with a single member) and members. Rows of heads whose
-        ablation costs nothing, and of sources that do not exist, are left out.
+        row (head), norm, source, share, low, high (95%; NaN with a single member), members and rank (of partners: in
+        their layer by what they recover, 1 the best, mean over members). Rows of heads whose ablation costs nothing,
+        and of sources that do not exist, are left out.
     """
     tables = []
     for norm in NORMS:
+        ranks = shares.ranks(norm)
         for source, values in shares.recovered(norm).items():
             for row in np.flatnonzero(np.isfinite(shares.cost)):
                 own = values[row, np.isfinite(values[row])] / shares.cost[row]
                 if not len(own):
                     continue
                 low, high = bootstrap_interval(own, draws=draws, seed=seed) if len(own) > 1 else (np.nan, np.nan)
-                tables.append((row, norm, source, own.mean(), low, high, len(own)))
-    return pd.DataFrame(tables, columns=["row", "norm", "source", "share", "low", "high", "members"])
+                rank = np.nanmean(ranks[row]) if source == "partner" else np.nan
+                tables.append((row, norm, source, own.mean(), low, high, len(own), rank))
+    return pd.DataFrame(tables, columns=["row", "norm", "source", "share", "low", "high", "members", "rank"])
 
 
 def overall(shares, strata, permutations=1000, draws=2000, seed=0):
@@ -140,7 +169,8 @@ def overall(shares, strata, permutations=1000, draws=2000, seed=0):
     DataFrame
         norm, source, share, low, high, heads (how many), p and permutations (of "partner less others" alone). Beside
         the sources: "partner less others", "partner less kind", and "partner best", the share of heads and members in
-        which no other head of the layer recovers more, with its chance in the column `chance`.
+        which no other head of the layer recovers more, with its chance in the column `chance`; there, `rank` is the
+        partner's mean rank in the layer, and `rank_chance` that of a head drawn at random.
     """
     rows = []
     for norm in NORMS:
@@ -150,15 +180,19 @@ def overall(shares, strata, permutations=1000, draws=2000, seed=0):
             values = found[first] - (found[less[0]] if less else 0)
             row = _ratio(values, shares, draws, seed) | {"norm": norm, "source": source}
             if source == "partner less others" and np.isfinite(row["share"]):
-                row |= _permuted(shares, norm, values, strata, permutations, seed)
+                observed, null = shares.excess(norm, strata, permutations, seed)
+                p = permutation_p_value(np.round(observed, 12), np.round(null, 12))
+                row |= {"p": p, "permutations": permutations}
             rows.append(row)
         ranks = np.where(np.isfinite(shares.cost)[:, None], shares.ranks(norm), np.nan)
         known = np.isfinite(ranks)
         row = _ratio(np.where(known, ranks == 1, np.nan), shares, draws, seed, np.ones(len(ranks)))
         row |= {"norm": norm, "source": "partner best"}
-        row["chance"] = float((1 / shares.of_layer()[known]).mean()) if known.any() else np.nan
+        if known.any():
+            sizes = shares.of_layer()[known]
+            row |= {"chance": (1 / sizes).mean(), "rank": ranks[known].mean(), "rank_chance": (sizes + 1).mean() / 2}
         rows.append(row)
-    names = ["norm", "source", "share", "low", "high", "heads", "chance", "p", "permutations"]
+    names = ["norm", "source", "share", "low", "high", "heads", "chance", "rank", "rank_chance", "p", "permutations"]
     return pd.DataFrame(rows).reindex(columns=names)
 
 
@@ -174,16 +208,3 @@ def _ratio(values, shares, draws, seed, whole=None):
         np.add.at(sums, shares.members, added)
     low, high = resampled_members(*by_member, draws, seed)
     return {"share": part.sum() / cost.sum(), "low": low, "high": high, "heads": int(known.any(1).sum())}
-
-
-def _permuted(shares, norm, observed, strata, permutations, seed):
-    """The p-value of what partners recover beyond others, where heads are permuted within their strata."""
-    rng, null = np.random.default_rng(seed), []
-    paid = np.isfinite(shares.cost)
-    for _ in range(permutations):
-        order = permuted_within(np.asarray(strata), rng)
-        named = np.where(shares._partners >= 0, order[shares._partners], -1)
-        found = shares.recovered(norm, named)
-        null.append(np.nansum((found["partner"] - found["others"])[paid]))
-    p = permutation_p_value(np.round(np.nansum(observed[paid]), 12), np.round(null, 12))
-    return {"p": p, "permutations": permutations}

@@ -28,6 +28,7 @@ from headatlas.base.statistics import mean_and_error
 from headatlas.models import interventions, knockout
 from headatlas.studies.phrenology.knockout_effects import prompt_losses, scored
 
+RECOVERED = ("recovered", "recovered_equal_norm")
 _IDENTITY = ["model", "member", "layer", "head"]
 
 
@@ -68,12 +69,15 @@ def take_donor(family, index, inputs, pad=None):
         for layer, outputs in enumerate(member.run(inputs[part]).outputs):
             parts[layer].append(outputs - means[layer])
     writers = [member.writers(layer) for layer in range(member.layers)]
-    matrix = torch.from_numpy(family.head_weights(index, 0)["W_U"]).to(family.device).double()
-    matrix = matrix - matrix.mean(1, keepdim=True)
+    try:
+        matrix = torch.from_numpy(family.head_weights(index, 0)["W_U"]).to(family.device)
+    except InputError:  # a type whose weights are not known: without the final norm's scale
+        matrix = member.readout.table.T
+    matrix = matrix.double() - matrix.double().mean(1, keepdim=True)
     return Donor([torch.cat(layer) for layer in parts], variations, means, writers, matrix)
 
 
-def transplant(members, tokens, *, pad=None, mask=None, seed=0, between_layers=True):
+def transplant(members, tokens, *, between_layers, pad=None, mask=None, seed=0):
     """Put every head of every other member in the place of every head, a layer at a time.
 
     Parameters
@@ -82,11 +86,11 @@ def transplant(members, tokens, *, pad=None, mask=None, seed=0, between_layers=T
         A model's name, its family (`families.load_family`) and the number of a member in it; one tokenizer for all.
     tokens : integer array of shape (prompt, position)
         Held-out windows.
+    between_layers : bool
+        Whether, as a control, heads of another layer of the same donor (one layer drawn for each) are transplanted too.
     pad, mask : int, optional
     seed : int
         Of the masks of bidirectional models, and of the layers that control donors come from.
-    between_layers : bool
-        Whether, as a control, heads of another layer of the same donor (one layer drawn for each) are transplanted too.
 
     Returns
     -------
@@ -95,15 +99,13 @@ def transplant(members, tokens, *, pad=None, mask=None, seed=0, between_layers=T
         head less that) and ablation_error (over prompts).
     pairs : DataFrame
         One row for each transplant: receiver and donor (rows of `worth`), recovered and recovered_equal_norm (nats per
-        token).
+        token). Empty for a single member.
 
     Raises
     ------
     InputError
-        If there is one member only, if some are causal and others not, or if the weights of a model type are not known.
+        If some models are causal and others not.
     """
-    if len(members) < 2:
-        raise InputError(f"transplants: {len(members)} member found; allowed: at least 2, one gives and one receives")
     causal = {family.causal for _, family, _ in members}
     if len(causal) > 1:
         raise InputError("transplants: causal and bidirectional models are in one study; allowed: one kind")
@@ -112,7 +114,7 @@ def transplant(members, tokens, *, pad=None, mask=None, seed=0, between_layers=T
     rows = _rows(members)
     place = rows.groupby(["taker", "layer"], sort=False).indices  # (member, layer) -> rows of its heads
     rng = np.random.default_rng(seed)
-    worth, pairs = [], []
+    worth, pairs = [], [pd.DataFrame(columns=["receiver", "donor", *RECOVERED], dtype=float)]
     for taker, (_, family, index) in enumerate(progress.track(members, "transplants", "members")):
         plan = _plan(donors, taker, between_layers, rng)
         own, found = _received(family, index, donors, taker, plan, inputs, targets)
@@ -120,8 +122,7 @@ def transplant(members, tokens, *, pad=None, mask=None, seed=0, between_layers=T
         for (giver, layer, their_layer), recovered in found.items():
             receivers, sent = place[taker, layer], place[giver, their_layer]
             columns = {"receiver": np.repeat(receivers, len(sent)), "donor": np.tile(sent, len(receivers))}
-            names = ("recovered", "recovered_equal_norm")
-            columns |= {name: values.ravel() for name, values in zip(names, recovered, strict=True)}
+            columns |= {name: values.ravel() for name, values in zip(RECOVERED, recovered, strict=True)}
             pairs.append(pd.DataFrame(columns))
     pairs = pd.concat(pairs, ignore_index=True).astype({"receiver": "int32", "donor": "int32"})
     worth = rows[_IDENTITY].join(pd.concat(worth, ignore_index=True))
@@ -168,7 +169,7 @@ def _received(family, index, donors, taker, plan, inputs, targets):
         mapped[giver, layer, their_layer] = writers.to(dtype)
         factors[giver, layer, their_layer] = (torch.ones_like(equal).to(dtype), equal.to(dtype))
     clean, ablated, sums = [], [], {}
-    for part in knockout.blocks(member, inputs, max(len(writers) for writers in mapped.values())):
+    for part in knockout.blocks(member, inputs, max(member.heads, *(len(writers) for writers in mapped.values()), 1)):
         trace, wanted = member.run(inputs[part]), targets[part]
 
         def losses(hidden, wanted=wanted):
@@ -197,3 +198,33 @@ def _received(family, index, donors, taker, plan, inputs, targets):
 def _written(varying, writers, part):
     """What heads write to the stream, (head, prompt, position, d_model), for some of the prompts."""
     return torch.einsum("pthd,hdm->hptm", varying[part], writers)
+
+
+def identified(worth, pairs):
+    """The transplants with the identity of both heads in place of their rows.
+
+    Parameters
+    ----------
+    worth, pairs : DataFrame
+        What `transplant` gives.
+
+    Returns
+    -------
+    DataFrame
+        model, member, layer, head (that receives), donor_model, donor_member, donor_layer, donor_head, recovered,
+        recovered_equal_norm.
+    """
+    sides = [("", "receiver"), ("donor_", "donor")]
+    columns = {f"{prefix}{name}": worth[name].to_numpy()[pairs[side]] for prefix, side in sides for name in _IDENTITY}
+    return pd.DataFrame(columns | {name: pairs[name].to_numpy() for name in RECOVERED})
+
+
+def rows_of(worth, table):
+    """What `transplant` gave, from its table of costs and the transplants as `identified` writes them."""
+    rows = worth[_IDENTITY].assign(row=np.arange(len(worth)))
+    pairs = {}
+    for prefix, side in (("", "receiver"), ("donor_", "donor")):
+        named = rows.rename(columns={name: f"{prefix}{name}" for name in _IDENTITY})
+        names = [f"{prefix}{name}" for name in _IDENTITY]
+        pairs[side] = table[names].merge(named, on=names, how="left", validate="many_to_one")["row"].to_numpy()
+    return worth, pd.DataFrame(pairs | {name: table[name] for name in RECOVERED})

@@ -90,6 +90,14 @@ def test_planted_agreement_is_found_beyond_kinds():
     assert itself.loc[0, ["share", "low", "high"]].tolist() == [1, 1, 1]
 
 
+def test_without_partners_there_is_nothing_to_agree_on():
+    members, groups, kinds = families()
+    named = {"a": partner_agreement.partners_of(groups, members), "b": np.full((len(groups), 7), -1)}
+    found = partner_agreement.agreement(named, members, strata_of(members, kinds), permutations=5)
+    assert found.empty
+    assert "chance_95" in found
+
+
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     """Pairs of members whose value is the sum of what either brings: the mean is known."""
     rng, covered = np.random.default_rng(0), 0

@@ -58,6 +58,7 @@ def test_planted_shares_are_found():
     best = table.loc["as mapped", "partner best"]
     assert best["share"] == 1
     assert best["chance"] == 0.25
+    assert (best["rank"], best["rank_chance"]) == (1, 2.5)
     assert table.loc[("as mapped", "partner less others"), "p"] == 1 / 51
 
 
@@ -87,7 +88,25 @@ def test_shares_of_heads_equal_plain_loops():
             one = table[(table["row"] == row) & (table["source"] == source) & (table["norm"] == "as mapped")].iloc[0]
             np.testing.assert_allclose(one["share"], np.mean(values) / worth["ablation"][row])
             assert one["members"] == 3
+            if source == "partner":
+                assert one["rank"] == np.mean(ranks[row][np.isfinite(ranks[row])])
             assert one["low"] <= one["share"] <= one["high"]
+
+
+def test_the_excess_is_that_of_partners_less_others():
+    worth, pairs, member, group = planted(members=4, seed=3)
+    worth.loc[5, "ablation_error"] = 1.0
+    shares, _ = shares_of(worth, pairs, member, group)
+    for norm in transplant_shares.NORMS:
+        found = shares.recovered(norm)
+        observed, null = shares.excess(norm, strata(worth, group), 30, 0)
+        np.testing.assert_allclose(
+            observed,
+            np.delete(found["partner"] - found["others"], 5, 0)[~np.isnan(np.delete(found["partner"], 5, 0))].sum(),
+        )
+        assert (null < observed).all()
+    once = shares.excess("as mapped", np.arange(len(worth)), 3, 0)[1]  # nothing to permute
+    np.testing.assert_allclose(once, shares.excess("as mapped", strata(worth, group), 1, 0)[0])
 
 
 def test_partners_dealt_at_random_recover_no_more_than_others():
@@ -120,7 +139,7 @@ def test_an_untrained_family_gives_nothing(tmp_path, layers):
     (tmp_path / "config.json").write_text(json.dumps({"kind": "toy", "architecture": asdict(architecture)}))
     family = families.load_family(tmp_path / "model.safetensors", tmp_path / "config.json")
     tokens = np.random.default_rng(0).integers(0, 60, (24, 10))
-    worth, pairs = transplants.transplant([("toy", family, index) for index in range(5)], tokens)
+    worth, pairs = transplants.transplant([("toy", family, index) for index in range(5)], tokens, between_layers=True)
     member, group = worth["member"].to_numpy(), 4 * worth["layer"].to_numpy() + worth["head"].to_numpy()
     shares, _ = shares_of(worth, pairs, member, group)
     assert np.isfinite(shares.cost).mean() < 0.2  # hardly a head is worth anything

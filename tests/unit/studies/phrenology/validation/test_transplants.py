@@ -61,7 +61,7 @@ def test_equal_to_a_loop_from_the_definitions(tmp_path, pad):
     members = pair(tmp_path, [5, 6, 7], pad=pad)
     own = [{name: value[index].double() for name, value in perturbed(SQUARE, [5, 6, 7]).items()} for index in range(3)]
     tokens = some_tokens(pad)
-    worth, pairs = transplants.transplant(members, tokens, pad=pad)
+    worth, pairs = transplants.transplant(members, tokens, pad=pad, between_layers=True)
     inputs, targets = scored(tokens, True, pad)
     real = torch.ones(inputs.shape, dtype=torch.bool) if pad is None else torch.tensor(inputs != pad)
     varying = []
@@ -167,10 +167,10 @@ def test_a_copy_with_its_heads_permuted_makes_good_all_by_the_true_partner(tmp_p
 def test_blocks_of_prompts_and_the_order_of_members_change_nothing(tmp_path, monkeypatch):
     members = pair(tmp_path, [5, 6, 7], replace(SMALL, layers=1))
     tokens = some_tokens(None, prompts=5)
-    worth, pairs = transplants.transplant(members, tokens)
-    turned, turned_pairs = transplants.transplant(members[::-1], tokens)
+    worth, pairs = transplants.transplant(members, tokens, between_layers=True)
+    turned, turned_pairs = transplants.transplant(members[::-1], tokens, between_layers=True)
     monkeypatch.setattr(knockout, "blocks", lambda member, tokens, passes, memory=0: [slice(0, 2), slice(2, 5)])
-    _, in_blocks = transplants.transplant(members, tokens)
+    _, in_blocks = transplants.transplant(members, tokens, between_layers=True)
     np.testing.assert_allclose(in_blocks["recovered"], pairs["recovered"], atol=1e-6)
     place = {key: row for row, key in enumerate(zip(worth["member"], worth["head"], strict=True))}
     name = [place[key] for key in zip(turned["member"], turned["head"], strict=True)]
@@ -194,18 +194,39 @@ def test_families_of_one_tokenizer_and_different_widths(tmp_path):
     assert pairs.notna().all(axis=None)
 
 
+def test_tables_carry_the_identity_of_both_heads(tmp_path):
+    worth, pairs = transplants.transplant(
+        pair(tmp_path, [5, 6], replace(SMALL, layers=2)), some_tokens(None), between_layers=True
+    )
+    table = transplants.identified(worth, pairs)
+    row = table.iloc[7]
+    assert row["donor_member"] == worth["member"][pairs["donor"][7]]
+    assert row["head"] == worth["head"][pairs["receiver"][7]]
+    again, found = transplants.rows_of(worth, table)
+    assert again is worth
+    for name in pairs:
+        np.testing.assert_array_equal(found[name], pairs[name])
+
+
 def test_bidirectional_models_are_read_at_masks(tmp_path):
     members = pair(tmp_path, [5, 6], replace(SMALL, causal=False))
-    worth, pairs = transplants.transplant(members, some_tokens(None), mask=38)
+    worth, pairs = transplants.transplant(members, some_tokens(None), mask=38, between_layers=True)
     assert pairs["recovered"].abs().max() > 1e-4
     assert worth["ablation"].notna().all()
 
 
+def test_a_single_member_has_costs_and_no_donors(tmp_path):
+    members = pair(tmp_path, [5, 6], SMALL)
+    worth, pairs = transplants.transplant(members[:1], some_tokens(None), between_layers=True)
+    both, _ = transplants.transplant(members, some_tokens(None), between_layers=True)
+    np.testing.assert_allclose(worth["ablation"], both["ablation"][:2], atol=1e-7)
+    assert pairs.empty
+    assert transplants.identified(worth, pairs).empty
+
+
 def test_what_cannot_be_transplanted_is_said(tmp_path):
     members = pair(tmp_path, [5, 6], SMALL)
-    with pytest.raises(InputError, match="1 member found; allowed: at least 2"):
-        transplants.transplant(members[:1], some_tokens(None))
     (tmp_path / "other").mkdir()
     other = pair(tmp_path / "other", [5], replace(SMALL, causal=False))
     with pytest.raises(InputError, match="causal and bidirectional"):
-        transplants.transplant(members + other, some_tokens(None))
+        transplants.transplant(members + other, some_tokens(None), between_layers=True)
