@@ -114,7 +114,7 @@ def _group(row):
 
 def _effect(row):
     alike = "its heads do a little alike" if row.r2 < 0 else "its heads do alike"
-    p = _p_value({"p": row.p, "permutations": row.permutations})
+    p = _p_value({"p": row.p, "permutations": row.permutations}, brief=True)
     share = f"; partners recover {row.transplant:.0%} of the loss" if np.isfinite(row.transplant) else ""
     return (
         f"{alike}: cosine {_three(row.cosine)}, permuted {_three(row.null_mean)}, R² {_three(row.r2)}, {p}, by Holm "
@@ -138,7 +138,7 @@ def _matchings(agreement):
         return []
     parts = []
     for row in agreement[agreement["first"] == "attention"].itertuples():
-        p = _p_value({"p": row.p, "permutations": row.permutations})
+        p = _p_value({"p": row.p, "permutations": row.permutations}, brief=True)
         chance = f"{row.chance:.0%} with heads permuted within kinds, {p}"
         parts.append(f"{_MEASURES[row.second]} for {row.share:.0%} (95% {row.low:.0%} to {row.high:.0%}; {chance})")
     if not parts:
@@ -172,8 +172,9 @@ def _percent(row):
     return f"{row['share']:{form}} (95% {row['low']:{form}} to {row['high']:{form}})"
 
 
-def _p_value(row):
-    return describe_p_value(row["p"], int(row["permutations"]) if np.isfinite(row["permutations"]) else None)
+def _p_value(row, brief=False):
+    permutations = int(row["permutations"]) if np.isfinite(row["permutations"]) else None
+    return describe_p_value(row["p"], permutations, brief=brief)
 
 
 def _two(value):
