@@ -6,6 +6,7 @@ from matplotlib.lines import Line2D
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
+from headatlas.models.ablations import ABLATIONS
 from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables
 
