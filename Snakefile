@@ -7,7 +7,7 @@
 #   models/{model}/model.safetensors               every tensor with a leading member axis
 #   attention/{model}/patterns.parquet             one row per member, layer, head and prompt
 #   attention/{model}/queries_keys.parquet         one row per member, layer, head, prompt and position
-#   scores/{model}.parquet, knockouts/{model}/{losses,prompt}.parquet   what each head does, in numbers
+#   {scores,token_circuits}/{model}.parquet, knockouts/{model}/{losses,prompt}.parquet   what each head does, in numbers
 #   {study}/{step}.parquet                         a study's tables; {step}.md its findings in words
 #   figures/{study}/{published,corrected}/figNN_{slug}.{png,pdf}
 #   atlas.html                                     a page to walk through the heads in, with all of the above

@@ -64,6 +64,7 @@ TABLES_OF_HEADS = {  # all that is known of the heads of the studies among `targ
     "tokenizer": sorted({tokenizer_of(model)["tokenizer"] for model in models_of("all")}),
     "tokenizer_config": sorted({tokenizer_of(model)["tokenizer_config"] for model in models_of("all")}),
     "scores": expand("<results>/scores/{model}.parquet", model=models_of("all")),
+    "circuits": expand("<results>/token_circuits/{model}.parquet", model=models_of("all")),
     "losses": expand(
         "<results>/knockouts/{model}/losses.parquet",
         model=models_of("phrenology") if "phrenology" in config["targets"] else [],

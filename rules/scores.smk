@@ -1,5 +1,5 @@
 # IN:  attention/{model}/patterns.parquet, windows/{model}/analysis.parquet, models/{model}/model.safetensors
-# OUT: scores/{model}.parquet
+# OUT: scores/{model}.parquet, token_circuits/{model}.parquet
 
 
 rule score_heads:
@@ -26,3 +26,25 @@ rule score_heads:
         ),
     script:
         "../scripts/score_heads.py"
+
+
+rule read_token_circuits:
+    """Read from weights which tokens each head would raise where it looks at which, and which it seeks from which."""
+    input:
+        **TOKENIZER,
+        model="<results>/models/{model}/model.safetensors",
+        config="<results>/models/{model}/config.json",
+        windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
+    output:
+        pairs="<results>/token_circuits/{model}.parquet",
+    log:
+        "<logs>/read_token_circuits/{model}.log",
+    conda:
+        "../envs/models.yaml"
+    threads: lambda wildcards: forward_threads(wildcards.model)
+    resources:
+        **needs("read_token_circuits"),
+    params:
+        spec=lambda wildcards: spec("read_token_circuits", tokens=400, threads=forward_threads(wildcards.model)),
+    script:
+        "../scripts/read_token_circuits.py"

@@ -12,7 +12,7 @@ def main(snakemake, run):
     from headatlas.data import tokenizer_reading
     from headatlas.data.windows import read_windows
     from headatlas.models import families
-    from headatlas.scores import weight_scores
+    from headatlas.scores import token_circuits, weight_scores
     from headatlas.studies.circuits import qk_ov_circuits
 
     found = {name: [] for name in ("heads", "names", "skip_trigrams", "copying", "composition", "induction")}
@@ -29,7 +29,7 @@ def main(snakemake, run):
         own["composition"] = weight_scores.composition_table(0, layers)
         own["induction"] = qk_ov_circuits.induction_heads(scores, own["composition"])
         if family.layers == 1:  # with more, what a head writes is not all that reaches the output from its source
-            common = qk_ov_circuits.common_tokens(train, 1000, tokenizer.all_special_ids)
+            common = token_circuits.common_tokens(train, 1000, tokenizer.all_special_ids)
             own["copying"] = qk_ov_circuits.copying_heads(layers[0], common)
             trigrams = qk_ov_circuits.skip_trigrams(layers[0], common)
             for name in ("source", "destination", "output"):

@@ -96,6 +96,10 @@ def write_results(folder, name="planted", seed=0, names=NASTY, study=True):
         rows = identity().assign(score=score, value=rng.random(MEMBERS * LAYERS * HEADS))
         scores.append(rows.assign(standard_error=0.01, chance=chance))
     tables.write(folder / f"scores/{name}.parquet", pd.concat(scores), provenance={"rule": "score_heads"})
+    (folder / "token_circuits").mkdir()
+    pairs = identity().merge(pd.DataFrame({"circuit": ["ov", "qk"]}), how="cross")
+    pairs = pairs.assign(rank=np.int32(1), source=np.int32(0), target=np.int32(1), value=5.5, chance=3.5)
+    tables.write(folder / f"token_circuits/{name}.parquet", pairs, facts={"tokens": len(names)})
     if study:
         _write_study(folder, name, rng)
     return weights, tokens

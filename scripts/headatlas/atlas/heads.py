@@ -12,7 +12,15 @@ from headatlas.scores.catalogue import SCORES
 _MOST_ROWS = 24  # rows about one head that its page lists of a table
 _MOST_CELLS = 200_000  # of a table whose rows are about heads: a larger one is linked, not shown
 _SHOWN_ELSEWHERE = (
-    *("scores/", "knockouts/", "attention/", "phrenology/clusters.", "phrenology/kinds.", "phrenology/partners."),
+    *(
+        "scores/",
+        "token_circuits/",
+        "knockouts/",
+        "attention/",
+        "phrenology/clusters.",
+        "phrenology/kinds.",
+        "phrenology/partners.",
+    ),
     *("phrenology/distances.", "phrenology/projections.", "phrenology/places.", "phrenology/knockout_tokens."),
     *("phrenology/consensus.", "phrenology/head_cards.", "phrenology/embeddings", "phrenology/circuits."),
     *("phrenology/knockouts.", "phrenology/transplants."),
@@ -56,6 +64,7 @@ def describe(results, shared):
         "groupings": _groupings(results, place),
         "pairs": _pairs(results, place),
         "tokens": _effects_on_tokens(results, place),
+        "circuits": _token_circuits(results, place),
         "measures": _measures(results, place),
         "tables": _described_tables(results),
     }
@@ -283,6 +292,35 @@ def _effects_on_tokens(results, place):
         "name": rows["name"].tolist(),
         "effect": floats(rows["effect"]),
         "standard_error": floats(rows["standard_error"]),
+    }
+
+
+def _token_circuits(results, place):
+    """The strongest pairs of tokens in each head's OV and QK circuit, all models together."""
+    parts, facts = [], []
+    for model in results.models:
+        path = results.path(f"token_circuits/{model}.parquet")
+        if path is not None and tables.rows(path):
+            rows = tables.read(path).assign(model=model)
+            for end in ("source", "target"):
+                ids, where = np.unique(rows[end], return_inverse=True)
+                rows[end] = np.array(results.token_names(model, ids), dtype=object)[where]
+            parts.append(rows.assign(at=_at(rows, place)))
+            facts.append(tables.facts(path).get("tokens"))
+    if not parts:
+        return None
+    rows = pd.concat(parts, ignore_index=True)
+    names = list(dict.fromkeys([*rows["source"], *rows["target"]]))
+    number = {name: index for index, name in enumerate(names)}
+    return {
+        "of": integers(rows["at"]),
+        "circuit": integers((rows["circuit"] == "qk").astype(int)),
+        "names": names,
+        "source": integers(rows["source"].map(number)),
+        "target": integers(rows["target"].map(number)),
+        "value": floats(rows["value"]),
+        "chance": floats(rows["chance"]),
+        "tokens": max(facts),
     }
 
 

@@ -373,6 +373,7 @@ OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text
     "extract_patterns": lambda one, studies, text, threads: extraction(one),
     "extract_queries_keys": lambda one, studies, text, threads: vectors(one),
     "score_heads": lambda one, studies, text, threads: scoring(one),
+    "read_token_circuits": lambda one, studies, text, threads: scoring(one),
     "measure_knockouts": lambda one, studies, text, threads: knocking_out(one, **studies["phrenology"]["knockouts"]),
     "choose_scales": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
     "measure_invariance": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),

@@ -162,6 +162,12 @@ def test_a_kind_stands_beside_its_evidence(atlas):
     assert text(atlas("kinds"), ".badge.unsupported") == "1 mixed"
 
 
+def test_what_weights_say_of_tokens_is_shown_beside_random_heads(atlas):
+    rows = "[...document.querySelectorAll('[data-panel=circuits] tbody tr')].map(r => r.innerText.split('\\t'))"
+    shown = [NASTY[0], NASTY[1].replace(" ", "\u2423"), "5.5", "3.5"]
+    assert atlas("planted/1/0/2").evaluate(rows) == [shown, shown]
+
+
 def test_attention_of_a_prompt_is_that_of_the_table(atlas, planted):
     weights = planted[1]
     browser = atlas("planted/1/1/2?prompt=7")

@@ -33,7 +33,7 @@ def large_index():
     return {
         **{"form": 1, "about": about, "joint": [], "studies": [], "models": [model], "count": HEADS, "scores": scores},
         **{"costs": [], "controls": [], "maps": maps, "groupings": [kinds | {"groups": groups}], "pairs": []},
-        **{"tokens": None, "measures": [], "tables": {}},
+        **{"tokens": None, "circuits": None, "measures": [], "tables": {}},
     }
 
 

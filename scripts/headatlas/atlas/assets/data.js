@@ -78,6 +78,7 @@ class Run {
       ...table, of: column(table.of),
       columns: Object.fromEntries(Object.entries(table.columns).map(([name, values]) => [name, column(values)])),
     }));
+    this.circuits = index.circuits && Object.fromEntries(Object.entries(index.circuits).map(([name, values]) => [name, column(values)]));
     this.tokens = index.tokens && {
       ...index.tokens, of: column(index.tokens.of), effect: column(index.tokens.effect),
       error: column(index.tokens.standard_error),

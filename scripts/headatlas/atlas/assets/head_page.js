@@ -30,7 +30,7 @@ const headView = async (place, route) => {
   place.append(element("div", {class: "grid"},
     meanPanel(run, row, block), offsetPanel(run, row, overview), scoresPanel(run, row),
     block && overview ? promptsPanel({run, row, overview, block, route}) : panel("Attention on prompts", null, unavailable("this page does not hold this head's attention"), {wide: true}),
-    pairsPanel(run, row, overview, block), tokensPanel(run, row), costPanel(run, row),
+    pairsPanel(run, row, overview, block), circuitsPanel(run, row), tokensPanel(run, row), costPanel(run, row),
     partnersPanel(run, row, overview), ...groupPanels(run, row), measuresPanel(run, row)));
   return {
     redraw: () => {},
@@ -102,6 +102,20 @@ const pairsPanel = (run, row, overview, block) => {
       [name(pair.query), name(pair.key), number(pair.weight), withError(pair.excess, pair.error), pair.count]), {label: "Pairs of tokens", numeric: [2, 3, 4]})
       : unavailable("no pair of tokens is attended to beyond its positions by two standard errors"),
     {files: [`attention/${model.name}/patterns.parquet`], name: "pairs"});
+};
+
+// What the weights alone say of single tokens, along the direct path from embedding to unembedding.
+const circuitsPanel = (run, row) => {
+  const {model} = run.head(row), found = run.circuits, rows = [[], []];
+  if (found) for (let i = 0; i < found.of.length; i++) if (found.of[i] === row)
+    rows[found.circuit[i]].push([token(found.names[found.source[i]]), token(found.names[found.target[i]]), number(found.value[i], 1), number(found.chance[i], 1)]);
+  if (!rows[0].length) return panel("What its weights say", null, unavailable("the weights of this model were not read"), {name: "circuits"});
+  const copies = rows[0].filter(([source, target]) => source.textContent === target.textContent).length;
+  return panel("What its weights say", `Strongest pairs among the ${found.tokens} commonest tokens, in standard deviations of the head's circuit beside what random heads reach; exact for a first layer, a first look for later ones. ${copies} of ${rows[0].length} in OV raise the token itself.`,
+    element("div", {class: "two narrow"},
+      table(["looking at", "raises", "sd", "random"], rows[0], {label: "OV circuit: what looking at a token raises", numeric: [2, 3]}),
+      table(["from", "seeks", "sd", "random"], rows[1], {label: "QK circuit: what a token seeks", numeric: [2, 3]})),
+    {files: [`token_circuits/${model.name}.parquet`], name: "circuits"});
 };
 
 const tokensPanel = (run, row) => {

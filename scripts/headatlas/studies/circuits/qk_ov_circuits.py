@@ -10,7 +10,6 @@ import pandas as pd
 
 from headatlas.attention.packing import unpack
 from headatlas.base import tables
-from headatlas.base.errors import InputError
 from headatlas.scores import catalogue, weight_scores
 from headatlas.scores import pattern_scores as head_scores
 from headatlas.scores.induction_scores import is_induction
@@ -64,28 +63,6 @@ def write(path, name, parts, provenance=None):
     tables.write(path, pd.DataFrame(typed), provenance=provenance, schema=columns)
 
 
-def common_tokens(windows, most, special=()):
-    """The tokens that occur most, frequent first: those of which weights have learnt something.
-
-    Parameters
-    ----------
-    windows : integer array
-    most : int
-    special : iterable of int
-        Ids left out.
-
-    Returns
-    -------
-    ndarray of int64
-    """
-    ids, counts = np.unique(np.asarray(windows), return_counts=True)
-    known = ~np.isin(ids, list(special))
-    ids, counts = ids[known], counts[known]
-    if len(ids) < 2:
-        raise InputError(f"windows: {len(ids)} different token(s) that are not special; at least 2 are needed")
-    return ids[np.lexsort((ids, -counts))][:most].astype(np.int64)
-
-
 def skip_trigrams(weights, tokens, *, pairs=8):
     """What each head of a one-layer model raises where it looks at what.
 
@@ -94,7 +71,7 @@ def skip_trigrams(weights, tokens, *, pairs=8):
     weights : mapping
         What `families.load_family(...).head_weights` gives for the layer.
     tokens : array of int
-        Candidates for source, destination and output, such as `common_tokens`.
+        Candidates for source, destination and output, such as `token_circuits.common_tokens`.
     pairs : int
         Pairs of source and output for each head, strongest first, no source twice.
 

@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 
 from architectures import architecture_of
 from brief_training import BRIEF
-from headatlas.base.errors import InputError
 from headatlas.data import corpora, tokenizer_training, windows
 from headatlas.models import families, training
 from headatlas.scores import induction_scores, weight_scores
@@ -128,10 +127,7 @@ def test_heads_are_named_by_what_they_do_beyond_chance():
     assert found["value"].iloc[0] == 0.6
 
 
-def test_common_tokens_and_continuations():
-    assert qk_ov_circuits.common_tokens([[1, 2, 2], [3, 3, 3]], 2, special=[1]).tolist() == [3, 2]
-    with pytest.raises(InputError, match="different token"):
-        qk_ov_circuits.common_tokens([[1, 1]], 2)
+def test_continuations():
     pieces = ["this", "␣mov", "ie", "↵", "is", "##n", ".", "a"]
     continued = [False, False, True, False, False, True, False, False]
     assert qk_ov_circuits.continuations(pieces, spaced=True) == continued
