@@ -43,9 +43,10 @@ def repair(effects, kind="mean"):
 
     Returns
     -------
-    DataFrame of [member, set, heads, later_layers, direct, total, repair, control_repair]
+    DataFrame of [member, set, heads, later_layers, direct, total, repair, control_repair, direct_singly, repair_singly]
         A row for each member with induction heads before its last layer: of the sets within one layer that of the
-        greatest direct effect. `control_repair` is the mean repair of its controls.
+        greatest direct effect. `control_repair` is the mean repair of its controls;
+        `direct_singly` and `repair_singly` are sums over the heads before the last layer ablated one by one.
     """
     rows = []
     for member, own in effects[effects["kind"] == kind].groupby("member"):
@@ -55,6 +56,8 @@ def repair(effects, kind="mean"):
         most = sets.loc[sets["direct"].idxmax()]
         control = own.loc[own["control_of"] == most["set"], "repair"].mean()
         names = ("set", "heads", "later_layers", "direct", "total", "repair")
-        rows.append((member, *(most[name] for name in names), control))
+        singly = sets.loc[sets["group"] == "one", ["direct", "repair"]].sum()
+        rows.append((member, *(most[name] for name in names), control, *singly))
     columns = ["member", "set", "heads", "later_layers", "direct", "total", "repair", "control_repair"]
+    columns += ["direct_singly", "repair_singly"]
     return pd.DataFrame(rows, columns=columns)

@@ -156,18 +156,19 @@ def _self_repair(models):
         if rows.empty:
             unasked.append(model)
             continue
-        _, low, high = interval_of_mean(rows["repair"])
+        _, low, high = interval_of_mean(rows["repair_singly"])
         signs.append(int(low > 0) - int(high < 0))
         share = rows["repair"].sum() / rows["direct"].sum()
         control = "no control"
         if rows["control_repair"].notna().any():
             control = f"of as many other heads of these layers {describe_mean(rows['control_repair'], signed=True)}"
         layers = sorted(rows["later_layers"].unique().tolist())
+        after = f"{'-'.join(map(str, layers))} layer{'s'[: max(layers) > 1]}"
         lines.append(
-            f"{model}: without heads {'; '.join(rows['heads'])} the loss would rise by "
-            f"{rows['direct'].mean():.2f} nats if no later head responded, and rises by {rows['total'].mean():.2f}: "
-            f"the {'-'.join(map(str, layers))} layer{'s'[: max(layers) > 1]} after them make good "
-            f"{describe_mean(rows['repair'], signed=True)} nats ({share:.0%}); {control}."
+            f"{model}: of the {rows['direct_singly'].mean():.2f} nats that induction heads cost one by one, were no "
+            f"later head to respond, the {after} after them make good "
+            f"{describe_mean(rows['repair_singly'], signed=True)}; of the {rows['direct'].mean():.2f} nats that they "
+            f"cost together, {describe_mean(rows['repair'], signed=True)} ({share:.0%}); {control}."
         )
     if unasked:
         lines.append(f"Cannot be asked of {_listed(unasked)}: no layer lies after an induction head.")
@@ -175,7 +176,7 @@ def _self_repair(models):
         return "Self-repair across layers cannot be asked of these models.", lines
     headline = {
         1: "Later layers make good part of what ablated induction heads did.",
-        -1: "Later layers make the loss of induction heads worse, not better.",
+        -1: "Later layers make the loss without an induction head worse, not better.",
         0: "No self-repair across layers is found for certain.",
     }
     return headline[signs[0] if len(set(signs)) == 1 else 0], lines

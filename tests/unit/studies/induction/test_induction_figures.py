@@ -218,7 +218,8 @@ def test_findings_name_heads_and_numbers():
     causal = [line for line in text.splitlines() if line.startswith("- repeats-causal")]
     # 0.1 and 0.1 against 0.4, times 1, 1.1 and 1.2
     assert any("2 heads of a layer cost 0.22 nats in sum, together 0.44: +0.22 (95%" in line for line in causal)
-    assert any("would rise by 1.10 nats" in line and "rises by 0.44" in line and "(60%)" in line for line in causal)
+    assert any("of the 0.55 nats that" in line and "make good +0.33 (95%" in line for line in causal)
+    assert any("cost together, +0.66 (95%" in line and "(60%)" in line for line in causal)
     assert any("passes half of its final 0.82 at 120 (95%" in line for line in causal)
     assert "in-context learning passes its half +0 (95%" in text
     assert "previous-token head below -25 (95%" in text

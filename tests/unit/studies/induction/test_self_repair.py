@@ -199,6 +199,7 @@ def test_repair_is_asked_of_the_set_with_the_greatest_direct_effect_and_only_whe
     found = ablation_effects.repair(table).iloc[0]
     assert found["heads"] == "0.0 0.1"
     assert found[["direct", "total", "repair", "control_repair"]].tolist() == pytest.approx([4.5, 3.0, 1.5, 0.025])
+    assert found[["direct_singly", "repair_singly"]].tolist() == pytest.approx([0.45, 0.15])
     assert ablation_effects.repair(redundant_table([((0.1, 0.2), 3.0, 0.05)], later=0)).empty
 
 

@@ -44,7 +44,7 @@ def training_dynamics(found):
                 tokens = np.maximum(tokens, 0.8 * first)  # a log scale has no zero
                 axes.plot(tokens, values, color=colour, linewidth=0.9, linestyle=dashes)
         for axes in (heads, learning):
-            _shade(axes, times["induction"])
+            _shade(axes, times["induction"], table["tokens"].max())
         heads.axhline(table.loc[table["score"] == "induction", "chance"].mean(), color="0.6", linewidth=0.6)
         log_axis(heads, first, table["tokens"].max())
         heads.set(title=model, ylim=(0, 1))
@@ -62,10 +62,10 @@ def training_dynamics(found):
     return figure
 
 
-def _shade(axes, times):
+def _shade(axes, times, end):
     mean, low, high = interval_of_mean(times)
     if np.isfinite(low):
-        axes.axvspan(max(low, 1), high, color=style.HELD_OUT, alpha=0.15, linewidth=0)
+        axes.axvspan(max(low, 1), min(high, end), color=style.HELD_OUT, alpha=0.15, linewidth=0)
     if np.isfinite(mean):
         axes.axvline(mean, color=style.HELD_OUT, linewidth=0.8)
 
