@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from importlib import util
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,8 +64,6 @@ def recompute(record, folder):
     folder : path-like
         Where its outputs go, under their names.
     """
-    import runpy
-
     provenance = record["provenance"]
     outputs = {name: str(Path(folder, Path(path).name)) for name, path in record["outputs_at"].items()}
     parts = ("script", "modules", "reads")
@@ -82,7 +81,10 @@ def recompute(record, folder):
         config={"store": str(Path(folder, "store")), "mirror": record["mirror"]},
         log=[],
     )
-    runpy.run_path(str(_SCRIPTS / f"{record['script']}.py"), init_globals={"snakemake": snakemake})
+    found = util.spec_from_file_location("script", _SCRIPTS / f"{record['script']}.py")
+    script = util.module_from_spec(found)
+    found.loader.exec_module(script)
+    script.main(snakemake)
 
 
 def _working_folder(results, record, temporary):

@@ -114,6 +114,9 @@ def _distributions():
     return metadata.packages_distributions()
 
 
+_version = cache(metadata.version)  # reading one takes longer than all else that is asked of a package
+
+
 @cache
 def packages(script, root, *modules):
     """Names and versions of the packages that a script and its modules import, as pairs.
@@ -124,7 +127,7 @@ def packages(script, root, *modules):
     found = {}
     for module in _reach(str(script), str(root), *modules)[1]:
         for name in _distributions().get(module, []):
-            found[name] = metadata.version(name)
+            found[name] = _version(name)
         if module not in _distributions():
             found[module] = None
     return tuple(sorted(found.items(), key=lambda item: item[0].lower()))

@@ -24,7 +24,7 @@ from headatlas.base.errors import InputError
 from headatlas.jobs import contents, gpu_lock, invocation, measurement, stopping
 from headatlas.jobs.code_digest import RunningCode
 from headatlas.jobs.records import Records
-from headatlas.jobs.store import Store, beside, described, move, remove, sweep
+from headatlas.jobs.store import Store, beside, described, move, own_name, remove, sweep
 
 _NEW_OBJECTS = 100_000  # between looks for garbage: imports make as many, all to stay; looking costs a tenth more
 
@@ -100,7 +100,7 @@ class Job:
     @property
     def temporary(self):
         try:
-            return self._writable("scratch", self._key, "temporary")
+            return self._writable("temporary", own_name())
         except OSError:
             self._elsewhere = self._elsewhere or tempfile.mkdtemp(prefix="headatlas-")
             return Path(self._elsewhere)
@@ -120,7 +120,7 @@ class Job:
         """
         remove(vars(self.out).values())
         scratch = self._store.scratch(self._key)
-        for folder in (scratch / "temporary", self._elsewhere):
+        for folder in (self._store.folder / "temporary" / own_name(), self._elsewhere):
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):

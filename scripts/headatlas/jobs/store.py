@@ -8,7 +8,7 @@ also be read-only: results come from it, and new ones are not kept.
 
 From the command line: ``python -m headatlas.jobs.store FOLDER`` says what a store holds,
 ``python -m headatlas.jobs.store FOLDER --prune 20GB`` drops the entries longest unused until it fits, and
-what killed jobs have left behind.
+what killed jobs have left behind; ``--take RESULTS`` stores results that were copied from elsewhere.
 """
 
 import argparse
@@ -212,6 +212,31 @@ class Store:
                 )
         return None
 
+    def take(self, results):
+        """Store the results of a folder under the keys that their records name, if they still are what was made.
+
+        So results that were copied from another machine without the times of their files are restored, not computed.
+
+        Returns
+        -------
+        (int, int)
+            Steps whose results were taken; steps whose results are not all there, or were changed.
+        """
+        taken, left = set(), set()
+        for place in sorted(Path(results, "records").rglob("*.json")):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                record = json.loads(place.read_bytes())
+                key, made = record["key"], record["outputs_at"]
+                if key in taken | left:
+                    continue
+                here = {name: Path(results, Path(path).relative_to(record["results"])) for name, path in made.items()}
+                whole = all(
+                    file.is_file() and file_digest(file) == record["outputs"][name]["sha256"]
+                    for name, file in here.items()
+                )
+                (taken if whole and not self.keep(key, here, record) else left).add(key)
+        return len(taken), len(left)
+
     def entries(self):
         """(last use in seconds since the epoch, bytes, folder) of every entry, longest unused first."""
         found = []
@@ -240,7 +265,8 @@ class Store:
             Entries that went; entries that were to go and are another's who does not share them.
         """
         half = [folder.path for folder in self._folders() if "." in folder.name]
-        for folder in (*half, *(found.path for found in _listed(self.folder / "scratch"))):
+        unfinished = (found.path for place in ("scratch", "temporary") for found in _listed(self.folder / place))
+        for folder in (*half, *unfinished):
             if _last_touched(folder) < time.time() - _ABANDONED:
                 shutil.rmtree(folder, ignore_errors=True)
         for file in _listed(self.folder / "digests"):
@@ -273,7 +299,7 @@ def _listed(folder):
 
 def _drop(entry):
     """Remove an entry: first its name, so that nobody finds half of it."""
-    aside = f"{entry}.{_host()}-{os.getpid()}-{time.monotonic_ns()}"
+    aside = f"{entry}.{own_name()}-{time.monotonic_ns()}"
     os.rename(entry, aside)
     shutil.rmtree(aside, ignore_errors=True)
 
@@ -299,7 +325,12 @@ def _last_touched(folder):
 def beside(path):
     """A name next to `path`, with its suffix, that no other process uses, on this machine or another."""
     path = Path(path)
-    return str(path.with_name(f".{_host()}-{os.getpid()}.{path.name}"))
+    return str(path.with_name(f".{own_name()}.{path.name}"))
+
+
+def own_name():
+    """A name that no other process has, on this machine or another."""
+    return f"{_host()}-{os.getpid()}"
 
 
 def move(parts, outputs):
@@ -358,8 +389,15 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m headatlas.jobs.store", description=main.__doc__)
     parser.add_argument("folder")
     parser.add_argument("--prune", metavar="SIZE", help="keep at most this much, for instance 20GB")
+    parser.add_argument("--take", metavar="RESULTS", help="store what a results folder holds, copied from elsewhere")
     given = parser.parse_args(arguments)
     store = Store(given.folder)
+    if given.take:
+        if not Path(given.take, "records").is_dir():
+            sys.exit(f"--take: {given.take!r} is no results folder: it holds no `records`")
+        taken, left = store.take(given.take)
+        print(f"{given.take}: results of {taken} steps taken, of {left} left: they are not whole")
+        return
     if not store.folder.is_dir():
         sys.exit(f"{given.folder}: no such folder")
     try:

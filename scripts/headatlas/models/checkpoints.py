@@ -7,6 +7,8 @@ import sys
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from headatlas.jobs.store import beside
+
 
 def save(path, identity, facts, tensors):
     """Replace the checkpoint at `path`.
@@ -22,7 +24,7 @@ def save(path, identity, facts, tensors):
     tensors : dict of str to Tensor
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
+    unfinished = beside(path)  # two runs may train the same model at once
     save_file(tensors, unfinished, metadata={"headatlas": json.dumps({"identity": identity, "facts": facts})})
     os.replace(unfinished, path)
 

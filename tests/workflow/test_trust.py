@@ -1,0 +1,201 @@
+"""No stale input, no poisoned store, nobody locked out: each as a user would meet it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from checkout import Checkout, copy_of_tree
+from headatlas.base import tables
+
+CORPUS = "results/corpora/mine/documents.parquet"
+CONFIG = "mine.yaml"
+MINE = {"source": "datasets", "name": "mine", "splits": {"train": "train"}}
+STUDY = "tests/study.yaml"
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A checkout in which nothing has run, with a corpus in a data-set folder of the user's own."""
+    folder = tmp_path / "checkout"
+    copy_of_tree(folder)
+    checkout = Checkout(folder)
+    data = folder / "mine" / "data"
+    data.mkdir(parents=True)
+    write(data / "train.jsonl", "first")
+    configure(checkout, MINE)
+    return checkout
+
+
+def write(file, word):
+    rows = (json.dumps({"text": f"{word} passage of number {number}"}) for number in range(40))
+    file.write_text("".join(f"{row}\n" for row in rows))
+
+
+def configure(checkout, corpus, **others):
+    (checkout.folder / CONFIG).write_text(yaml.safe_dump({"corpora": {"mine": corpus}, **others}))
+
+
+def corpus(checkout, *arguments):
+    """Run up to the corpus; the first word of its texts, and what was said."""
+    ran = checkout.snakemake(CORPUS, "--cores", "1", *arguments, config=CONFIG)
+    words = {text.split()[0] for text in tables.read(checkout.folder / CORPUS)["text"]}
+    assert len(words) == 1
+    return words.pop(), ran
+
+
+def test_a_file_of_a_data_set_folder_counts_by_content_alone(fresh):
+    file = fresh.folder / "mine" / "data" / "train.jsonl"
+    assert corpus(fresh)[0] == "first"
+    os.utime(file)
+    assert not corpus(fresh)[1].jobs
+    times = file.stat()
+    write(file, "other")  # of the same length
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert corpus(fresh)[0] == "other"
+    (fresh.folder / CORPUS).unlink()
+    assert corpus(fresh)[0] == "other"
+    write(file, "first")
+    word, ran = corpus(fresh)
+    assert word == "first"
+    assert ran.done.restored
+
+
+def test_forced_is_computed_and_compared_and_a_restore_leaves_the_benchmark(fresh):
+    corpus(fresh)
+    benchmark = fresh.folder / "results" / "benchmarks" / "fetch_corpus" / "mine.tsv"
+    measured = benchmark.read_text()
+    (fresh.folder / CORPUS).unlink()
+    _, ran = corpus(fresh)
+    assert ran.done.restored
+    assert benchmark.read_text() == measured
+    _, ran = corpus(fresh, "-f")
+    assert ran.done.computed
+    assert "forced: fetch_corpus was computed; all bytes equal what the store held" in ran.said
+    _, ran = corpus(fresh, "-R", "fetch_corpus")
+    assert ran.done.computed
+    (fresh.folder / CORPUS).unlink()
+    assert corpus(fresh)[1].done.restored
+
+
+def test_a_store_that_cannot_be_written_is_said_once_with_the_remedy(fresh):
+    (fresh.folder / "taken").write_text("a file where the store should lie")
+    configure(fresh, MINE, store="taken/store")
+    word, ran = corpus(fresh)
+    assert word == "first"
+    assert ran.said.count("cannot be written") == 1
+    assert "give `store:` a folder of your own" in ran.said
+
+
+def wait_for(condition, process):
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_code_edited_while_a_run_goes_on_poisons_nothing(fresh):
+    target = "results/study/tokenizers/planted-words/tokenizer.json"
+    module = fresh.folder / "scripts" / "headatlas" / "data" / "tokenizer_training.py"
+    own = module.read_text()
+    process = fresh.start(target, "--cores", "1", config=STUDY)
+    wait_for((fresh.folder / "results/study/logs/fetch_corpus/planted.log").exists, process)
+    module.write_text(own.replace('PAD, MASK, UNKNOWN = "<|pad|>"', 'PAD, MASK, UNKNOWN = "<|padding|>"'))
+    said, _ = process.communicate()
+    assert process.returncode != 0
+    assert "headatlas/data/tokenizer_training.py was edited after this run began; nothing of it was kept" in said
+    assert not (fresh.folder / target).exists()
+    module.write_text(own)
+    fresh.snakemake(target, "--cores", "1", config=STUDY)
+    assert "<|pad|>" in (fresh.folder / target).read_text()
+    for entry in (fresh.folder / ".cache").rglob("tokenizer"):
+        assert "<|padding|>" not in entry.read_text()
+
+
+def test_two_configurations_run_at_once_from_one_checkout(fresh):
+    for name in ("one", "other"):
+        write(fresh.folder / "mine" / "data" / "train.jsonl", "first")
+        text = yaml.safe_dump({"results": f"results/{name}", "corpora": {"mine": MINE}})
+        (fresh.folder / f"{name}.yaml").write_text(text)
+    running = [
+        fresh.start(CORPUS.replace("results", f"results/{name}"), "--cores", "1", config=f"{name}.yaml")
+        for name in ("one", "other")
+    ]
+    for process in running:
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+
+
+def test_fetch_makes_all_downloads_and_nothing_else(fresh):
+    for preset, expected in (
+        ("config/circuits-imdb.yaml", {"fetch_corpus"}),
+        ("config/attentionviz-paper.yaml", {"fetch_corpus", "fetch_tokenizer", "fetch_model"}),
+        ("tests/study.yaml", set()),
+    ):
+        jobs = fresh.snakemake("-n", "fetch", config=preset).jobs
+        assert {rule for rule, _ in jobs} == expected, preset
+
+
+def test_ctrl_c_ends_a_run_within_seconds_and_says_what_is_kept(fresh):
+    target = "results/study/models/tiny/model.safetensors"
+    process = fresh.start(target, "--cores", "1", config=STUDY)
+    log = fresh.folder / "results/study/logs/train_model/tiny.log"
+    wait_for(lambda: log.exists() and "device:" in log.read_text(), process)
+    os.killpg(process.pid, signal.SIGINT)
+    asked = time.monotonic()
+    process.communicate()
+    assert time.monotonic() - asked < 20  # of a busy machine, Snakemake's own end among it
+    assert "stopped: nothing of train_model is kept" in log.read_text()
+    assert not [path for path in (fresh.folder / "results").rglob(".*") if path.is_file()]
+
+
+def test_results_copied_from_another_machine_rerun_nothing(finished, tmp_path):
+    """With their times, and without Snakemake's notes and the store; a result that is missing is computed alone."""
+    folder = tmp_path / "copied"
+    copy_of_tree(folder)
+    shutil.copytree(finished.results, folder / "results" / "tiny")
+    copied = Checkout(folder)
+    assert copied.snakemake("-n").jobs == {}
+    tree = subprocess.run(
+        ["python", "-m", "headatlas.jobs.lineage", "--short", "results/tiny/summary.md"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": "scripts"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "by fetch_corpus planted" in tree
+    assert "CHANGED" not in tree
+    assert "would be computed anew" not in tree
+
+
+def test_results_copied_without_their_times_are_taken_into_the_store(finished, tmp_path):
+    folder = tmp_path / "copied"
+    copy_of_tree(folder)
+    shutil.copytree(finished.results, folder / "results" / "tiny", copy_function=shutil.copyfile)
+    copied = Checkout(folder)
+    said = subprocess.run(
+        ["python", "-m", "headatlas.jobs.store", ".cache", "--take", "results/tiny"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": "scripts"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "taken" in said
+    assert copied.snakemake("--cores", "1").done.computed == set()
+
+
+def test_a_report_of_a_partial_run_holds_what_there_is(checkout):
+    """Figures that are not there yet are left out, or one line says what is missing."""
+    figure = checkout.results / "figures" / "training" / "tiny-a.png"
+    figure.unlink()
+    ran = checkout.snakemake("--cores", "1", "--report", "partial.html", check=False)
+    assert "Traceback" not in ran.said
+    assert (checkout.folder / "partial.html").exists() or "tiny-a.png" in ran.said
