@@ -105,7 +105,7 @@ rule split_atlas:
         assets=ATLAS_ASSETS,
     output:
         **{
-            f"{model}/{number:03d}": f"<results>/atlas/{model}/{number:03d}.js"
+            f"{model}.{number:03d}": f"<results>/atlas/{model}/{number:03d}.js"
             for model, count in ATLAS_PIECES.items()
             for number in range(count)
         },

@@ -12,7 +12,7 @@ def main(snakemake, run):
 
     results, pieces = Results(Path(run.out.page).parents[1], snakemake.input), {}
     for model, count in run.settings["pieces"].items():
-        pieces[model] = [getattr(run.out, f"{model}/{number:03d}") for number in range(count)]
+        pieces[model] = [getattr(run.out, f"{model}.{number:03d}") for number in range(count)]
     about, captions = run.settings["about"], run.settings["captions"]
     page.write_folder(run.out.page, pieces, results, run.settings["prompts"], about, captions)
 
