@@ -109,6 +109,8 @@ rule trace_training:
         dynamics="<results>/induction/{model}/dynamics.parquet",
     log:
         "<logs>/trace_training/{model}.log",
+    wildcard_constraints:
+        model=one_of(TRACED),
     conda:
         "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)

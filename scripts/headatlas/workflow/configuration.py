@@ -9,6 +9,7 @@ from headatlas.base.errors import InputError
 from headatlas.data import downloading
 from headatlas.studies.circuits import sweep
 from headatlas.workflow import schema
+from headatlas.workflow.checkpoint_patterns import expanded
 
 WINDOW_SETTINGS = ("windows", "sampling", "evaluation_windows")  # of `training`: what its windows depend on
 EVALUATION_SEED = 9991  # of the windows that the loss along the way is measured on
@@ -53,6 +54,8 @@ def complete(config):
     for name, model in config["models"].items():
         _known(f"models.{name}.corpus", model["corpus"], config["corpora"])
         _known(f"models.{name}.tokenizer", model["tokenizer"], config["tokenizers"])
+        if "checkpoints" in model:
+            model = {**model, "checkpoints": expanded(model["checkpoints"], f"models.{name}.checkpoints")}
         for position, checkpoint in enumerate(model.get("checkpoints", [])):
             _check_place(f"models.{name}.checkpoints.{position}", "name", checkpoint, mirrored)
         models[name] = _complete_model(f"models.{name}", model)
