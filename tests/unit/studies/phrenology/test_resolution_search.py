@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from headatlas.base.errors import InputError
-from headatlas.studies.phrenology import knn_graph, partition_scores, resolution_search
+from headatlas.studies.phrenology import knn_graph, leiden, partition_scores, resolution_search
 from planted import planted_heads
 
 
@@ -197,6 +197,10 @@ def test_converged_more_draws_stand_behind_the_choice(noisy):
         ]
         for converged in (False, True)
     }
+    search = resolution_search.resolution_search(graph, member, draws=300, converged=True)
+    fitted, expected = leiden.quality_lines(graph, search.partitions)
+    every = fitted - search.draws["resolution"].to_numpy()[:, None] * expected  # (draw, partition)
+    np.testing.assert_allclose(search.draws["quality"], every.max(1))  # the best found at any resolution
     draws = {converged: np.mean([choice.draws for choice in found]) for converged, found in choices.items()}
     assert draws[True] > draws[False]
     pair = {"published": choices[False][0], "converged": choices[True][0]}
