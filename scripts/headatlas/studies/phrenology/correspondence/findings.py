@@ -87,7 +87,8 @@ def published_sentence(facts):
     score = "F" if facts["criterion"] == "f_published" else "modularity (a single member leaves no F)"
     words = (
         f"As published: {score} = {chosen['value']:.3f} at resolution {chosen['resolution']:.2f}, shared by "
-        f"{chosen['draws']:,} draw{'' if chosen['draws'] == 1 else 's'}, with {len(chosen['clusters'])} clusters of {sizes} heads; {PAPER}."
+        f"{chosen['draws']:,} draw{'' if chosen['draws'] == 1 else 's'}, "
+        f"with {len(chosen['clusters'])} clusters of {sizes} heads; {PAPER}."
     )
     if facts["leiden"] == "converged":
         words += (
