@@ -36,6 +36,7 @@ class Checkout:
     def __init__(self, folder):
         self.folder = folder
         self.results = folder / "results" / "tiny"
+        self.through = []  # a program, with its arguments, that starts Snakemake and looks on
 
     def snakemake(self, *arguments, config=CONFIG, check=True):
         """Run and tell which jobs there were, as (rule, wildcards) pairs, computed or restored."""
@@ -55,7 +56,7 @@ class Checkout:
             name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE", "HEADATLAS"))
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "-p", *arguments, "--configfile", config],
+            [*self.through, sys.executable, "-m", "snakemake", "-p", *arguments, "--configfile", config],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -6,6 +6,7 @@ import pytest
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import OutputSettings, ResourceSettings
 
+import opened_files
 from checkout import ROOT, Checkout, copy_of_tree
 
 
@@ -28,7 +29,9 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkout") / "finished"
     copy_of_tree(folder)
     checkout = Checkout(folder)
+    checkout.through = opened_files.watching(folder.parent / "opened")
     checkout.first = checkout.snakemake()
+    checkout.through = []
     return checkout
 
 
