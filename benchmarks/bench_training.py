@@ -40,7 +40,7 @@ def ours(architecture, windows, steps, device):
         list(range(len(windows))),
         windows,
         windows[0, :1],
-        training.TrainingSettings(steps, BATCH, LEARNING_RATE, BETAS, DECAY, masking=0.15, evaluations=1, snapshots=0),
+        training.TrainingSettings(steps, BATCH, LEARNING_RATE, "constant", BETAS, DECAY, 0.15, 1, 0, 1),
         device,
         on_record=lambda row: records.append((row["split"], time.perf_counter())),
     )

@@ -18,7 +18,7 @@ from headatlas.base.errors import InputError
 from headatlas.jobs import code_digest, contents, invocation
 from headatlas.jobs.store import Store
 from headatlas.studies.circuits import sweep
-from headatlas.workflow import captions, configuration, resources, run_display, schema
+from headatlas.workflow import captions, configuration, model_settings, resources, run_display, schema
 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
 if run_display.replaces_messages(workflow):
@@ -36,6 +36,9 @@ try:
     completed = configuration.complete(filled)
 except InputError as error:
     raise WorkflowError(str(error)) from None
+if filled["targets"] is None and workflow.is_main_process:
+    for study, reason in completed["left_out"].items():
+        logger.warning(f"{study} is left out: {reason}")
 
 REQUIRED = [re.split("[=<>]", name)[0] for name in (ROOT / "envs/requirements.in").read_text().split()]
 # A mapping of our own, so that what follows from other keys is not written into the one that was given

@@ -28,7 +28,7 @@ rule train_model:
         spec=lambda wildcards: spec(
             "train_model",
             threads=training_threads(wildcards.model),
-            **configuration.training_settings(config["models"][wildcards.model]),
+            **model_settings.training_settings(config["models"][wildcards.model]),
         ),
     script:
         "../scripts/train_model.py"
@@ -75,7 +75,7 @@ rule fetch_model:
         spec=lambda wildcards: spec(
             "fetch_model",
             reads=reads("checkpoint", *config["models"][wildcards.model]["checkpoints"]),
-            **configuration.checkpoint_settings(config["models"][wildcards.model]),
+            **model_settings.checkpoint_settings(config["models"][wildcards.model]),
         ),
     script:
         "../scripts/fetch_model.py"

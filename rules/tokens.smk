@@ -65,7 +65,7 @@ rule sample_windows:
     params:
         spec=lambda wildcards: spec(
             "sample_windows",
-            **configuration.window_settings(config["models"][wildcards.model], wildcards.use),
+            **model_settings.window_settings(config["models"][wildcards.model], wildcards.use),
         ),
     script:
         "../scripts/sample_windows.py"

@@ -12,11 +12,13 @@ BRIEF = TrainingSettings(
     epochs=2,
     batch=8,
     learning_rate=1e-3,
+    schedule="constant",
     betas=(0.9, 0.98),
     weight_decay=1.0,
     masking=0.15,
     evaluations=3,
     snapshots=0,
+    first_snapshot=1,
 )
 
 

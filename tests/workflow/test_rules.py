@@ -22,7 +22,7 @@ from snakemake.iocontainers import Wildcards
 
 from headatlas.jobs import code_digest
 from headatlas.models import training
-from headatlas.workflow import configuration, resources
+from headatlas.workflow import model_settings, resources
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -268,7 +268,7 @@ def test_every_model_that_is_trained_has_all_settings_of_a_training(workflow):
         field.name for field in dataclasses.fields(training.TrainingSettings) if field.default is dataclasses.MISSING
     }
     for name, model in workflow.config["models"].items():
-        given = set(configuration.training_settings(model)["training"])
+        given = set(model_settings.training_settings(model)["training"])
         assert needed <= given <= fields, name
 
 

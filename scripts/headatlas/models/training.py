@@ -61,13 +61,13 @@ class TrainingSettings:
     epochs: int
     batch: int
     learning_rate: float
+    schedule: str
     betas: tuple[float, float]
     weight_decay: float
     masking: float
     evaluations: int
     snapshots: int
-    schedule: str = "constant"
-    first_snapshot: int = 1
+    first_snapshot: int
     checkpoint_seconds: float = 300.0
 
 

@@ -217,6 +217,15 @@ def hint(name, known):
     return f"did you mean {close[0]!r}? " if close else ""
 
 
+def known(key, name, section):
+    """Raise an `InputError` unless a name that a key gives is in a section of the configuration."""
+    if name not in section:
+        close = hint(name, list(section))
+        given = sorted(known for known in section if not known.startswith("circuits-"))  # runs of a sweep are too many
+        allowed = ", ".join(given or sorted(section))
+        raise InputError(f"{key}: {name!r} is not configured; {close}allowed: {allowed}")
+
+
 def join(where, key):
     """A dotted key."""
     return f"{where}.{key}" if where else str(key)

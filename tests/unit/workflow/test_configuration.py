@@ -22,7 +22,7 @@ from headatlas.models import pretrained, training, transformer
 from headatlas.studies.attentionviz import joint_embeddings
 from headatlas.studies.circuits import sweep
 from headatlas.studies.phrenology import autoencoder
-from headatlas.workflow import configuration, configuration_page, schema
+from headatlas.workflow import configuration, configuration_page, model_settings, schema
 
 ROOT = Path(__file__).parents[3]
 EMBEDDED = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -58,9 +58,10 @@ def checked(config):
     return configuration.complete(schema.filled(config))
 
 
+LOADED = {"load": "openai-community/gpt2", "revision": "607a30d"}
 PRETRAINED = {
     "corpus": "python-docs",
-    "tokenizer": "python-docs-1k",
+    "tokenizer": "loaded",
     "checkpoints": [{"name": "openai-community/gpt2", "revision": "607a30d"}],
     "task": "causal",
     "context": 16,
@@ -77,7 +78,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "did you mean 'heads'?",
         "d_model",
     ),
-    "key that is no text": ({"3": 1}, "3: unknown key", "allowed: corpora", "threads"),
+    "key that is no text": ({"3": 1}, "3: unknown key", "allowed: compare", "threads"),
     "unknown study": ({"studies.circus": {}}, "studies.circus: unknown key", "allowed: ", "phrenology"),
     "unknown training key": ({"models.toy.training.lr": 1}, "models.toy.training.lr", "unknown key", "learning_rate"),
     "wrong type": ({"models.toy.architecture.heads": "8"}, "models.toy.architecture.heads", "'8'", "integer"),
@@ -155,13 +156,33 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "not empty",
     ),
     "null for a study": ({"studies.circuits": None}, "studies.circuits", "None", "object"),
+    "unknown model to compare": ({"compare": ["toy", "mine"]}, "compare.1", "'mine' is not configured", "toy"),
+    "nothing to compare": ({"compare": []}, "compare", "[]", "at least 1"),
+    "no models for a study": (
+        {"studies.induction.models": None},
+        "studies.induction.models",
+        "none is given",
+        "here or under `compare`",
+    ),
+    "models that see next to nothing": (
+        {"models.toy.architecture.context": 2, "studies.induction.models": ["toy"]},
+        "studies.induction.models",
+        "see 2 tokens",
+        "3 tokens or more",
+    ),
     "no target": ({"targets": []}, "targets", "[]", "at least 1"),
-    "unknown target": ({"targets": ["phrenologie"]}, "targets.0", "'phrenologie'", "one of phrenology"),
+    "unknown target": (
+        {"targets": ["phrenologie"]},
+        "targets.0",
+        "'phrenologie'",
+        "did you mean 'phrenology'?",
+        "circuits",
+    ),
     "target that is not configured": (
-        {"studies.circuits": REMOVED},
-        "targets.2",
-        "'circuits' is not among studies",
-        "allowed: phrenology, attentionviz, induction",
+        {"studies.circuits": REMOVED, "targets": ["induction", "circuits"]},
+        "targets.1",
+        "'circuits' is not configured",
+        "allowed: attentionviz, induction, phrenology",
     ),
     "truth value for a name": ({"models.toy.corpus": False}, "models.toy.corpus", "False", "in quotes", "string"),
     "truth value as a name": (
@@ -296,7 +317,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
     ),
     "other direction in a study": (
         {
-            "models.b": {**PRETRAINED, "task": "masked", "analysis": {"windows": 1024}},
+            "models.b": {**TOY, "architecture": {**TOY["architecture"], "causal": False}},
             "studies.phrenology.models": ["toy", "b"],
         },
         "studies.phrenology.models.1",
@@ -374,15 +395,22 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "unknown key",
         "load",
     ),
+    "checkpoint with a tokenizer of ours": (
+        {"models.x": {**PRETRAINED, "tokenizer": "python-docs-words"}},
+        "models.x.tokenizer",
+        "'python-docs-words' is trained here",
+        "by `load:`",
+        "a tokenizer.json, which may be written by hand",
+    ),
     "checkpoint that is nowhere": (
-        {"models.x": {**PRETRAINED, "checkpoints": [{"name": "a/b/c"}]}},
+        {"tokenizers.loaded": LOADED, "models.x": {**PRETRAINED, "checkpoints": [{"name": "a/b/c"}]}},
         "models.x.checkpoints.0.name",
         "'a/b/c'",
         "an existing folder",
         "Hub name",
     ),
     "checkpoint twice": (
-        {"models.x": {**PRETRAINED, "checkpoints": PRETRAINED["checkpoints"] * 2}},
+        {"tokenizers.loaded": LOADED, "models.x": {**PRETRAINED, "checkpoints": PRETRAINED["checkpoints"] * 2}},
         "models.x.checkpoints",
         "gpt2",
         "without repeats",
@@ -510,6 +538,7 @@ def test_the_default_does_not_repeat_what_the_schema_says():
     walk(EMBEDDED, rules, "")
     assert len(written) > 15
     assert not repeated
+    written = [key for key in written if key not in {f"studies.{name}.models" for name in STUDIES}]
     assert all(key.startswith(("corpora.", "tokenizers.", "models.")) for key in written)
 
 
@@ -581,8 +610,8 @@ STUDIES = {
     folder.name for folder in (ROOT / "scripts/headatlas/studies").iterdir() if (folder / "__init__.py").is_file()
 }
 ENUMERATIONS = {  # what the schema lists, by where it does: what the library has
-    "properties.targets.items": STUDIES,
     "$defs.sampling": windows.SAMPLINGS,
+    "$defs.schedule": training.SCHEDULES,
     "$defs.map_method": joint_embeddings.METHODS,
     "$defs.corpus.properties.source": corpora.SOURCES,
     "$defs.corpus_nltk.properties.name": corpora.TAGGED,
@@ -707,6 +736,78 @@ def test_a_study_that_is_not_a_target_stops_nobody():
         checked(layered({**few, "targets": ["phrenology"]}))
 
 
+OWN = {
+    "corpora.mine": {"source": "files", "files": ["mine.txt"]},
+    "tokenizers.mine-2k": {"train": "byte-level-bpe", "corpus": "mine", "vocabulary": 2048},
+    "models.mine": {**TOY, "corpus": "mine", "tokenizer": "mine-2k"},
+    "compare": ["mine"],
+}
+
+
+def test_what_is_compared_is_compared_by_every_study(folder):
+    (folder / "mine.txt").write_text("some")
+    found = checked(layered(OWN))
+    for study in ("phrenology", "attentionviz", "induction"):
+        assert found["studies"][study]["models"] == ["mine"]
+    assert found["targets"] == ["phrenology", "attentionviz", "induction"]
+    assert found["left_out"] == {}
+    assert (found["studies"]["induction"]["short"], found["studies"]["induction"]["long"]) == (4, 16)
+    runs = found["studies"]["circuits"]["runs"].values()
+    assert {(run["corpus"], run["tokenizer"]) for run in runs} == {("mine", "mine-2k")}
+    assert len(runs) == len(checked(layered())["studies"]["circuits"]["runs"]) - 1  # that of another tokenizer
+    assert len(found["studies"]["circuits"]["shown"]["fig01"]["corrected"]) == 1
+    assert configuration.complete(found) == found
+    assert checked(layered({**OWN, "targets": ["circuits"]}))["targets"] == ["circuits"]
+
+
+def test_a_study_that_cannot_look_at_what_is_compared_is_left_out_and_said(folder):
+    (folder / "mine.txt").write_text("some")
+    few = {"models.mine": {**OWN["models.mine"], "seeds": [1], "architecture": {**TOY["architecture"], "heads": 4}}}
+    found = checked(layered(OWN | few))
+    assert found["targets"] == ["attentionviz", "induction"]
+    assert list(found["left_out"]) == ["phrenology"]
+    assert "4 heads in all" in found["left_out"]["phrenology"]
+    with pytest.raises(InputError, match="4 heads in all"):
+        checked(layered(OWN | few | {"targets": ["phrenology", "induction"]}))
+
+
+def test_examples_of_the_readme_do_what_they_say_for_all_studies(folder):
+    (folder / "texts").mkdir()
+    for name in ("one.txt", "more.jsonl"):
+        (folder / "texts" / name).write_text("some")
+    examples = [
+        yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    ]
+    assert len(examples) == 2
+    for example in examples:
+        config = layered()
+        update_config(config, example)
+        found = checked(config)
+        (name,) = example["models"]
+        own = {axis: example["models"][name][axis] for axis in ("corpus", "tokenizer")}
+        for study, settings in found["studies"].items():
+            if study == "circuits":
+                shown = {model: found["models"][model] for model in settings["models"]}
+                assert all({axis: model[axis] for axis in own} == own for model in shown.values())
+            else:
+                assert settings["models"] == [name]
+        assert set(found["studies"]) == STUDIES
+        assert set(found["targets"]) == STUDIES - {"circuits"}
+        assert found["results"] != "results"
+
+
+def test_contexts_of_in_context_learning_follow_from_the_models():
+    def lengths(**given):
+        study = checked(layered({f"studies.induction.{key}": value for key, value in given.items()}))
+        return [study["studies"]["induction"][name] for name in ("short", "long")]
+
+    assert lengths() == [5, 18]
+    assert lengths(models=["repeats-two-layers"]) == [12, 48]
+    assert lengths(models=["repeats-two-layers"], long=30) == [8, 30]
+    wide = {"models.toy.architecture.context": 2000, "studies.induction.models": ["toy"]}
+    assert checked(layered(wide))["studies"]["induction"]["long"] == 500
+
+
 def test_sizes_that_follow_are_filled_in():
     shape = {"layers": 2, "heads": 8, "context": 16, "d_model": 64}
     found = checked(layered({"models.toy.architecture": shape}))["models"]["toy"]["architecture"]
@@ -776,15 +877,15 @@ def test_sources_are_what_is_read(folder):
 def test_window_settings():
     model = checked(layered())["models"]["toy"]
     train, evaluation, analysis = (
-        configuration.window_settings(model, use) for use in ("train", "evaluation", "analysis")
+        model_settings.window_settings(model, use) for use in ("train", "evaluation", "analysis")
     )
     assert (train["seeds"], train["size"], train["split"]) == (TOY["seeds"], 17, "train")
     assert (evaluation["size"], evaluation["split"], len(evaluation["seeds"])) == (17, "validation", 1)
     assert (analysis["seeds"], analysis["size"], analysis["split"]) == ([9992], 16, "held-out")
     bidirectional = {**model, "architecture": {**model["architecture"], "causal": False}}
-    assert configuration.window_settings(bidirectional, "train")["size"] == 16
-    pretrained = checked(layered({"models.x": PRETRAINED}))["models"]["x"]
-    assert configuration.window_settings(pretrained, "analysis")["size"] == 16
+    assert model_settings.window_settings(bidirectional, "train")["size"] == 16
+    pretrained = checked(layered({"tokenizers.loaded": LOADED, "models.x": PRETRAINED}))["models"]["x"]
+    assert model_settings.window_settings(pretrained, "analysis")["size"] == 16
 
 
 def planned(folder, text, *arguments):

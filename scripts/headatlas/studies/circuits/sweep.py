@@ -7,6 +7,7 @@ every axis, so adding a value adds runs and renames none.
 from decimal import Decimal
 from itertools import product
 
+_NOT_ASKED = {"masking": 0.15, "snapshots": 0, "first_snapshot": 1}  # settings of training that a sweep leaves alone
 AXES = ("variant", "corpus", "tokenizer", "max_length", "learning_rate", "heads", "d_model")
 
 _BARE = {"activation": "none", "residual": False, "layer_norm": False, "tied_layers": False, "embedding_max_norm": 1.0}
@@ -86,7 +87,7 @@ def model(study, place):
     """
     shape = {**_BARE, **VARIANTS[place["variant"]], "causal": True, "tied_unembedding": False}
     shape |= {"context": place["max_length"], "heads": place["heads"], "d_model": place["d_model"]}
-    training = {**study["training"], "learning_rate": place["learning_rate"], "masking": 0.15, "snapshots": 0}
+    training = {**study["training"], "learning_rate": place["learning_rate"], **_NOT_ASKED}
     if "epochs" in place:
         training["epochs"] = place["epochs"]
     return {

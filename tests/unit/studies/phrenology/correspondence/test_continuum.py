@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from architectures import architecture_of
 from headatlas.attention.packing import pack
 from headatlas.base.errors import InputError
 from headatlas.models import transformer
@@ -55,7 +56,7 @@ def test_independent_noise_has_no_kinds():
 
 def test_an_untrained_model_has_no_kinds_and_no_stable_partners():
     shape = {"heads": HEADS, "context": 12, "d_model": 32, "d_head": 8, "vocabulary": 64}
-    architecture = transformer.Architecture(layers=1, d_mlp=64, **shape)
+    architecture = architecture_of(layers=1, d_mlp=64, **shape)
     weights = transformer.initial_weights(architecture, list(range(MEMBERS)))
     tokens = torch.randint(0, 64, (32, 12), generator=torch.Generator().manual_seed(0))
     (layer,) = transformer.attention_layers(weights, architecture, tokens[None])
