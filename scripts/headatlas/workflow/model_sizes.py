@@ -1,10 +1,23 @@
 """Models of a configuration in numbers, and how a job's need follows from what it holds."""
 
+import json
 import math
+import os
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 FLOAT = 4
 LOADED_VOCABULARY = 60_000  # of a tokenizer that is loaded, not trained: a little more than GPT-2's
+_TRANSFORMERS = 200 << 20  # bytes that the library holds with which a pretrained model is opened
+_SIZES = {  # what is read from a checkpoint's own configuration, by the names that types of model give it
+    "layers": ("num_hidden_layers", "n_layer", "num_layers", "n_layers"),
+    "heads": ("num_attention_heads", "n_head", "num_heads", "n_heads"),
+    "d_model": ("hidden_size", "n_embd", "d_model", "dim"),
+    "d_head": ("head_dim",),
+    "d_mlp": ("intermediate_size", "n_inner", "ffn_dim", "hidden_dim"),
+    "vocabulary": ("vocab_size",),
+}
 _LONGEST = 24 * 60  # minutes; few partitions allow more, and a training goes on from its checkpoint
 
 
@@ -18,7 +31,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Model:
-    """What a model of the configuration is in numbers; a pretrained one is taken to be GPT-2 medium."""
+    """What a model of the configuration is in numbers.
+
+    A pretrained one is what its own configuration says, if that is in a folder here; else GPT-2 medium.
+    """
 
     members: int
     context: int
@@ -58,7 +74,7 @@ class Model:
     @property
     def loaded(self):
         """Bytes of one open member: its weights, and those pages of the file that they were read from."""
-        return (2 if self.trained else 3) * FLOAT * self.weights
+        return 2 * FLOAT * self.weights if self.trained else 3 * FLOAT * self.weights + _TRANSFORMERS
 
 
 def model(config, name):
@@ -79,12 +95,44 @@ def model(config, name):
     shown = {"prompts": analysis["windows"], "queries_keys": min(analysis["queries_keys"], analysis["windows"])}
     if "checkpoints" in settings:
         causal = settings["task"] == "causal"
-        return Model(len(settings["checkpoints"]), settings["context"], **shown, causal=causal)
+        mirror = os.environ.get("HEADATLAS_MIRROR") or config["mirror"]
+        sizes = checkpoint_sizes(settings["checkpoints"][0]["name"], mirror)  # all are of one architecture
+        return Model(len(settings["checkpoints"]), settings["context"], **shown, causal=causal, **sizes)
     shape = settings["architecture"]
     sizes = {key: shape[key] for key in ("context", "causal", "layers", "heads", "d_model", "d_head")}
     sizes["d_mlp"] = 0 if shape["activation"] == "none" else shape["d_mlp"]
     sizes["vocabulary"] = config["tokenizers"][settings["tokenizer"]].get("vocabulary", LOADED_VOCABULARY)
     return Model(len(settings["seeds"]), **shown, **sizes, trained=True, training=settings["training"])
+
+
+@cache
+def checkpoint_sizes(name, mirror):
+    """Sizes of a checkpoint, as its own configuration has them.
+
+    Parameters
+    ----------
+    name : str
+        A folder, or a Hub name whose last part is a folder of the mirror's `models/`.
+    mirror : str or None
+
+    Returns
+    -------
+    dict from str to int
+        Fields of `Model`; none where there is no configuration here, or not one of numbers.
+    """
+    folders = [Path(name).expanduser(), *([Path(mirror).expanduser() / "models" / Path(name).name] if mirror else [])]
+    for folder in folders:
+        try:
+            given = json.loads((folder / "config.json").read_text())
+            given = given | (given.get("text_config") or {})
+            found = {size: next((given[key] for key in keys if given.get(key)), None) for size, keys in _SIZES.items()}
+            found = {size: int(value) for size, value in found.items() if value is not None}
+            found.setdefault("d_head", found["d_model"] // found["heads"])
+            found.setdefault("d_mlp", 4 * found["d_model"])
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, ZeroDivisionError):
+            continue
+        return found | {"d_mlp": found["d_mlp"] * 3 // 2}  # a gated MLP has three maps where others have two
+    return {}
 
 
 def need(interpreter, held, seconds=0.0):

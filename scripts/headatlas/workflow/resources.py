@@ -71,7 +71,7 @@ def tokenizing(text, model=None):
 
 def fetching(model):
     """`fetch_model`: each checkpoint as it is loaded, all of them stacked, and once more while they are written."""
-    return need(TORCH, 3 * FLOAT * model.members * model.weights, 600)
+    return need(TORCH, (model.members - 1) * 3 * FLOAT * model.weights + model.loaded, 600)
 
 
 def _passes(model, count, size=None):

@@ -1,6 +1,8 @@
 """Tokenizers against known ids."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import tokenizers
@@ -196,3 +198,15 @@ def test_a_prompt_is_encoded_or_refused_by_its_key(bpe):
         tokenizer_reading.encode_prompt(bpe, "", 16, "study.prompt")
     with pytest.raises(InputError, match="allowed: 1 to 3,"):
         tokenizer_reading.encode_prompt(bpe, "the cat sat on the mat", 3, "study.prompt")
+
+
+def test_a_tokenizer_written_by_hand_as_the_page_says(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    (text,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "tokenizer.json").write_text(text)
+    tokenizer = tokenizer_training.load_tokenizer(str(tmp_path))
+    assert list(tokenizer.encode("2012x")) == [2, 0, 1, 2, 3]
+    assert tokenizer.pad_token_id == 4
+    words = text.replace(re.search(r'"pre_tokenizer": (\{.*\}),', text)[1], '{"type": "WhitespaceSplit"}')
+    (tmp_path / "tokenizer.json").write_text(words)
+    assert list(tokenizer_training.load_tokenizer(str(tmp_path)).encode("1 0 10")) == [1, 0, 3]

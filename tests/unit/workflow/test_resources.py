@@ -1,5 +1,6 @@
 """Estimates of memory and time: counted arrays, and growth with what they depend on."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,38 @@ def test_weights_are_those_of_the_transformer(layers, activation, d_mlp):
     weights = transformer.initial_weights(architecture_of(**shape, d_mlp=d_mlp or 256, activation=activation), [0, 1])
     counted = sum(tensor.numel() for tensor in weights.values()) / 2
     assert replace(TOY, layers=layers, d_mlp=d_mlp).weights == pytest.approx(counted, rel=0.03)
+
+
+SMALL = {
+    "num_hidden_layers": 5,
+    "num_attention_heads": 8,
+    "hidden_size": 64,
+    "intermediate_size": 172,
+    "vocab_size": 512,
+}
+
+
+def test_a_checkpoint_is_as_large_as_its_own_configuration_says(tmp_path, monkeypatch):
+    monkeypatch.delenv("HEADATLAS_MIRROR", raising=False)
+    (tmp_path / "mirror" / "models" / "small").mkdir(parents=True)
+    (tmp_path / "mirror" / "models" / "small" / "config.json").write_text(json.dumps(SMALL))
+    sizes = {"layers": 5, "heads": 8, "d_model": 64, "d_head": 8, "d_mlp": 258, "vocabulary": 512}
+    assert model_sizes.checkpoint_sizes(str(tmp_path / "mirror/models/small"), None) == sizes
+    assert model_sizes.checkpoint_sizes("somebody/small", str(tmp_path / "mirror")) == sizes
+    assert model_sizes.checkpoint_sizes("somebody/large", str(tmp_path / "mirror")) == {}
+    nested = {"text_config": {"n_layer": 3, "n_head": 2, "n_embd": 8, "vocab_size": 9}}
+    for number, (text, found) in enumerate((("[", {}), ("[1]", {}), ('{"n_layer": "x"}', {}), (json.dumps(nested), 3))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "config.json").write_text(text)
+        assert model_sizes.checkpoint_sizes(str(folder), None).get("layers", {}) == found
+
+    def asked(name):
+        model = {"checkpoints": [{"name": name}], "task": "causal", "context": 64}
+        model |= {"analysis": {"windows": 512, "queries_keys": 32}}
+        return resources.fetching(model_sizes.model({"models": {"m": model}, "mirror": None}, "m")).memory
+
+    assert asked(str(tmp_path / "mirror/models/small")) < 1000 < 5000 < asked("somebody/large")
 
 
 def test_a_pattern_has_as_many_entries_as_it_is_packed_into():
