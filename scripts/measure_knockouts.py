@@ -18,9 +18,11 @@ def main(snakemake, run):
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = read_windows(snakemake.input.windows)
     longest = windows.shape[1] - (not family.causal)  # a mask follows where nothing else can be predicted
-    prompt = tokenizer_reading.encode_prompt(
-        tokenizer, settings["prompt"], longest, "studies.phrenology.knockouts.prompt"
-    )
+    if settings["prompt"] is None:
+        prompt = tokenizer_reading.held_out_prompt(tokenizer, windows[0], longest)
+    else:
+        key = "studies.phrenology.knockouts.prompt"
+        prompt = tokenizer_reading.encode_prompt(tokenizer, settings["prompt"], longest, key)
     reading = {"causal": family.causal, "pad": tokenizer.pad_token_id, "seed": settings["seed"]}
     reading["mask"] = None if family.causal else tokenizer.mask_token_id
     losses, logits = [], []
@@ -35,7 +37,7 @@ def main(snakemake, run):
     facts = {"windows": min(settings["windows"], len(windows))}
     table = pd.concat(losses, ignore_index=True)
     tables.write(run.out.losses, table, facts=facts, provenance=run.provenance, schema=types)
-    facts = {"prompt": tokenizer_reading.describe_tokens(tokenizer, prompt), "text": settings["prompt"]}
+    facts = {"prompt": tokenizer_reading.describe_tokens(tokenizer, prompt), "text": tokenizer.backend.decode(prompt)}
     tables.write(run.out.prompt, shown, facts=facts, provenance=run.provenance, schema=types | {"token": "int32"})
 
 

@@ -12,6 +12,7 @@ from headatlas.base.errors import InputError
 
 _UNBOUNDED = int(1e30)  # how transformers says that a text may have any length
 _ROLES = ("pad_token", "mask_token", "unk_token", "cls_token", "sep_token", "bos_token", "eos_token")
+PROMPT_TOKENS = 6  # of a prompt that is taken from a held-out window: "They sit alone in their rooms"
 
 
 class Tokenizer:
@@ -114,6 +115,25 @@ def encode_prompt(tokenizer, text, longest, key):
             f"{key}: {text!r} is {len(ids)} tokens; allowed: 1 to {longest}, which the models read at once"
         )
     return ids
+
+
+def held_out_prompt(tokenizer, window, longest):
+    """Token ids of a prompt where none is given: the beginning of a held-out window, as in Edkins & Wiechecki 2023.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    window : integer sequence
+        Padding in it is left out.
+    longest : int
+        Most tokens there may be.
+
+    Returns
+    -------
+    list of int
+    """
+    tokens = [int(token) for token in window if token != tokenizer.pad_token_id]
+    return tokens[: min(longest, PROMPT_TOKENS)]
 
 
 _VISIBLE = str.maketrans({" ": "␣", "▁": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"})

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tokenizers
 from hypothesis import given, settings
@@ -198,6 +199,14 @@ def test_a_prompt_is_encoded_or_refused_by_its_key(bpe):
         tokenizer_reading.encode_prompt(bpe, "", 16, "study.prompt")
     with pytest.raises(InputError, match="allowed: 1 to 3,"):
         tokenizer_reading.encode_prompt(bpe, "the cat sat on the mat", 3, "study.prompt")
+
+
+def test_a_prompt_that_is_not_given_is_the_beginning_of_a_window_and_fits(bpe):
+    pad = bpe.pad_token_id
+    window = np.array([pad, 7, 5, 3, 8, 9, 4, 6, pad], dtype=np.int32)
+    assert tokenizer_reading.held_out_prompt(bpe, window, 16) == [7, 5, 3, 8, 9, 4]
+    assert tokenizer_reading.held_out_prompt(bpe, window, 2) == [7, 5]
+    assert tokenizer_reading.held_out_prompt(bpe, [4, pad, pad], 16) == [4]
 
 
 def test_a_tokenizer_written_by_hand_as_the_page_says(tmp_path):

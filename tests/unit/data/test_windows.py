@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
-from headatlas.data import corpora, tokenizer_training, windows
+from headatlas.data import corpora, tokenizer_reading, tokenizer_training, windows
 from texts import TEXTS
 
 
@@ -81,6 +81,8 @@ def test_windows_of_brown(brown, gpt2, sampling):
         brown, gpt2, seeds=[9992], count=1024, size=16, sampling=sampling, split="held-out", with_tags=True
     )
     assert gpt2.backend.decode(shown.tokens[0, 0]).startswith("They sit alone in their rooms")
+    prompt = tokenizer_reading.held_out_prompt(gpt2, shown.tokens[0, 0], 16)
+    assert gpt2.backend.decode(prompt) == "They sit alone in their rooms"
     assert shown.tags[0, 0, :6].tolist() == ["PPSS", "VB", "RB", "IN", "PP$", "NNS"]
     assert ((shown.tags == "") == (shown.tokens == gpt2.pad_token_id)).mean() > 0.999  # but for stray white space
 
