@@ -10,7 +10,8 @@ def main(snakemake, run):
     from headatlas.base import tables
     from headatlas.data import corpora
 
-    columns = corpora.load_corpus(run.settings["corpus"], run.mirror, run.downloads, run.temporary)
+    key = f"corpora.{snakemake.wildcards.corpus}"
+    columns = corpora.load_corpus(run.settings["corpus"], run.mirror, run.downloads, run.temporary, key)
     print("corpus:", corpora.describe_corpus(columns), file=sys.stderr)
     tables.write(run.out.documents, columns, provenance=run.provenance)
 

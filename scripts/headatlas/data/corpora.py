@@ -1,15 +1,13 @@
 """Corpora: text from five kinds of source, cut into train, validation and test.
 
 A row is a passage (a sentence of a tagged corpus, a paragraph, or a whole text); passages that belong
-together share a `document`. Rows are in corpus order, and each split is one contiguous block of rows.
+together share a `document`. Each split is one contiguous block of rows, in corpus order.
 """
 
 import ast
-import gzip
 import hashlib
-import json
-import lzma
 import os
+import random
 import re
 import sysconfig
 import tempfile
@@ -18,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from headatlas.base import tables
 from headatlas.base.errors import InputError
-from headatlas.data import downloading
+from headatlas.data import downloading, text_files
 
 SPLITS = ("train", "validation", "test")
 DEFAULT_SHARES = (0.8, 0.1, 0.1)
+_RUNS = 40  # runs of passages that a corpus of few documents is held out by
 LONGEST = 100_000  # characters of a passage: a file without line breaks is more than one
 
 
-def load_corpus(settings, mirror=None, downloads=None, temporary=None):
+def load_corpus(settings, mirror=None, downloads=None, temporary=None, key=None):
     """Read a corpus.
 
     Parameters
@@ -44,13 +42,18 @@ def load_corpus(settings, mirror=None, downloads=None, temporary=None):
           spread evenly through it: the end of train will not do, for data sets are often sorted by label.
         - `python-docs`: `split`. Docstrings and language topics of the running interpreter's standard library.
         - `repeated-tokens`: `vocabulary`, `documents`, `length`, `shortest_period`, `longest_period`, `seed`, `split`.
-        - `files`: `files` (text, JSON lines or Parquet), `text_column`, `split`.
+        - `files`: `files` (text, JSON lines, CSV, TSV, Parquet; zip files, folders and globs of them), `text_column`,
+          `passages` (how plain text is cut: guess, lines, blank-lines, whole), `seed`, `split`. Held-out text is drawn
+          evenly spread through the corpus, for files are often sorted by label: whole documents where there are ten or
+          more, else runs of consecutive passages.
 
         `split` holds the three shares of train, validation and test. A passage of more than 100,000 characters is cut
         into several, at white space where there is some.
     mirror, downloads, temporary : path-like, optional
         Folder asked first; folder for what is downloaded; folder for what is needed meanwhile, which is as large as the
         text (the system's, where it is not given).
+    key : str, optional
+        Where the settings stand in the configuration (`corpora.NAME`), for errors.
 
     Returns
     -------
@@ -66,21 +69,31 @@ def load_corpus(settings, mirror=None, downloads=None, temporary=None):
     source = settings.get("source")
     if source not in SOURCES:
         raise InputError(f"source: {source!r} is not a kind of corpus; allowed: {', '.join(SOURCES)}")
-    columns = _shortened(SOURCES[source](settings, mirror, downloads, temporary))
-    label = settings.get("name") or source
+    label = key or f"corpus {settings.get('name') or source}"
+    try:
+        columns = _shortened(SOURCES[source](settings, mirror, downloads, temporary))
+    except InputError as error:
+        if key and source == "files":
+            raise InputError(f"{key}.files: {error}") from None
+        raise
     if not columns["text"]:
-        raise InputError(f"corpus {label}: no text in it")
-    if "split" not in columns:
+        raise InputError(f"{label}: no text in it")
+    if source == "files":
+        columns = _spread_cut(columns, _shares(settings), settings.get("seed", 0))
+    elif "split" not in columns:
         by_document = source != "nltk"  # Edkins & Wiechecki 2023 cut the Brown corpus by sentence
         columns["split"] = _cut(columns["document"], _shares(settings), by_document)
     for split in SPLITS:
         if split not in columns["split"]:
-            raise InputError(f"corpus {label}: the {split} split is empty; there are {len(columns['text'])} passages")
+            count, advice = len(columns["text"]), ""
+            if source == "files":
+                advice = "; allowed: 3 or more, by more text or by `passages: lines` or `blank-lines`"
+            raise InputError(f"{label}: the {split} split is empty; there are {count} passages{advice}")
     for row, text in enumerate(columns["text"]):
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise InputError(f"corpus {label}: passage {row} holds a lone surrogate, which is not text") from None
+            raise InputError(f"{label}: passage {row} holds a lone surrogate, which is not text") from None
     order = ("document", "split", "text", "words", "tags")
     columns["document"] = np.asarray(columns["document"], dtype=np.int32)
     return {name: columns[name] for name in order if name in columns}
@@ -142,6 +155,32 @@ def _cut(documents, shares, by_document):
     return [SPLITS[index] for index in np.searchsorted(edges, unit, side="right")]
 
 
+def _spread_cut(columns, shares, seed):
+    """Columns in blocks of train, validation and test, each spread evenly through the corpus and in its order.
+
+    The corpus is divided into as many stretches as there are units to hold out, and one is drawn from each.
+    """
+    _, unit = np.unique(columns["document"], return_inverse=True)
+    rows = len(unit)
+    if unit[-1] + 1 < 10:  # text stays contiguous but for the borders of these runs
+        unit = np.arange(rows) * min(rows, _RUNS) // rows
+    count = int(unit[-1]) + 1
+    if count < len(SPLITS):
+        return columns | {"split": ["train"] * rows}
+    tested, validated = (max(1, round(share * count)) for share in (shares[2], shares[1]))
+    while tested + validated >= count:
+        tested, validated = max(1, tested - 1), max(1, validated - 1)
+    held, generator = tested + validated, random.Random(seed)
+    drawn = [generator.randrange(at * count // held, (at + 1) * count // held) for at in range(held)]
+    kinds = np.zeros(count, dtype=int)
+    kinds[drawn] = SPLITS.index("validation")
+    kinds[[drawn[at] for at in _spread(held, tested)]] = SPLITS.index("test")
+    kinds = kinds[unit]  # of each row
+    order = np.argsort(kinds, kind="stable")
+    spread = {name: [values[row] for row in order] for name, values in columns.items()}
+    return spread | {"split": [SPLITS[kind] for kind in kinds[order]]}
+
+
 # NLTK's tagged corpora: folder in the zip file, its documents, separator of word and tag, encoding
 TAGGED = {
     "brown": ("brown/", r"c[a-z]\d\d", "/", "ascii"),
@@ -185,7 +224,7 @@ def _datasets(settings, mirror, downloads, temporary):
     if downloading.is_path(name):
         parts = _load_dataset(name, None, None, column, temporary)
     elif files := downloading.dataset_files(downloading.hub_name(name), configuration, mirror):
-        parts, place = {split: _file_rows(path, column) for split, path in files.items()}, "the mirror has"
+        parts, place = {split: text_files.file_rows(path, column) for split, path in files.items()}, "the mirror has"
     else:
         parts = _load_dataset(name, configuration, settings.get("revision"), column, temporary)
     names = settings.get("splits") or {split: split for split in SPLITS if split in parts or split == "train"}
@@ -282,83 +321,9 @@ def _load_dataset(name, configuration, revision, column, temporary):
                 raise InputError(
                     f"corpus {name}: no text_column {column!r} in {split}; it has {', '.join(part.column_names)}"
                 )
-        return {split: _texts(part[column], f"corpus {name}, {split}") for split, part in parts.items()}
-
-
-def _texts(values, where):
-    try:
-        texts = list(values)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{where}: holds a text that is not UTF-8 (0x{error.object[error.start]:02x} in it)") from None
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(f"{where}: row {row} holds {text!r:.40}, not text")
-    return texts
-
-
-def _files(settings, mirror, downloads, temporary):
-    columns = {"document": [], "text": []}
-    document = 0
-    for name in settings.get("files") or []:
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise InputError(f"files: {name} does not exist")
-        if _suffix(path) not in _TEXT + _TABLES:
-            raise InputError(
-                f"files: {name} is of no known kind; allowed: {', '.join(_TEXT + _TABLES)}, plain or .gz, .xz"
-            )
-        rows = _file_rows(path, settings.get("text_column", "text"))
-        if _suffix(path) in _TEXT:  # passages are set apart by blank lines; the file is the document
-            passages = [part.strip("\n") for part in re.split(r"\n[^\S\n]*(?=\n)", "\n".join(rows))]
-            documents = [[part for part in passages if part.strip()]]
-        else:
-            documents = [[row] for row in rows if row.strip()]
-        for passages in filter(None, documents):
-            columns["document"] += [document] * len(passages)
-            columns["text"] += passages
-            document += 1
-    return columns
-
-
-_TEXT, _TABLES = (".txt", ".md"), (".jsonl", ".parquet")
-_OPENERS = {".xz": lzma.open, ".gz": gzip.open}
-
-
-def _suffix(path):
-    return Path(path.stem).suffix if path.suffix in _OPENERS else path.suffix
-
-
-def _file_rows(path, column):
-    """Texts of a JSON lines or Parquet file, or the lines of any other (text) file; gzip and xz are undone."""
-    if _suffix(path) == ".parquet":
-        try:
-            return _texts(tables.read(path, columns=[column])[column], path)
-        except InputError as error:  # what it says of a damaged result is no advice for a file of the user's
-            raise InputError(str(error).removesuffix("; delete it and run again")) from None
-    try:
-        with _OPENERS.get(path.suffix, open)(path, "rb") as file:
-            content = file.read()
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        at = error.start + 3 * content.startswith(b"\xef\xbb\xbf")
-        raise InputError(f"{path}: not UTF-8 text at byte {at} (0x{content[at]:02x})") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise InputError(f"{path}: cannot be read ({downloading.one_line(error)})") from None
-    lines = text.replace("\r\n", "\n").split("\n")
-    if _suffix(path) != ".jsonl":
-        return lines
-    return [_json_text(line, column, f"{path}, line {number + 1}") for number, line in enumerate(lines) if line.strip()]
-
-
-def _json_text(line, column, where):
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not JSON ({getattr(error, 'msg', error)})") from None
-    if not isinstance(row, dict) or not isinstance(row.get(column), str):
-        found = f"; it has {', '.join(row)}" if isinstance(row, dict) else ""
-        raise InputError(f"{where}: no text under text_column {column!r}{found}")
-    return row[column]
+        return {
+            split: text_files.checked_texts(part[column], f"corpus {name}, {split}") for split, part in parts.items()
+        }
 
 
 def _repeated_tokens(settings, mirror, downloads, temporary):
@@ -439,5 +404,5 @@ SOURCES = {
     "datasets": _datasets,
     "python-docs": _python_docs,
     "repeated-tokens": _repeated_tokens,
-    "files": _files,
+    "files": text_files.read_files,
 }

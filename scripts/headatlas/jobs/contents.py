@@ -57,7 +57,7 @@ def digests(place, folder=None, suffixes=None, digest=file_digest):
     """
     place = Path(place)
     found, signatures = {}, {}
-    for name, path in sorted(_files(place, suffixes)):
+    for name, path in sorted(files_of(place, suffixes)):
         try:
             signatures[name] = signature(path), path
         except OSError:  # a link that leads nowhere
@@ -81,8 +81,8 @@ def signature(path):
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def _files(place, suffixes):
-    """Names and paths of the files of a place."""
+def files_of(place, suffixes=None):
+    """Names and paths of the files of a place (a Path), those that `digests` tells of."""
     if not place.is_dir():
         yield place.name, place
         return

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from headatlas.base.errors import InputError
-from headatlas.data import downloading
+from headatlas.data import downloading, text_files
 from headatlas.workflow import model_settings, schema, study_settings
 from headatlas.workflow.checkpoint_patterns import expanded
 
@@ -125,10 +125,13 @@ def _complete_corpus(key, corpus, mirrored):
                 f"{key}.splits: {corpus['splits']} found; allowed: a different split of the data set for each"
             )
     if corpus["source"] == "files":
-        corpus = {**corpus, "files": [os.path.expanduser(file) for file in corpus["files"]]}
-        for position, file in enumerate(corpus["files"]):
-            if not Path(file).is_file():
-                raise InputError(f"{key}.files.{position}: {file!r} is not there; allowed: files that exist")
+        found = []
+        for position, name in enumerate(corpus["files"]):
+            try:
+                found += text_files.places(name)
+            except InputError as error:
+                raise InputError(f"{key}.files.{position}: {error}") from None
+        corpus = {**corpus, "files": list(dict.fromkeys(found))}
     shares = corpus["split"]
     if abs(sum(shares) - 1) > 1e-6:
         raise InputError(f"{key}.split: {shares} sums to {sum(shares):g}; allowed: three shares that sum to 1")

@@ -8,8 +8,7 @@ length of a corpus) is taken as large as those that people use most; beyond that
 for twice as much when it is tried again.
 """
 
-import os
-
+from headatlas.data import text_files
 from headatlas.models.forward_batches import MEMORY
 from headatlas.studies.phrenology import PARTS
 from headatlas.workflow.model_sizes import FLOAT, Need, model, need
@@ -50,7 +49,7 @@ def corpus(settings):
     if settings["source"] == "repeated-tokens":
         return 5 * settings["documents"] * settings["length"]
     if settings["source"] == "files":
-        return sum(os.path.getsize(file) for file in settings["files"])
+        return sum(map(text_files.size, settings["files"]))
     return {"python-docs": 3e6, "nltk": 10e6}.get(settings["source"], 150e6)  # IMDb: 65 MB, WikiText-103: 540 MB
 
 

@@ -73,7 +73,7 @@ def test_odd_corpora_work(tmp_path, texts, kind):
     columns = load_corpus(json_lines(tmp_path / "odd.jsonl", texts))
     tables.write(tmp_path / "documents.parquet", columns)
     read = tables.read(tmp_path / "documents.parquet")
-    assert read["text"].tolist() == [text for text in texts if text.strip()]
+    assert sorted(read["text"]) == sorted(text for text in texts if text.strip())
     tokenizer = tokenizer_training.train_tokenizer(read["text"].tolist(), kind, 300)
     baselines, scored = taken_through(read, tokenizer, tmp_path)
     assert np.isfinite(baselines.to_numpy()).all()

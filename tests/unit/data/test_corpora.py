@@ -1,6 +1,8 @@
 """Corpora against known counts, NLTK's own reader, and made data of every kind."""
 
+import csv
 import gzip
+import io
 import json
 import lzma
 import os
@@ -11,7 +13,7 @@ import pytest
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
-from headatlas.data import corpora
+from headatlas.data import corpora, text_files
 from headatlas.data.corpora import load_corpus
 
 
@@ -139,14 +141,20 @@ def test_repeated_tokens_repeat():
     assert "longest_period" in error_of(settings | {"longest_period": 48})
 
 
+def in_order(columns):
+    """Texts and documents in the order of the corpus, whatever their split; they end in their number."""
+    return sorted(
+        zip(columns["text"], columns["document"].tolist(), strict=True), key=lambda row: int(row[0].split()[-1])
+    )
+
+
 def test_text_files_and_their_paragraphs(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n\r\n  \r\nthree\n\n\n\nfour")
-    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"five\n \nsix\n"))
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo 1\r\n\r\n  \r\nthree 2\n\n\n\nfour 3")
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"five 4\n \nsix 5\n"))
     columns = load_corpus(
         {"source": "files", "files": [tmp_path / "a.txt", tmp_path / "b.txt.gz"], "split": [0.6, 0.2, 0.2]}
     )
-    assert columns["text"] == ["one\ntwo", "three", "four", "five", "six"]
-    assert columns["document"].tolist() == [0, 0, 0, 1, 1]
+    assert in_order(columns) == [("one\ntwo 1", 0), ("three 2", 0), ("four 3", 0), ("five 4", 1), ("six 5", 1)]
     assert columns["split"] == ["train"] * 3 + ["validation", "test"]  # few documents: by passage
 
 
@@ -160,8 +168,7 @@ def test_tables_of_texts(tmp_path, suffix):
         with opener(path, "wt") as file:
             file.writelines(json.dumps({"body": text}) + "\n" for text in texts)
     columns = load_corpus({"source": "files", "files": [path], "text_column": "body"})
-    assert columns["text"] == texts
-    assert columns["document"].tolist() == list(range(20))
+    assert in_order(columns) == list(zip(texts, range(20), strict=True))
     assert columns["split"] == ["train"] * 16 + ["validation"] * 2 + ["test"] * 2
     assert "body" in error_of({"source": "files", "files": [path]})
 
@@ -169,11 +176,139 @@ def test_tables_of_texts(tmp_path, suffix):
 def test_ten_documents_are_split_whole(tmp_path):
     for number in range(10):
         (tmp_path / f"{number}.txt").write_text("\n\n".join(f"{number} {part}" for part in range(number + 1)))
-    files = [tmp_path / f"{number}.txt" for number in range(10)]
-    columns = load_corpus({"source": "files", "files": files})
-    assert [text for text, split in zip(columns["text"], columns["split"], strict=True) if split == "test"] == [
-        f"9 {part}" for part in range(10)
-    ]
+    columns = load_corpus({"source": "files", "files": [tmp_path / f"{number}.txt" for number in range(10)]})
+    held = [text for text, split in zip(columns["text"], columns["split"], strict=True) if split == "test"]
+    number = int(held[0].split()[0])
+    assert held == [f"{number} {part}" for part in range(number + 1)]
+    assert blocks(columns) == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize("form", ["folder", "globs", "zip"])
+def test_folders_globs_and_zip_files(tmp_path, form):
+    """The same texts however they lie; what is hidden or of another kind is passed over."""
+    folder = tmp_path / "reviews"
+    for number in range(20):
+        (folder / "inner").mkdir(parents=True, exist_ok=True)
+        place = folder / "inner" if number % 2 else folder
+        (place / f"{number:02d}.txt").write_text(f"review {number}")
+    (folder / ".hidden.txt").write_text("hidden 98")
+    (folder / "picture.png").write_bytes(b"\x89PNG 99")
+    files = [folder]
+    if form == "globs":
+        files = [folder / "*", folder / "**" / "*.txt"]  # a file that two of them match is read once
+    elif form == "zip":
+        files = [tmp_path / "reviews.zip"]
+        with zipfile.ZipFile(files[0], "w") as archive:
+            for path in folder.rglob("*.*"):
+                archive.write(path, path.relative_to(tmp_path))
+    columns = load_corpus({"source": "files", "files": [str(name) for name in files]})
+    assert [text for text, _ in in_order(columns)] == [f"review {number}" for number in range(20)]
+    assert len(set(columns["document"])) == 20
+
+
+@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".tsv", "\t"), (".csv.gz", ",")])
+def test_tables_with_a_text_column(tmp_path, suffix, separator):
+    texts = [f'a "quoted", text\tof\ntwo lines {number}' for number in range(20)]
+    made = io.StringIO(newline="")
+    csv.writer(made, delimiter=separator).writerows([["label", "review"], *([1, text] for text in texts)])
+    content = ("\ufeff" + made.getvalue()).encode()
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
+    columns = load_corpus({"source": "files", "files": [path], "text_column": "review"})
+    assert in_order(columns) == list(zip(texts, range(20), strict=True))
+    assert "no text_column 'text'; allowed: label, review" in error_of({"source": "files", "files": [path]})
+
+
+SENTENCES = [f"This is sentence number {number}" for number in range(200)]
+REVIEWS = [f"{'A film that one sees and forgets. ' * 20}{number}" for number in range(40)]
+GUESSES = {  # what a file holds: its text, the passages that are expected, how they were cut
+    "paragraphs": ("\n\n".join(REVIEWS), REVIEWS, "1 cut at blank lines"),
+    "a review a line": ("\n".join(REVIEWS), REVIEWS, "1 with a text on each line"),
+    "one blank line in many": ("\n".join([*SENTENCES[:100], "", *SENTENCES[100:]]), None, "1 with short lines joined"),
+    "a sentence a line": ("\n".join(SENTENCES), None, "1 with short lines joined"),
+    "few sentences": ("\n".join(SENTENCES[:8]), SENTENCES[:8], "1 with short lines joined"),
+}
+
+
+@pytest.mark.parametrize(("text", "passages", "said"), GUESSES.values(), ids=GUESSES)
+def test_how_a_plain_text_is_cut_is_guessed_and_logged(tmp_path, capsys, text, passages, said):
+    (tmp_path / "x.txt").write_text(text)
+    columns = load_corpus({"source": "files", "files": [tmp_path / "x.txt"]})
+    assert blocks(columns) == ["train", "validation", "test"]
+    line = capsys.readouterr().err
+    assert line.startswith(f"passages: guess: of 1 plain text files, {said}")
+    assert line.count("\n") == 1
+    cut = [row for row, _ in in_order(columns)]
+    assert passages is None or cut == passages
+    assert "\n".join(cut).split("\n") == [row for row in text.split("\n") if row]  # nothing is lost or moved
+    assert len(cut) >= min(25, text.count("\n") + 1)
+
+
+@pytest.mark.parametrize(
+    ("passages", "expected"),
+    [
+        ("lines", ["a 1", "b 2", "c 3", "d 4"]),
+        ("blank-lines", ["a 1\nb 2", "c 3\nd 4"]),
+        ("whole", ["a 1\nb 2\n\nc 3\nd 4"]),
+    ],
+)
+def test_how_a_plain_text_is_cut_can_be_said(tmp_path, passages, expected):
+    (tmp_path / "x.txt").write_text("a 1\nb 2\n\nc 3\nd 4\n")
+    found = text_files.read_files({"files": [tmp_path / "x.txt"], "passages": passages})
+    assert found["text"] == expected
+    assert found["document"] == ([0, 1, 2, 3] if passages == "lines" else [0] * len(expected))
+
+
+@pytest.mark.parametrize("form", ["two folders", "two files"])
+def test_held_out_text_is_of_all_classes(tmp_path, form):
+    """Negative before positive: both are in each split, and another seed holds out other text."""
+    files = [tmp_path / "neg", tmp_path / "pos"]
+    for folder in files:
+        folder.mkdir()
+        for number in range(100):
+            (folder / f"{number:03d}.txt").write_text(f"{folder.name} {number}")
+    if form == "two files":
+        for folder in files:
+            text = "\n\n".join(path.read_text() for path in sorted(folder.iterdir()))
+            folder.with_suffix(".txt").write_text(text)
+        files = [folder.with_suffix(".txt") for folder in files]
+    asked = {"source": "files", "files": files}
+    columns = load_corpus(asked)
+    assert corpora.describe_corpus(columns) | {"characters": 0} == {
+        "documents": 200 if form == "two folders" else 2,
+        "characters": 0,
+        "passages": 200,
+        "repeated": 0,
+        "leaked": 0,
+        "train": 160,
+        "validation": 20,
+        "test": 20,
+    }
+    split = np.array(columns["split"])
+    of_class = np.array([text.split()[0] for text in columns["text"]])
+    for name in corpora.SPLITS:
+        assert 0.4 <= (of_class[split == name] == "pos").mean() <= 0.6
+    assert load_corpus(asked)["text"] == columns["text"]
+    assert set(load_corpus(asked | {"seed": 1})["text"][160:]) != set(columns["text"][160:])
+
+
+def test_errors_name_the_corpus_and_the_key(tmp_path):
+    def line(**settings):
+        with pytest.raises(InputError) as caught:
+            load_corpus({"source": "files", **settings}, key="corpora.mine")
+        return str(caught.value)
+
+    (tmp_path / "x.txt").write_bytes(b"caf\xe9")
+    assert line(files=[tmp_path / "x.txt"]) == f"corpora.mine.files: {tmp_path}/x.txt: not UTF-8 text at byte 3 (0xe9)"
+    (tmp_path / "x.txt").write_text("one")
+    assert line(files=[tmp_path / "x.txt"]).startswith(
+        "corpora.mine: the validation split is empty; there are 1 passages"
+    )
+    (tmp_path / "bad.zip").write_bytes(b"PK no zip")
+    assert "corpora.mine.files: " in line(files=[tmp_path / "bad.zip"])
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
+        archive.writestr("a.doc", "x")
+    assert "no file in it that can be read; allowed: .txt" in line(files=[tmp_path / "none.zip"])
 
 
 def test_bad_files(tmp_path):
@@ -190,8 +325,13 @@ def test_bad_files(tmp_path):
     assert "surrogate" in error_of({"source": "files", "files": [tmp_path / "lone.jsonl"]})
     (tmp_path / "cut.jsonl.xz").write_bytes(lzma.compress(b'{"text": "x"}\n' * 999)[:-20])
     assert "cut.jsonl.xz" in error_of({"source": "files", "files": [tmp_path / "cut.jsonl.xz"]})
-    (tmp_path / "table.csv").write_text("text\nx\n")
-    assert ".jsonl" in error_of({"source": "files", "files": [tmp_path / "table.csv"]})
+    (tmp_path / "table.doc").write_text("text\nx\n")
+    assert ".jsonl, .csv, .tsv" in error_of({"source": "files", "files": [tmp_path / "table.doc"]})
+    (tmp_path / "short.csv").write_text("label,text\n1,x\n2\n")
+    assert "short.csv, line 3: no text" in error_of({"source": "files", "files": [tmp_path / "short.csv"]})
+    (tmp_path / "empty").mkdir()
+    assert "holds no file" in error_of({"source": "files", "files": [tmp_path / "empty"]})
+    assert "matches no file" in error_of({"source": "files", "files": [str(tmp_path / "*.md")]})
     assert "absent.txt" in error_of({"source": "files", "files": [tmp_path / "absent.txt"]})
 
 
@@ -200,7 +340,7 @@ def test_empty_corpora_and_splits(tmp_path):
     path.write_text(" \n\n \n")
     assert "no text" in error_of({"source": "files", "files": [path]})
     path.write_text("one\n\ntwo")
-    assert "test split is empty" in error_of({"source": "files", "files": [path], "split": [0.5, 0.49, 0.01]})
+    assert "split is empty" in error_of({"source": "files", "files": [path], "split": [0.5, 0.49, 0.01]})
     assert "split" in error_of({"source": "files", "files": [path], "split": [0.5, 0.5, 0.5]})
     assert "python-docs" in error_of({"source": "wikipedia"})
     assert "brown" in error_of({"source": "nltk", "name": "treebank"})

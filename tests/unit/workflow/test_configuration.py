@@ -17,7 +17,8 @@ from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
 from headatlas.base.errors import InputError
-from headatlas.data import corpora, tokenizer_training, windows
+from headatlas.data import corpora, text_files, tokenizer_training, windows
+from headatlas.jobs import contents
 from headatlas.models import pretrained, training, transformer
 from headatlas.studies.attentionviz import joint_embeddings
 from headatlas.studies.circuits import sweep
@@ -615,6 +616,7 @@ ENUMERATIONS = {  # what the schema lists, by where it does: what the library ha
     "$defs.map_method": joint_embeddings.METHODS,
     "$defs.corpus.properties.source": corpora.SOURCES,
     "$defs.corpus_nltk.properties.name": corpora.TAGGED,
+    "$defs.corpus_files.properties.passages": text_files.PASSAGES,
     "$defs.trained_tokenizer.properties.train": tokenizer_training.KINDS,
     "$defs.pretrained_model.properties.task": pretrained.TASKS,
     "$defs.architecture.properties.activation": transformer.ACTIVATIONS,
@@ -843,6 +845,26 @@ def test_paths_are_tidied(folder, monkeypatch):
     complete = checked(config)
     assert complete["results"] == str(folder / "there")
     assert configuration.sources("corpus", complete["corpora"]["x"])["files"] == [str(folder / "mine.txt")]
+
+
+def test_folders_and_globs_of_text_are_read_by_content(tmp_path, monkeypatch):
+    """A folder is a place whose content counts, a glob the files that it matches when the run is planned."""
+    monkeypatch.chdir(tmp_path)
+    Path("texts").mkdir()
+    for name in ("b.txt", "a.txt", "c.png"):
+        Path("texts", name).write_text("x")
+    found = {"source": "files", "files": ["texts", "texts/*", "texts/b.txt"]}
+    complete = checked(layered({"corpora.x": found}))
+    places = configuration.sources("corpus", complete["corpora"]["x"])["files"]
+    assert places == ["texts", "texts/a.txt", "texts/b.txt"]
+    before = contents.digests("texts")
+    Path("texts/d.txt").write_text("more")
+    assert contents.digests("texts") != before
+    for item, said in (("*.csv", "matches no file"), ("texts/c.png", "of no known kind")):
+        with pytest.raises(
+            InputError, match=rf"corpora\.x\.files\.1: .*{said}.*; allowed: \.txt, \.md, \.jsonl, \.csv"
+        ):
+            checked(layered({"corpora.x": {"source": "files", "files": ["texts", item]}}))
 
 
 def test_order_of_keys_does_not_matter():
