@@ -955,3 +955,29 @@ def test_targets_are_what_a_plain_run_builds(folder):
     said, well = planned(folder, text, "phrenology")
     assert not well
     assert sum("studies.phrenology.models: 5 heads in all; allowed: " in line for line in said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("targets: [attentionviz]", "Job stats:", r"total +\d+"),
+        ("thread: 3", "Config file .*", ".*common.smk.*"),
+    ],
+    ids=["right", "wrong"],
+)
+def test_a_plan_is_one_table_or_what_stands_against_it(folder, text, first, last):
+    (folder / "mine.yaml").write_text(f"results: {folder}/results\n{text}")
+    rules = (ROOT / "Makefile").read_text().replace("plan: .venv/installed", "plan:")
+    (folder / "Makefile").write_text(rules)
+    said = subprocess.run(
+        ["make", "-s", "-f", str(folder / "Makefile"), "plan", f"CONFIG={folder / 'mine.yaml'}"],
+        cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(("Using", "Assuming"))]
+    assert re.fullmatch(first, lines[0]), said
+    assert re.search(last, lines[-1]), said
+    assert ("train_model" in said) != ("thread: unknown key" in said)

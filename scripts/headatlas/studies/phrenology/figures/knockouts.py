@@ -318,12 +318,12 @@ def draw_one_head(prompt, head, protocol):
     """Fig 12: `head` is its member, layer and head."""
     member, layer, head = head
     table = tables.read(prompt, member=member, layer=layer, head=head)
-    return one_head(table, tables.facts(prompt)["prompt"], protocol)
+    return one_head(table, [tables.facts(prompt)["text"]], protocol)
 
 
 def draw_one_cluster(prompts, clusters, kinds, models, cluster, protocol):
     """Fig 13; a file of each model, in their order."""
-    prompt = tables.facts(prompts[0])["prompt"]
+    prompt = [tables.facts(prompts[0])["text"]]
     clusters = head_tables.read_groups(protocol, clusters=clusters, kinds=kinds)
     return one_cluster(_together(prompts, models), clusters, cluster, prompt, protocol)
 
