@@ -10,6 +10,7 @@ def main(snakemake, run):
     from headatlas.data.windows import sample_windows, write_windows
 
     settings = run.settings
+    keys = {"train": "training.windows", "evaluation": "training.evaluation_windows", "analysis": "analysis.windows"}
     documents = tables.read(snakemake.input.documents)
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = sample_windows(
@@ -21,6 +22,7 @@ def main(snakemake, run):
         sampling=settings["sampling"],
         split=settings["split"],
         with_tags=settings["tags"] and "tags" in documents,
+        key=f"models.{snakemake.wildcards.model}.{keys[snakemake.wildcards.use]}",
     )
     of_members = snakemake.wildcards.use == "train"
     write_windows(

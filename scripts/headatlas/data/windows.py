@@ -1,6 +1,7 @@
 """Windows of tokens: what models are trained, judged and looked at on."""
 
 import random
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ class Windows(NamedTuple):
     tags: np.ndarray | None
 
 
-def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split, with_tags=False):
+def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split, with_tags=False, key="windows"):
     """Draw windows of tokens from a corpus.
 
     For each seed `random.Random(seed).sample` draws, without replacement, the passages at which windows start
@@ -30,6 +31,9 @@ def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split,
     - `corrected`: passages joined to one string (by a space where passages are the sentences of a tagged corpus, by a
       line break elsewhere), encoded as one, then cut;
     - `documents`: that one passage, cut or padded (Jayakumar et al.).
+
+    Where more `corrected` windows are wanted than there are passages, each seed draws starts from all tokens of the
+    split instead, without replacement, and a line of the log says so.
 
     Past the last passage of the split the first two go on with its first one. Text that spells a special token is
     encoded as plain text, and nothing is put before or after it.
@@ -48,6 +52,8 @@ def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split,
     with_tags : bool
         Whether to give each token the part-of-speech tag of the word that holds its first character other than
         white space ("" for padding and for tokens without one).
+    key : str
+        Where the configuration says how many windows are wanted, for errors.
 
     Returns
     -------
@@ -56,16 +62,19 @@ def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split,
     Raises
     ------
     InputError
-        If the split has fewer passages than windows are wanted, or no tokens, or more than half of the tokens are
-        unknown to the tokenizer, or there are no tags.
+        If the split has too few passages (`corrected`: tokens) for the windows that are wanted, or no tokens, or more
+        than half of the tokens are unknown to the tokenizer, or there are no tags.
     """
     if sampling not in SAMPLINGS:
         raise InputError(f"sampling: {sampling!r} is unknown; allowed: {', '.join(SAMPLINGS)}")
     passages = _Passages(documents, tokenizer, split, with_tags)
     if count > len(passages):
+        if sampling == "corrected" and len(passages):
+            return _anywhere(passages, tokenizer, seeds, count, size, key)
+        anywhere = ", or `sampling: corrected`, whose windows start anywhere" if sampling == "published" else ""
         raise InputError(
-            f"windows: {count} of them are wanted, but the {split} split has {len(passages)} passages to start at "
-            "(each is used at most once)"
+            f"{key}: {count} of them are wanted, but the {split} split has {len(passages)} passages to start at "
+            f"(each is used at most once); allowed: at most {len(passages)}{anywhere}"
         )
     drawn = [random.Random(int(seed)).sample(range(len(passages)), count) for seed in seeds]
     starts = np.array(drawn)  # (seed, window)
@@ -78,6 +87,28 @@ def sample_windows(documents, tokenizer, *, seeds, count, size, sampling, split,
         rows = _joined(passages, unique, size)
     _check(rows[0], tokenizer, passages)
     return Windows(*(None if part is None else part[place.reshape(starts.shape)] for part in rows))
+
+
+def _anywhere(passages, tokenizer, seeds, count, size, key):
+    """Windows that start at any token of the split's text, encoded as one string."""
+    tokens, tags = passages.stream()
+    if not len(tokens):
+        raise passages.nothing()
+    if count > len(tokens):
+        raise InputError(
+            f"{key}: {count} of them are wanted, but the {passages.split} split has {len(tokens)} tokens to start at "
+            f"(each is used at most once); allowed: at most {len(tokens)}, or more text"
+        )
+    print(
+        f"windows: {count} are wanted and the {passages.split} split has {len(passages)} passages: they start at any "
+        f"of its {len(tokens)} tokens",
+        file=sys.stderr,
+    )
+    starts = np.array([random.Random(int(seed)).sample(range(len(tokens)), count) for seed in seeds])
+    at = (starts[..., None] + np.arange(size)) % len(tokens)  # (seed, window, size)
+    windows = Windows(tokens[at], None if tags is None else tags[at])
+    _check(windows.tokens, tokenizer, passages)
+    return windows
 
 
 def _check(tokens, tokenizer, passages):
@@ -147,6 +178,16 @@ class _Passages:
         if self._tags is None:
             return text, None
         return text, [tag for index in indices for tag in (*self._tags[index], *[""] * len(self.between))]
+
+    def stream(self):
+        """The tokens of all passages, joined, and their tags or None; a block of passages is encoded as one string."""
+        texts, tags = [], []
+        for block in _blocks(self.texts):
+            text, of_characters = self.join(block.start, block.stop - block.start)
+            texts.append(text + self.between)  # after the last passage too, where the first one follows
+            tags.append(of_characters)
+        ids, of_tokens = zip(*self.encode(texts, None if self._tags is None else tags), strict=True)
+        return np.concatenate(ids), None if self._tags is None else np.concatenate(of_tokens)
 
     def reach(self, starts, size):
         """How many passages from each start on hold `size` tokens when encoded one by one."""

@@ -101,8 +101,10 @@ def test_a_corpus_without_a_token_is_named(tmp_path, sampling):
     backend = Tokenizer(models.BPE(vocab={"a": 0, "<|pad|>": 1}, merges=[]))
     tokenizer = tokenizer_reading.Tokenizer(backend, {"pad_token": "<|pad|>"})
     columns = load_corpus(json_lines(tmp_path / "x.jsonl", ["\U0001f600"] * 12))
-    message = error_of(lambda: windows.sample_windows(columns, tokenizer, **(DRAWN | {"sampling": sampling})))
-    assert message == "the train split has no token in its 10 passages"
+    for count in (3, 30) if sampling == "corrected" else (3,):  # at passages, and anywhere
+        asked = DRAWN | {"sampling": sampling, "count": count}
+        message = error_of(lambda asked=asked: windows.sample_windows(columns, tokenizer, **asked))
+        assert message == "the train split has no token in its 10 passages"
 
 
 @pytest.mark.parametrize("sampling", windows.SAMPLINGS)

@@ -170,10 +170,50 @@ def test_tags_stay_with_their_words_however_a_text_is_cut(bytewise, words):
         assert start == len(owner)
 
 
+@pytest.mark.parametrize("blocks", [1, 2], ids=["one block", "blocks"])
+def test_more_windows_than_passages_start_anywhere(bpe, monkeypatch, capsys, blocks):
+    """Each token of the text is a start once; the windows are contiguous text, whatever the blocks it is encoded in."""
+    texts = [f"{word} cat sat on the mat" for word in ("The", "A", "One", "that")]
+    if blocks > 1:
+        monkeypatch.setattr(windows, "_BATCH", 2)
+    joined = "\n".join([*texts, ""])
+    whole = bpe.literal.encode(joined, add_special_tokens=False).ids
+    count, asked = len(whole), {"sampling": "corrected", "split": "train"}
+    drawn = windows.sample_windows(documents_of(texts, 4), bpe, seeds=[0, 1], count=count, size=6, **asked)
+    if blocks == 1:
+        expected = sorted((whole + whole)[at : at + 6] for at in range(count))
+        for windows_of_seed in drawn.tokens.tolist():
+            assert sorted(windows_of_seed) == expected
+        assert drawn.tokens[0].tolist() != drawn.tokens[1].tolist()
+    for row in drawn.tokens[0]:
+        assert bpe.backend.decode(row.tolist()) in joined + joined
+    assert f"windows: {count} are wanted and the train split has 4 passages" in capsys.readouterr().err
+    few = windows.sample_windows(documents_of(texts, 4), bpe, seeds=[0], count=4, size=6, **asked)
+    np.testing.assert_array_equal(few.tokens[0], brute_force(texts, bpe, 0, 4, 6, "corrected", "\n"))
+
+
+def test_windows_that_start_anywhere_keep_their_tags():
+    byte = tokenizer_training.train_tokenizer(TEXTS, "byte-level-bpe", 258)
+    text, tags = "The unbelievable, cat sat. ", ["AT"] * 3 + [""] + ["JJ"] * 12 + [","] + [""] + ["NN"] * 3
+    tags += ["", *["VB"] * 3, ".", ""]
+    drawn = windows.sample_windows(
+        TAGGED, byte, seeds=[0], count=27, size=7, sampling="corrected", split="train", with_tags=True
+    )
+    expected = sorted(((text * 2)[at : at + 7], (tags * 2)[at : at + 7]) for at in range(27))
+    decoded = [byte.backend.decode(row.tolist()) for row in drawn.tokens[0]]
+    assert sorted(zip(decoded, drawn.tags[0].tolist(), strict=True)) == expected
+
+
+OVER = r"^models\.toy\.training\.windows: 999 .* \d+ tokens to start at .*; allowed: at most \d+, or more text$"
+
+
 def test_windows_that_cannot_be(bpe):
     asked = {"seeds": [0], "count": 2, "size": 4, "sampling": "published", "split": "train"}
     for documents, change, word in (
         (TAGGED, {"count": 3}, "3 of them are wanted, but the train split has 2 passages"),
+        (TAGGED, {"count": 3}, "allowed: at most 2, or `sampling: corrected`"),
+        (TAGGED, {"count": 3, "sampling": "documents"}, "allowed: at most 2$"),
+        (TAGGED, {"count": 999, "sampling": "corrected", "key": "models.toy.training.windows"}, OVER),
         (TAGGED, {"sampling": "random"}, "published, corrected, documents"),
         (TAGGED, {"split": "all"}, "held-out"),
         (documents_of(TEXTS, 3), {"with_tags": True}, "no part-of-speech tags"),
