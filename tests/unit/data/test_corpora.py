@@ -206,6 +206,16 @@ def test_folders_globs_and_zip_files(tmp_path, form):
     assert len(set(columns["document"])) == 20
 
 
+def test_the_size_of_a_folder_is_that_of_its_texts(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"x" * 1000)
+    (tmp_path / "b.png").write_bytes(b"x" * 100)
+    with zipfile.ZipFile(tmp_path / "c.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("d.txt", "x" * 10_000)
+    assert text_files.size(tmp_path / "a.txt") == 1000
+    assert text_files.size(tmp_path / "c.zip") == 10_000  # unpacked
+    assert text_files.size(tmp_path) == 11_000
+
+
 @pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".tsv", "\t"), (".csv.gz", ",")])
 def test_tables_with_a_text_column(tmp_path, suffix, separator):
     texts = [f'a "quoted", text\tof\ntwo lines {number}' for number in range(20)]
