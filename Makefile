@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: run plan report test test-units test-runs test-faults test-long lint bench challenge clean
+.PHONY: run plan report check test test-units test-runs test-faults test-long lint bench challenge clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
@@ -19,6 +19,10 @@ plan: .venv/installed  ## how many jobs of each kind would run, in all; CONFIG=m
 report: .venv/installed  ## the default target, then all it made in one page that needs no other file and no network
 	snakemake --report results/report.html --report-after-run
 	@echo "the report is results/report.html"
+
+check: .venv/installed lint  ## lint, the unit tests, and a dry run of the tiny study
+	pytest -q tests/unit
+	snakemake -n --quiet rules --configfile tests/workflow/tiny.yaml
 
 test: .venv/installed lint  ## lint; then, side by side, unit tests, tiny real runs of the workflow, and faults and a cluster
 	$(MAKE) --jobs 3 --keep-going --output-sync=target test-units test-runs test-faults

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import torch
 
-_LOGITS = 2**24  # logits that exist at once: enough for matrix products at full speed
+from headatlas.models.memory_limits import LOGITS
+
 _CACHE = 2**20  # numbers that the cache holds: element-wise passes stay within it
 
 
@@ -61,7 +62,7 @@ class CrossEntropy:
         vocabulary, on_gpu, learns = table.shape[1], hidden.device.type == "cuda", weights is not None
         if on_gpu and learns:
             hidden, table = hidden.bfloat16(), table.bfloat16()
-        blocks = 1 if on_gpu else -(-members * rows * vocabulary // _LOGITS)
+        blocks = 1 if on_gpu else -(-members * rows * vocabulary // LOGITS)
         block = -(-rows // blocks)
         piece = block if on_gpu else max(1, _CACHE // (members * vocabulary))
         losses, correct = [], []

@@ -1,6 +1,8 @@
 """How many windows a forward pass takes at once."""
 
-MEMORY = 256 << 20  # bytes; a constant, not the machine's, so that the same input gives the same bytes
+from headatlas.models.memory_limits import FORWARD
+
+MEMORY = FORWARD
 _CACHED = 16 << 20  # bytes of a forward pass that a processor keeps at hand: larger batches take longer on a CPU
 
 

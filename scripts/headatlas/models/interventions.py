@@ -15,8 +15,7 @@ from torch.nn import functional
 
 from headatlas.models import transformer
 from headatlas.models.cross_entropy import CrossEntropy
-
-_LOGITS = 1 << 24  # logits that exist at once where they are softcapped
+from headatlas.models.memory_limits import LOGITS
 
 
 class Trace(NamedTuple):
@@ -69,7 +68,7 @@ class Readout(NamedTuple):
         """Cross-entropy in nats of targets (row,) under hidden states (row, d_model), blocks of rows at a time."""
         if self.softcap is None:
             return CrossEntropy()(hidden[None], self.table[None], self.bias[None], targets[None]).losses[0]
-        height = max(1, _LOGITS // len(self.table))
+        height = max(1, LOGITS // len(self.table))
         pairs, memory = zip(hidden.split(height), targets.split(height), strict=True), self.memory(height)
         return torch.cat([functional.cross_entropy(self.logits(x, memory), t, reduction="none") for x, t in pairs])
 

@@ -19,9 +19,10 @@ import torch
 
 from headatlas.base.errors import InputError
 from headatlas.models.ablations import ABLATIONS, DONORS, MEANS, needing
+from headatlas.models.memory_limits import KNOCKOUT
 
 KINDS = tuple(ABLATIONS)
-MEMORY = 512 << 20  # bytes; a constant, not the machine's, so that the same input gives the same bytes
+MEMORY = KNOCKOUT
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-_EVALUATION_TOKENS = 4096  # tokens evaluated at once
+from headatlas.models.memory_limits import EVALUATION_TOKENS
+
 _ORDER, _MASKS, _EVALUATION = range(3)  # streams of random numbers drawn from one seed
 
 
@@ -85,7 +86,7 @@ def _examples(tokens, hidden, pad, mask, device):
 
 def held_out(architecture, evaluation, settings, pad, mask, device):
     """Held-out windows (window, size) as a list of Examples with one member, under masks that never change."""
-    size = max(1, _EVALUATION_TOKENS // evaluation.shape[1])
+    size = max(1, EVALUATION_TOKENS // evaluation.shape[1])
     hidden = _hidden(evaluation, settings.masking, _generator(0, _EVALUATION))
     parts = []
     for first in range(0, len(evaluation), size):

@@ -10,6 +10,7 @@ for twice as much when it is tried again.
 
 from headatlas.data import text_files
 from headatlas.models.forward_batches import MEMORY
+from headatlas.models.memory_limits import EFFECTS, EVALUATION_TOKENS, KNOCKOUT, LOGITS
 from headatlas.studies.phrenology import PARTS
 from headatlas.workflow.model_sizes import FLOAT, Need, model, need
 
@@ -19,11 +20,6 @@ TABLES = 250  # pandas, pyarrow, a tokenizer
 TORCH = 475  # torch
 ANALYSIS = 500  # scikit-learn, igraph, scipy, torch
 UMAP = 800  # and what numba has compiled
-
-_KNOCKED = 512 << 20  # knockout.MEMORY
-_LOGITS = 2**24  # logits that exist at once
-_EFFECTS = 2**26  # probabilities that exist at once where effects of knockouts are compared
-_EVALUATED = 4096  # held-out tokens at once
 
 
 def training(model, threads=1):
@@ -35,8 +31,8 @@ def training(model, threads=1):
     """
     given = model.training
     members = model.members * FLOAT * model.weights * (4 + 3 + 2 * given.get("snapshots", 0))
-    tokens = max(given["batch"] * model.context, min(_EVALUATED, given["evaluation_windows"] * model.context))
-    logits = model.members * FLOAT * min(_LOGITS, tokens * model.vocabulary)
+    tokens = max(given["batch"] * model.context, min(EVALUATION_TOKENS, given["evaluation_windows"] * model.context))
+    logits = model.members * FLOAT * min(LOGITS, tokens * model.vocabulary)
     batch = 2 * FLOAT * given["batch"] * model.context * model.layers * model.token
     windows = 3 * FLOAT * model.members * given["windows"] * (model.context + 1)
     read = model.members * given["windows"] * model.context * given["epochs"]
@@ -123,8 +119,8 @@ def knocking_out(model, windows, others, **_):
     inner = 4 * model.d_model + 3 * model.d_mlp + model.heads * (4 * model.d_head + 2 * model.context)
     prompt = FLOAT * model.context * inner * (model.heads + model.layers)
     clean = FLOAT * model.context * inner * model.layers * model.prompts
-    block = max(prompt, min(_KNOCKED, max(prompt * windows, clean)))
-    held = model.loaded + FLOAT * model.vocabulary * model.d_model + block + FLOAT * _LOGITS
+    block = max(prompt, min(KNOCKOUT, max(prompt * windows, clean)))
+    held = model.loaded + FLOAT * model.vocabulary * model.d_model + block + FLOAT * LOGITS
     passes = model.all_heads * (3 + others) * windows
     readout = 2 * model.vocabulary * model.d_model * passes * model.context / 1e10
     return need(TORCH, held, _passes(model, passes) + readout)
@@ -140,12 +136,12 @@ def comparing(models, prompts):
     size, d_model = models[0].context, max(one.d_model for one in models)
     prompts = min(prompts, models[0].prompts)
     wide = heads + max(size, *(one.layers * one.heads for one in models))
-    block = max(1, min(prompts, _EFFECTS // (wide * vocabulary)))
+    block = max(1, min(prompts, EFFECTS // (wide * vocabulary)))
     hidden = FLOAT * heads * prompts * (size + 3) * d_model
     effects = FLOAT * block * vocabulary * (2 * wide + 3 * size)
     largest = max(models, key=lambda one: one.loaded)
     passes = FLOAT * size * largest.token * largest.layers * largest.prompts
-    held = hidden + largest.loaded + max(effects, min(_KNOCKED, passes))
+    held = hidden + largest.loaded + max(effects, min(KNOCKOUT, passes))
     return need(TORCH, held, heads * prompts * (size + 3) * 2 * vocabulary * d_model / 4e9)
 
 
@@ -247,10 +243,10 @@ def transplanting(models, windows):
     readouts = 2 * 8 * largest.vocabulary * largest.d_model * members
     inner = 4 * largest.d_model + 3 * largest.d_mlp + largest.heads * (4 * largest.d_head + 2 * largest.context)
     prompt = FLOAT * largest.context * inner * (largest.heads + largest.layers)
-    block = max(prompt, min(_KNOCKED, prompt * windows))
+    block = max(prompt, min(KNOCKOUT, prompt * windows))
     passes = 2 * 2 * _heads(models) * members * largest.heads * windows
     readout = 2 * largest.vocabulary * largest.d_model * passes * largest.context / 4e10
-    held = outputs + readouts + largest.loaded + block + FLOAT * _LOGITS
+    held = outputs + readouts + largest.loaded + block + FLOAT * LOGITS
     return need(TORCH, held, _passes(largest, passes) / 4 + readout)
 
 
@@ -302,7 +298,7 @@ def induction(model, sequences, passes, size=None):
     """
     size = min(size or model.context, model.context)
     forward = 3 * max(_window(model), min(MEMORY, sequences * FLOAT * size * model.token * model.layers))
-    held = model.loaded + FLOAT * model.vocabulary * model.d_model + forward + FLOAT * _LOGITS
+    held = model.loaded + FLOAT * model.vocabulary * model.d_model + forward + FLOAT * LOGITS
     readout = 2 * model.vocabulary * model.d_model * sequences * passes * size / 1e10
     return need(TORCH, held, model.members * (_passes(model, sequences * passes, size) + readout) + 20)
 
@@ -314,7 +310,7 @@ def circuits(models):
     precision; the patterns of one layer as read and as sorted.
     """
     held = max(2 * one.loaded + 3 * FLOAT * one.heads * one.prompts * one.entries for one in models)
-    return need(TORCH, held + 2 * FLOAT * _LOGITS, 20 * len(models))
+    return need(TORCH, held + 2 * FLOAT * LOGITS, 20 * len(models))
 
 
 def squares(models):

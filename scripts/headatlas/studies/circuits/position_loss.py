@@ -11,8 +11,7 @@ import math
 import torch
 
 from headatlas.models import transformer
-
-_LOGITS = 2**24  # logits that exist at once
+from headatlas.models.memory_limits import LOGITS
 
 
 def flat(positions, vocabulary):
@@ -68,7 +67,7 @@ def both_losses(weights, architecture, windows, pad=None):
     device, members = weights["token_embedding"].device, len(weights["token_embedding"])
     inputs, targets = windows[:, :-1].to(device), windows[:, 1:].to(device)
     real = torch.ones_like(inputs, dtype=torch.bool) if pad is None else (inputs != pad) & (targets != pad)
-    step = max(1, _LOGITS // (inputs.shape[1] * architecture.vocabulary))
+    step = max(1, LOGITS // (inputs.shape[1] * architecture.vocabulary))
     sums = torch.zeros(2, members, dtype=torch.float64)
     for member in range(members):
         own = {name: value[member : member + 1] for name, value in weights.items()}

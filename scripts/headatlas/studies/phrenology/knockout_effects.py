@@ -11,6 +11,7 @@ import torch
 from headatlas.base import progress
 from headatlas.base.errors import InputError
 from headatlas.base.statistics import mean_and_error
+from headatlas.models import memory_limits
 from headatlas.models.ablations import DONORS, MEANS, NOTHING, needing
 from headatlas.models.knockout import (
     KINDS,
@@ -27,7 +28,6 @@ from headatlas.models.knockout import (
 
 EFFECTS = ("published", *KINDS)  # the published vectors are those of zero, normalised over the wrong axis
 MASKING = 0.15  # share of tokens masked where the loss of a bidirectional model is measured
-_BLOCK = 1 << 26  # probabilities that exist at once
 
 
 def scored(tokens, causal, pad=None, mask=None, seed=0):
@@ -237,7 +237,7 @@ def products(members, effect):
     prompts, size = members[0].clean.shape[:2]
     heads = sum(map(len, members))
     wide = heads + (max(map(len, members)) if effect != "published" else size)
-    block = max(1, _BLOCK // (wide * vocabulary))
+    block = max(1, memory_limits.EFFECTS // (wide * vocabulary))
     found = np.zeros((heads, heads))
     for first in progress.track(range(0, prompts, block), f"effects, {effect}"):
         part = slice(first, min(first + block, prompts))
@@ -379,7 +379,7 @@ def token_table(member, effect="zero", most=10):
     """
     prompts = len(member.clean)
     total, squares = 0.0, 0.0
-    block = max(1, _BLOCK // (2 * len(member) * len(member.readout.table)))
+    block = max(1, memory_limits.EFFECTS // (2 * len(member) * len(member.readout.table)))
     for first in range(0, prompts, block):
         vectors = member.vectors(effect, slice(first, min(first + block, prompts)))
         total, squares = total - vectors.sum(1), squares + vectors.square().sum(1)
