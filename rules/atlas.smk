@@ -38,7 +38,8 @@ def captions_of_figures():
 
 ATLAS_PROMPTS = 512  # that all heads of a model show where the atlas is a folder, at most
 ATLAS_ABOUT = {part: config["described"][part] for part in ("models", "settings", "versions")}
-ATLAS_ASSETS = sorted(str(path) for path in Path(SCRIPTS, "headatlas/atlas/assets").iterdir())
+# Relative, so that a checkout that was moved has the same inputs
+ATLAS_ASSETS = sorted(os.path.relpath(path) for path in Path(SCRIPTS, "headatlas/atlas/assets").iterdir())
 # Scripts that the heads of each model are dealt to: one for each head, as far as the configuration tells their number
 ATLAS_PIECES = {
     model: min(

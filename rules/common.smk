@@ -2,6 +2,7 @@
 import copy
 import itertools
 import math
+import os
 import re
 import sys
 from functools import cache

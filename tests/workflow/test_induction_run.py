@@ -43,7 +43,7 @@ def test_tiny_families_go_the_whole_road(finished, tmp_path):
 
 
 def preset(root):
-    return yaml.safe_load((root / "configs" / "induction-paper.yaml").read_text())
+    return yaml.safe_load((root / "config" / "induction-paper.yaml").read_text())
 
 
 def reactions(mirror, path):
