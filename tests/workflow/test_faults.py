@@ -26,7 +26,7 @@ def contents(checkout):
     """Bytes of all results but logs and measurements of time."""
     folder = results(checkout)
     found = (path for path in folder.rglob("*") if path.is_file())
-    kept = (path for path in found if path.relative_to(folder).parts[0] not in ("logs", "benchmarks"))
+    kept = (path for path in found if path.relative_to(folder).parts[0] not in ("logs", "benchmarks", "records"))
     return {str(path.relative_to(folder)): file_digest(path) for path in kept}
 
 

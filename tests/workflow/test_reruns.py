@@ -32,7 +32,7 @@ def contents(folder):
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and not {"logs", "benchmarks"} & set(file.relative_to(folder).parts)
+        if file.is_file() and not {"logs", "benchmarks", "records"} & set(file.relative_to(folder).parts)
     }
 
 
