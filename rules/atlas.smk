@@ -2,40 +2,6 @@
 # OUT: atlas.html, a page in which a person walks through the heads; on demand atlas/, the same in pieces, headvis/{model}.zip
 #      and README.md, the card of the tables as a data set
 
-
-def shown_by_studies(*kinds):
-    """Files of these kinds that rules of the studies among `targets` make, for all that their wildcards may be; each
-    with its wildcards and its caption in the report, if it has one."""
-    found, folders = {}, (*config["targets"], "training")
-    for made, output in [(rule, output) for rule in workflow.rules for output in rule.output]:
-        path = str(output)
-        folder = path.removeprefix(f"{config['results']}/").removeprefix("figures/").split("/")[0]
-        if not path.endswith(kinds) or folder not in folders:
-            continue
-        choices = {name: values.split("|") for name, values in re.findall(r"\{(\w+),([^}]*)\}", path)}
-        if not set(choices.get("model", [])) <= {*config["models"], "(?!)"}:  # any name: those that the study is of
-            choices["model"] = SUMMARISED_TOYS if folder == "training" else models_of(folder)
-        for values in itertools.product(*choices.values()):
-            wildcards = dict(zip(choices, values, strict=True))
-            file = re.sub(r"\{(\w+),[^}]*\}", r"{\1}", path).format(**wildcards)
-            if "(?!)" not in values:
-                found[file] = wildcards, get_flag_value(output, "report") if is_flagged(output, "report") else None
-    return found
-
-
-def captions_of_figures():
-    """The caption of each figure, by its name under the folder of results."""
-    found = shown_by_studies(".png")
-    return {
-        file.removeprefix(f"{config['results']}/"): captions.rendered(
-            ROOT / "report" / flag.caption.get_path_or_uri(secret_free=True).rpartition("report/")[2],
-            config,
-            wildcards,
-        )
-        for file, (wildcards, flag) in found.items()
-    }
-
-
 ATLAS_PROMPTS = 512  # that all heads of a model show where the atlas is a folder, at most
 ATLAS_ABOUT = {part: config["described"][part] for part in ("models", "settings", "versions")}
 # Relative, so that a checkout that was moved has the same inputs

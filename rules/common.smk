@@ -98,7 +98,7 @@ def content(place, suffixes):
 
 
 def reads(kind, *read):
-    """What a step reads that no rule makes: it is no `input`, whose times would count, but stands here by content."""
+    """What a step reads and no rule makes. It is no `input`, whose times would count, but stands here by content."""
     found = [configuration.sources(kind, settings) for settings in read]
     suffixes = found[0]["suffixes"]
     places = sorted({place for source in found for place in source["files"]})
@@ -217,6 +217,39 @@ def reported(path, caption=None):
     study, protocol, name, labels = captions.in_report(path)
     file = f"../report/{study}/{caption or name}.rst"
     return report(path, caption=file, category=study, subcategory=protocol, labels=labels)
+
+
+def shown_by_studies(*kinds):
+    """Files of these kinds that rules of the studies among `targets` make, for all that their wildcards may be; each
+    with its wildcards and its caption in the report, if it has one."""
+    found, folders = {}, (*config["targets"], "training")
+    for output in [output for each in workflow.rules for output in each.output]:
+        path = str(output)
+        folder = path.removeprefix(f"{config['results']}/").removeprefix("figures/").split("/")[0]
+        if not path.endswith(kinds) or folder not in folders:
+            continue
+        choices = {name: values.split("|") for name, values in re.findall(r"\{(\w+),([^}]*)\}", path)}
+        if not set(choices.get("model", [])) <= {*config["models"], "(?!)"}:  # any name: those that the study is of
+            choices["model"] = SUMMARISED_TOYS if folder == "training" else models_of(folder)
+        for values in itertools.product(*choices.values()):
+            wildcards = dict(zip(choices, values, strict=True))
+            file = re.sub(r"\{(\w+),[^}]*\}", r"{\1}", path).format(**wildcards)
+            if "(?!)" not in values:
+                found[file] = wildcards, get_flag_value(output, "report") if is_flagged(output, "report") else None
+    return found
+
+
+def captions_of_figures():
+    """The caption of each figure, by its name under the folder of results."""
+    found = shown_by_studies(".png")
+    return {
+        file.removeprefix(f"{config['results']}/"): captions.rendered(
+            ROOT / "report" / flag.caption.get_path_or_uri(secret_free=True).rpartition("report/")[2],
+            config,
+            wildcards,
+        )
+        for file, (wildcards, flag) in found.items()
+    }
 
 
 def refused(study):
