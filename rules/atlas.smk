@@ -4,8 +4,9 @@
 
 ATLAS_PROMPTS = 512  # that all heads of a model show where the atlas is a folder, at most
 ATLAS_ABOUT = {part: config["described"][part] for part in ("models", "settings", "versions")}
-# Relative, so that a checkout that was moved has the same inputs
+# Relative, so that a checkout that was moved has the same inputs, and by content: the times of a checkout's files say nothing
 ATLAS_ASSETS = sorted(os.path.relpath(path) for path in Path(SCRIPTS, "headatlas/atlas/assets").iterdir())
+ATLAS_DIGESTS = {Path(file).name: contents.file_digest(file) for file in ATLAS_ASSETS}
 # Scripts that the heads of each model are dealt to: one for each head, as far as the configuration tells their number
 ATLAS_PIECES = {
     model: min(
@@ -49,7 +50,7 @@ rule write_atlas:
     input:
         **TABLES_OF_HEADS,
         figures=FIGURES_AND_FINDINGS,
-        assets=ATLAS_ASSETS,
+        assets=ancient(ATLAS_ASSETS),
     output:
         page="<results>/atlas.html",
     log:
@@ -59,7 +60,7 @@ rule write_atlas:
     resources:
         **needs("write_atlas"),
     params:
-        spec=spec("write_atlas", about=ATLAS_ABOUT, captions=captions_of_figures()),
+        spec=spec("write_atlas", about=ATLAS_ABOUT, captions=captions_of_figures(), assets=ATLAS_DIGESTS),
     script:
         "../scripts/write_atlas.py"
 
@@ -69,7 +70,7 @@ rule split_atlas:
     input:
         **TABLES_OF_HEADS,
         figures=FIGURES_AND_FINDINGS,
-        assets=ATLAS_ASSETS,
+        assets=ancient(ATLAS_ASSETS),
     output:
         **{
             f"{model}.{number:03d}": f"<results>/atlas/{model}/{number:03d}.js"
@@ -90,6 +91,7 @@ rule split_atlas:
             captions=captions_of_figures(),
             prompts=ATLAS_PROMPTS,
             pieces=ATLAS_PIECES,
+            assets=ATLAS_DIGESTS,
         ),
     script:
         "../scripts/split_atlas.py"

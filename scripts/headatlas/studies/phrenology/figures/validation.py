@@ -64,7 +64,7 @@ def transplants(heads, overall, groups):
         for table, shift, fill in ((total, -0.12, colour), (equal, 0.17, "white")):
             _interval(left, place + shift, table.loc[source], colour, marker, fill, 5)
         share = total.loc[source, "share"]
-        left.annotate(f"{share:.0%}", (place - 0.2, share), ha="right", va="center", fontsize=7)
+        left.annotate(f"{share:z.0%}", (place - 0.2, share), ha="right", va="center", fontsize=7)
     left.set_xticks(range(len(sources)), [_SHORT[name] for name in sources])
     left.set(xlim=(-0.75, len(sources) - 0.5), ylabel="share of the mean-ablation loss recovered")
     for axes in (left, right):
@@ -90,8 +90,8 @@ def transplants(heads, overall, groups):
     right.set_ylim(min(low, 0) - 0.15, high + 0.15)  # an interval of a head worth little may be longer
     partner, others, best = (total.loc[name] for name in ("partner", "others", "partner best"))
     figure.suptitle(
-        f"In the place of a head, its partner from another network recovers {partner['share']:.0%} of the loss, other "
-        f"heads {others['share']:.0%};\nthe partner is the best donor of its layer for {best['share']:.0%} of heads "
+        f"In the place of a head, its partner from another network recovers {partner['share']:z.0%} of the loss, other "
+        f"heads {others['share']:z.0%};\nthe partner is the best donor of its layer for {best['share']:z.0%} of heads "
         f"(chance {best['chance']:.1%})"
     )
     keys = [_key(*_SOURCES[name]) for name in sources]

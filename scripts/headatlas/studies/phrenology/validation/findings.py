@@ -115,7 +115,7 @@ def _group(row):
 def _effect(row):
     alike = "its heads do a little alike" if row.r2 < 0 else "its heads do alike"
     p = _p_value({"p": row.p, "permutations": row.permutations}, brief=True)
-    share = f"; partners recover {row.transplant:.0%} of the loss" if np.isfinite(row.transplant) else ""
+    share = f"; partners recover {row.transplant:z.0%} of the loss" if np.isfinite(row.transplant) else ""
     return (
         f"{alike}: cosine {_three(row.cosine)}, permuted {_three(row.null_mean)}, R² {_three(row.r2)}, {p}, by Holm "
         f"{row.p_holm:.2g}{share}"
@@ -164,7 +164,7 @@ def _head(row):
 
 
 def _percent(row):
-    form = ".0%"
+    form = "z.0%"
     if not np.isfinite(row["share"]):
         return "not available"
     if not np.isfinite(row["low"]):
