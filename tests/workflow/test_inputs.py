@@ -75,7 +75,7 @@ def test_jobs_open_only_what_their_rules_declare(finished, jobs, records):
         assert code <= reach, f"{name} runs code that is in no digest: {sorted(code - reach)}"
         others = left - read - {path for path in left if path.endswith((".py", ".pyc"))}
         others -= {path for path in others if path.startswith((f"{results}/logs/", f"{results}/benchmarks/"))}
-        inputs = {os.path.realpath(path) for record in of_this for path in _all(record["paths"])}
+        inputs = {os.path.realpath(finished.folder / path) for record in of_this for path in _all(record["paths"])}
         assert others <= inputs, f"{name} opens {sorted(others - inputs)}"
 
 
