@@ -147,6 +147,8 @@ def _counted(number, noun):
 
 
 def _yaml(settings):
-    plain = json.loads(json.dumps(settings))  # no part is shared with another, so that none is written as an alias
+    # No part is shared with another, so that none is written as an alias; one order, so that the same settings are the
+    # same text in whatever order they were given
+    plain = json.loads(json.dumps(settings, sort_keys=True))
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return yaml.dump(plain, Dumper=dumper, sort_keys=False, default_flow_style=None, width=100)
