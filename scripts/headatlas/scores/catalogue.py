@@ -74,6 +74,7 @@ SCORES = {
         "topic word",
         "mean A[i, j], j the rarest earlier token by its count in training",
         PROMPTS,
+        names=True,
         shown=(_MAPS,),
         short="topic",
     ),

@@ -14,7 +14,7 @@ from headatlas.scores import catalogue, weight_scores
 from headatlas.scores import pattern_scores as head_scores
 from headatlas.scores.induction_scores import is_induction
 
-KINDS = catalogue.names(shown="heat maps")
+KINDS = catalogue.names(shown="heat maps", names_heads=True)
 DISTINCT = 0.15  # share of attention above chance from which a head is named after what it attends to
 _HEAD = {"model": "string", "member": "int32", "layer": "int32", "head": "int32"}
 _TABLES = {  # the columns of each table of a study, so that one without rows can be read too
