@@ -10,40 +10,77 @@ from dataclasses import dataclass
 import numpy as np
 
 from headatlas.atlas.encoding import block, quantised, quantised_finely
-from headatlas.attention.packing import entries, places, rows_of, unpack
+from headatlas.attention.packing import places, rows_of, unpack
 
-BYTES = 6_000_000  # of attention on prompts that all heads share, in a page of one file, before it is deflated
 PROMPTS = 256  # that all heads share, at most, in a page of one file
 THUMBNAIL = 24  # rows of the small picture of a mean pattern, at most
-_STRONGEST, _PER_DECILE, _TYPICAL = 8, 2, 4
+_STRONGEST, _PER_DECILE, _TYPICAL = 8, 1, 4
 _PAIRS, _LEAST = 12, 5  # token pairs shown of a head; times a pair must occur to be one
 _LEAST_EXCESS = 0.01  # attention beyond its positions' mean that is worth showing
+_SAMPLE = 64  # prompts from which bytes in a page are estimated
+_FEWEST = 4  # prompts that all heads of a model share, at least
 _PAIR_PROMPTS = 1024  # on which pairs of tokens are counted, at most
 
 
-def shared_prompts(all_facts, limit=PROMPTS, memory=BYTES):
-    """How many prompts of each model all its heads show, so that together they keep within a number of bytes.
+def page_bytes(results, model):
+    """What a model's heads take in a page, estimated from the heads of its first member.
 
     Parameters
     ----------
-    all_facts : list of mapping
-        `members`, `layers`, `heads`, `prompts`, `size` and `packing` of each model.
-    limit, memory : int
-        Prompts of a model, and bytes of all, at most.
+    results : Results
+    model : str
+
+    Returns
+    -------
+    fixed, per_prompt : float
+        Bytes of all the model's heads if they share the fewest prompts, and for each prompt more that they share.
+    """
+    facts = results.facts(model)
+    counted, few = _pairs_of(results, model), fewest(facts["prompts"])
+    more = min(few + _SAMPLE, facts["prompts"])
+    sizes = []
+    for layer in range(facts["layers"]):
+        for patterns in results.packed_patterns(model, 0, layer):
+            sizes.append([len(_head(patterns, shared, facts, counted)[0]) for shared in (few, more)])
+    fixed, larger = facts["members"] * facts["layers"] * facts["heads"] * np.mean(sizes, 0)
+    return float(fixed), float(larger - fixed) / max(1, more - few)
+
+
+def fewest(prompts):
+    """Prompts that all heads of a model share, at least, of as many as it has."""
+    return min(_FEWEST, prompts)
+
+
+def shared_prompts(costs, have, room, limit=PROMPTS):
+    """How many prompts of each model all its heads show, so that together they keep within a number of bytes.
+
+    Every model gets the same bytes, so that one of few short heads shows more prompts than one of many long ones.
+
+    Parameters
+    ----------
+    costs : list of (float, float)
+        As `page_bytes` gives them for each model.
+    have : list of int
+        Prompts of each model.
+    room : float
+        Bytes of all.
+    limit : int
+        Prompts of a model, at most.
 
     Returns
     -------
     list of int
-        As many for each model, but no more than it has; at least 4 (or all it has).
+        No more for a model than it has; `fewest` of them where there is no room.
     """
-    cost = [f["members"] * f["layers"] * f["heads"] * entries(f["size"], f["packing"]) for f in all_facts]
-    have = [f["prompts"] for f in all_facts]
-    low, high = min(4, limit), limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        fits = sum(c * min(h, middle) for c, h in zip(cost, have, strict=True)) <= memory
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return [min(h, low) for h in have]
+    left = max(0.0, room - sum(fixed for fixed, _ in costs))
+    shared = [fewest(h) for h in have]
+    order = sorted(range(len(have)), key=lambda i: costs[i][1] * (min(have[i], limit) - shared[i]))
+    for done, i in enumerate(order):  # whoever needs least first: what it leaves goes to the others
+        most = int(left / (len(order) - done) / costs[i][1]) if costs[i][1] > 0 else limit
+        more = max(0, min(most, min(have[i], limit) - shared[i]))
+        shared[i] += more
+        left -= more * costs[i][1]
+    return shared
 
 
 def departures(patterns, size, packing):
@@ -192,10 +229,10 @@ def pieces(results, model, shared):
     name : str
         "model" for the overview, which comes last, or "model/member/layer/head".
     block : str
-        As `encoding.block` gives it. Of a head: its finely quantised mean pattern (entry,), its departures (prompt,),
-        bytes of the shared prompts (prompt, entry) and of its own chosen ones. Of a model: small pictures of all heads'
-        means (head, row, column), attention by offset and its standard error (head, offset), the token ids of the
-        prompts that are shown (prompt, position).
+        As `encoding.block` gives it. Of a head: its mean pattern (entry,) and departures (prompt,), both finely
+        quantised, bytes of the shared prompts (prompt, entry) and of its own chosen ones. Of a model: small pictures of
+        all heads' means (head, row, column), attention by offset and its standard error (head, offset), the token ids
+        of the prompts that are shown (prompt, position).
     """
     facts = results.facts(model)
     size, kind, prompts = facts["size"], facts["packing"], facts["prompts"]
@@ -203,32 +240,19 @@ def pieces(results, model, shared):
     steps, which = offsets(size, kind)
     by_offset = np.zeros((len(which), len(steps)), dtype=np.float32)
     by_offset[np.arange(len(which)), which] = 1 / np.bincount(which, minlength=len(steps))[which]
-    counted = None if tokens is None else TokenPairs.of(tokens[:_PAIR_PROMPTS], size, kind)
+    counted = _pairs_of(results, model)
     pictures, curves, errors, used, named = [], [], [], set(range(shared)), set()
     for member in range(facts["members"]):
         for layer in range(facts["layers"]):
             for head, patterns in enumerate(results.packed_patterns(model, member, layer)):
-                mean = patterns.mean(0)
-                departure = departures(patterns, size, kind)
-                chosen = chosen_prompts(departure)
-                pairs = [] if counted is None else counted.sought(patterns[:_PAIR_PROMPTS], mean)
+                packed, own, pairs = _head(patterns, shared, facts, counted)
                 curve = patterns @ by_offset  # (prompt, offset)
                 curves.append(curve.mean(0))
                 errors.append(curve.std(0, ddof=1) / np.sqrt(prompts) if prompts > 1 else np.full(len(steps), np.nan))
-                pictures.append(thumbnail(mean, size, kind))
-                own = sorted({prompt for prompt, _ in chosen if prompt >= shared})
+                pictures.append(thumbnail(patterns.mean(0), size, kind))
                 used |= set(own)
                 named |= {pair[name] for pair in pairs for name in ("query", "key")}
-                yield (
-                    f"{model}/{member}/{layer}/{head}",
-                    block(
-                        {"shared": shared, "own": own, "chosen": chosen, "pairs": pairs},
-                        quantised_finely(mean),
-                        departure.astype(np.float32),
-                        quantised(patterns[:shared]),
-                        quantised(patterns[own]),
-                    ),
-                )
+                yield f"{model}/{member}/{layer}/{head}", packed
     shown = np.array(sorted(used))
     ids = tokens[shown] if tokens is not None else np.tile(np.arange(size, dtype=np.int32), (len(shown), 1))
     vocabulary = np.unique(np.concatenate([ids.reshape(-1), np.array(sorted(named), dtype=ids.dtype)]))
@@ -250,6 +274,27 @@ def pieces(results, model, shared):
             ids.astype(np.int32),
         ),
     )
+
+
+def _pairs_of(results, model):
+    tokens, facts = results.tokens(model), results.facts(model)
+    return None if tokens is None else TokenPairs.of(tokens[:_PAIR_PROMPTS], facts["size"], facts["packing"])
+
+
+def _head(patterns, shared, facts, counted):
+    """A head's block, the prompts that it shows beyond the shared ones, and the pairs of tokens that it seeks."""
+    mean, departure = patterns.mean(0), departures(patterns, facts["size"], facts["packing"])
+    chosen = chosen_prompts(departure)
+    pairs = [] if counted is None else counted.sought(patterns[:_PAIR_PROMPTS], mean)
+    own = sorted({prompt for prompt, _ in chosen if prompt >= shared})
+    packed = block(
+        {"shared": shared, "own": own, "chosen": chosen, "pairs": pairs},
+        quantised_finely(mean),
+        quantised_finely(departure),
+        quantised(patterns[:shared]),
+        quantised(patterns[own]),
+    )
+    return packed, own, pairs
 
 
 def uniform_by_offset(size, packing):

@@ -14,7 +14,7 @@ def quantised(weights):
 
 
 def quantised_finely(weights):
-    """Mean attention as two bytes each, off by at most 1/131070."""
+    """Numbers of 0 to 1 that are read, such as mean attention, as two bytes each, off by at most 1/131070."""
     return np.rint(np.clip(weights, 0, 1) * 65535).astype("<u2")
 
 

@@ -17,6 +17,8 @@ SCRIPTS = (
     *("data.js", "elements.js", "drawing.js", "charts.js", "heads_table.js", "heads_map.js", "matrices.js"),
     *("heads_view.js", "prompts.js", "head_page.js", "kinds.js", "joint.js", "studies_view.js", "compare.js", "app.js"),
 )
+PAGE = 10_000_000  # bytes of the page of one file: pictures and shared prompts keep within it
+_OF_PICTURES = 0.25  # share of it that pictures take, at most
 PIECES = 256  # scripts that the heads of one model are dealt to, at most, in the form of a folder
 
 
@@ -63,17 +65,29 @@ def write_page(path, results, about=None, captions=None):
     about, captions : mapping, optional
         As for `index`.
     """
-    shared = attention.shared_prompts([results.facts(model) for model in results.models])
+    pictures = studies.pictures(results, PAGE * _OF_PICTURES)
+    others = [_block(name, content) for name, content in (*joint.maps(results), *pictures.items())]
+    others.append("</body></html>\n")
+    have = [results.facts(model)["prompts"] for model in results.models]
+    opening = _opening(index(results, have, about, captions), local=False)
+    room = PAGE - len(opening.encode()) - sum(map(len, others))
+    costs = [attention.page_bytes(results, model) for model in results.models]
+    for _ in range(3):  # the costs are estimates
+        shared = attention.shared_prompts(costs, have, room)
+        blocks = [
+            _block(f"attention/{name}", packed)
+            for model, prompts in zip(results.models, shared, strict=True)
+            for name, packed in attention.pieces(results, model, prompts)
+        ]
+        over = len(opening.encode()) + sum(map(len, [*blocks, *others])) - PAGE
+        if over <= 0:
+            break
+        counted = zip(costs, have, shared, strict=True)
+        taken = sum(fixed + each * (n - attention.fewest(of)) for (fixed, each), of, n in counted)
+        room = min(room, taken) - 1.1 * over
     with open(path, "w", encoding="utf-8") as file:
         file.write(_opening(index(results, shared, about, captions), local=False))
-        for model, prompts in zip(results.models, shared, strict=True):
-            for name, packed in attention.pieces(results, model, prompts):
-                file.write(_block(f"attention/{name}", packed))
-        for name, packed in joint.maps(results):
-            file.write(_block(name, packed))
-        for name, picture in studies.pictures(results).items():
-            file.write(_block(name, picture))
-        file.write("</body></html>\n")
+        file.writelines([*blocks, *others])
 
 
 def write_folder(page, pieces, results, prompts, about=None, captions=None):

@@ -8,8 +8,7 @@ from pathlib import PurePosixPath
 from markdown_it import MarkdownIt
 
 PROTOCOLS = ("published", "corrected")
-_WIDEST = 1100  # pixels of an embedded picture; a wider one is halved, and linked as it is
-_QUALITY = 55  # of its WebP
+_COARSER = ((1000, 50), (800, 40), (640, 30))  # pixels of width, at most, and quality of an embedded picture's WebP
 
 
 def describe(results, captions=None):
@@ -70,20 +69,34 @@ def _html(text):
     return MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").render(text)
 
 
-def pictures(results):
-    """Every figure as a small WebP in base64, by its name under the folder."""
+def pictures(results, room=None):
+    """Every figure as a small WebP in base64, by its name under the folder.
+
+    Parameters
+    ----------
+    results : Results
+    room : float, optional
+        Bytes of all; where they take more, they are made coarser, down to the coarsest of a few ways. The page links
+        each to the figure itself.
+    """
     names = results.names("figures/**/*.png")
     with ThreadPoolExecutor(2) as pool:  # Pillow lets go of the interpreter while it decodes and encodes
-        return dict(zip(names, pool.map(lambda name: _small(results.path(name)), names), strict=True))
+        for way in _COARSER:
+            made = list(pool.map(lambda name, way=way: _small(results.path(name), *way), names))
+            if room is None or sum(map(len, made)) <= room:
+                break
+    return dict(zip(names, made, strict=True))
 
 
-def _small(path):
+def _small(path, widest, quality):
     from PIL import Image
 
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
-    if picture.width > _WIDEST:
-        picture = picture.reduce(2)
+    if picture.width > widest:
+        picture = picture.resize(
+            (widest, round(picture.height * widest / picture.width)), Image.Resampling.BOX, reducing_gap=2
+        )
     content = io.BytesIO()
-    picture.save(content, "WEBP", quality=_QUALITY, method=1)
+    picture.save(content, "WEBP", quality=quality, method=1)
     return base64.b64encode(content.getvalue()).decode()

@@ -48,7 +48,7 @@ def test_chosen_prompts_are_the_extremes_and_the_middle_of_each_decile():
     assert all(abs(departure[p] - 0.5) <= 0.03 for p, why in chosen if why == "typical")
     for decile in range(1, 11):
         found = [departure[p] for p, why in chosen if why == f"decile {decile}"]
-        assert len(found) == 2
+        assert len(found) == 1
         assert all((decile - 1) / 10 <= value < decile / 10 for value in found)
     assert {p for p, _ in attention.chosen_prompts([0.5])} == {0}
 
@@ -87,12 +87,22 @@ def test_a_head_of_positions_alone_seeks_no_pair():
     assert attention.TokenPairs.of(tokens, 5, "lower").sought(packed, packed.mean(0)) == []
 
 
-def test_shared_prompts_keep_within_memory_and_are_never_more_than_there_are():
-    small = {"members": 1, "layers": 1, "heads": 2, "prompts": 10, "size": 4, "packing": "full"}
-    large = small | {"members": 10, "prompts": 1000}
-    found = attention.shared_prompts([small, large], limit=256, memory=32_000)
-    assert found == [10, 99]
-    assert attention.shared_prompts([large | {"size": 4096}], memory=1000) == [4]
+def test_shared_prompts_keep_within_their_room_and_are_never_more_than_there_are():
+    costs = [(100, 10), (900, 100)]
+    found = attention.shared_prompts(costs, [10, 1000], 11_000, limit=256)
+    assert found == [10, 103]  # what the first leaves goes to the second
+    assert sum(fixed + each * (n - 4) for (fixed, each), n in zip(costs, found, strict=True)) <= 11_000
+    assert attention.shared_prompts(costs, [1000, 1000], 5_000, limit=256) == [204, 24]  # as many bytes for each
+    assert attention.shared_prompts([(0, 1e6)], [1000], 1000) == [4]
+
+
+def test_bytes_of_heads_are_estimated_well(tmp_path):
+    write_results(tmp_path)
+    results = Results(tmp_path)
+    fixed, per_prompt = attention.page_bytes(results, "planted")
+    for shared in (4, PROMPTS):
+        taken = sum(len(packed) for name, packed in attention.pieces(results, "planted", shared) if name != "planted")
+        assert taken == pytest.approx(fixed + (shared - 4) * per_prompt, rel=0.1)
 
 
 def test_thumbnail_is_the_pattern_and_a_coarse_one_keeps_its_rows_sums():
@@ -118,5 +128,6 @@ def test_pieces_hold_the_tables_patterns(tmp_path):
     np.testing.assert_allclose(mean / 65535, packed.mean(0), atol=1e-5)
     np.testing.assert_allclose(shared / 255, packed[:5], atol=1 / 509)
     np.testing.assert_allclose(own / 255, packed[header["own"]], atol=1 / 509)
+    np.testing.assert_allclose(departure / 65535, attention.departures(packed, SIZE, "lower"), atol=1e-5)
     assert len(departure) == PROMPTS
     assert {p for p, _ in header["chosen"]} <= set(range(5)) | set(header["own"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from browser import Browser, installed
-from headatlas.atlas import page
+from headatlas.atlas import page, studies
 from headatlas.atlas.results import Results
 from headatlas.base import tables
 from results_folders import HEADS, LAYERS, MEMBERS, NASTY, PROMPTS, SIZE, write_results
@@ -26,6 +26,21 @@ def planted(tmp_path_factory):
     captions = {"figures/phrenology/published/fig01_decoded_pairs.png": "A <b>caption</b> & more."}
     page.write_page(folder / "atlas.html", Results(folder), about, captions)
     return folder, weights, tokens
+
+
+def test_the_page_keeps_within_its_bytes_by_sharing_fewer_prompts(planted, tmp_path, monkeypatch):
+    whole = (planted[0] / "atlas.html").stat().st_size
+    monkeypatch.setattr(page, "PAGE", whole - 1000)
+    page.write_page(tmp_path / "small.html", Results(planted[0]))
+    assert (tmp_path / "small.html").stat().st_size <= whole - 1000
+
+
+def test_figures_are_made_coarser_where_they_take_too_much(planted):
+    results = Results(planted[0])
+    fine, coarse = studies.pictures(results), studies.pictures(results, room=1)
+    assert set(fine) == set(coarse)
+    assert sum(map(len, coarse.values())) < sum(map(len, fine.values()))
+    assert studies.pictures(results, room=sum(map(len, fine.values()))) == fine
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ const withNames = overview => {
 };
 
 const promptsPanel = ({run, row, overview, block, route}) => {
-  const {model} = run.head(row), departures = block.arrays[1];
+  const {model} = run.head(row), departures = Float32Array.from(block.arrays[1], each => each / 65535);
   const lists = {strongest: "Strongest", typical: "Typical", ...Object.fromEntries(Array.from({length: 10}, (_, i) => [`decile ${i + 1}`, `Decile ${i + 1}${i ? i === 9 ? " (most)" : "" : " (least)"}`])), random: "In corpus order"};
   const state = {list: route.parameters.get("list") || "strongest", words: route.parameters.get("find") || "", prompt: -1, query: -1};
   const random = () => Array.from({length: Math.min(block.header.shared, 200)}, (_, i) => i);
