@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load_file
 
+import pdf_texts
 from headatlas.attention import patterns
 from headatlas.attention.packing import unpack
 from headatlas.base import tables
@@ -49,6 +50,31 @@ def test_figures_show_something(finished):
         pixels = np.asarray(Image.open(path).convert("L"))
         assert pixels.std() > 5, path
         assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+
+
+NOT_YET = {  # figures whose text is yet to be mended; the list only ever shrinks
+    "attentionviz": {"global_view_part_of_speech", "global_view_position", "global_view_type"},
+    "circuits": {"fig01_tokenizers", "fig02_sweep", "table1_settings"},
+    "induction": {
+        "backup_heads", "dynamics", "fig05_in_context_learning", "fig06_repeated_tokens", "fig07_induction",
+        "fig08_shuffled_bidirectional", "fig09_sizes", "look_alikes", "masks", "redundancy",
+    },
+    "phrenology": {
+        "consensus", "fig01_decoded_pairs", "fig02_embedded_distances", "fig03_neighbour_graph", "fig04_resolution",
+        "fig05_clusters", "fig06_pair_weights", "fig07_head_distances", "fig08_projections", "fig09_components",
+        "fig10_third_component", "fig11_first_token", "fig12_one_head", "fig13_cluster", "fig14_effects",
+        "knockout_losses", "partners", "table1_autoencoders", "transplants", "universality", "agreement",
+    },
+}  # fmt: skip
+
+
+def test_text_of_every_figure_is_legible(finished):
+    found = sorted((finished.results / "figures").rglob("*.pdf"))
+    assert len(found) > 50
+    faults = {path: pdf_texts.faults(path) for path in found}
+    hard = {path: said for path, said in faults.items() if said}
+    late = {path for path in hard if path.stem in NOT_YET.get(path.relative_to(finished.results).parts[1], ())}
+    assert not {str(path): said for path, said in hard.items() if path not in late}
 
 
 def test_summary_names_models_losses_and_figures(finished):

@@ -1,7 +1,8 @@
-"""How every figure looks and how it is saved: sizes, colours, fonts, and the same bytes for the same input.
+"""How every figure looks and how it is saved: sizes, colours, shapes, fonts, and the same bytes for the same input.
 
-Colours are fixed by what they stand for, so that member 3 looks the same in every figure. All three
-palettes are told apart by colour-blind readers (Tol, "Colour schemes", 2021; Okabe & Ito 2008; matplotlib).
+Colours are fixed by what they stand for, so that member 3 looks the same in every figure. Any two of the palette are
+told apart by readers with normal vision, protanopia and deuteranopia (CIELAB distance of at least 23 in each, under the
+simulation of Machado et al. 2009); scatters tell groups apart by shape as well.
 """
 
 import contextlib
@@ -14,27 +15,29 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-WIDTH = 7.0  # inches: the text width of a page
+WIDTH = 5.5  # inches: the text width of a page, so that type is printed in the sizes below
+COLUMN = 3.25  # inches: a column of a page of two
+SMALL = 7  # points: numbers inside of cells and names of points; all else is at least 8
 DPI = 200
 
 RC = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
-    "font.size": 7.5,
+    "font.size": 8,
     "axes.titlesize": 8.5,
-    "axes.labelsize": 7.5,
+    "axes.labelsize": 8,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
-    "legend.fontsize": 7,
-    "legend.title_fontsize": 7,
+    "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
     "legend.frameon": False,
-    "figure.titlesize": 9.5,
+    "figure.titlesize": 9,
     "image.interpolation": "nearest",
     "text.parse_math": False,  # a token may hold dollar signs
     "pdf.fonttype": 42,  # text stays text: searchable, and editable in a drawing program
@@ -43,10 +46,9 @@ RC = {
     "savefig.dpi": DPI,
 }
 
-_MEMBERS = ["#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE", "#AA4499", "#44AA99", "#999933", "#882255"]
-# Clusters stand beside members in one figure, so they have colours of their own (Tol's "bright" and "vibrant")
-_CLUSTERS = ["#4477AA", "#EE7733", "#228833", "#CC3311", "#AA3377", "#66CCEE", "#CCBB44", "#BBBBBB", "#663333"]
-_HEADS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#882255", "#F0E442"]
+# Indigo, orange, steel blue, dark red, turquoise, rose, blue, tan, plum
+PALETTE = ["#312486", "#E79E00", "#1892C2", "#8A0C00", "#0CC4BC", "#B66D6D", "#4979FF", "#F0C286", "#612449"]
+MARKERS = "os^DvP<X>p*h"
 TRAIN, HELD_OUT = "#0072B2", "#D55E00"
 DISTANCES = "viridis"
 SIGNED = "RdBu_r"
@@ -71,31 +73,23 @@ def blank(width=WIDTH, height=3.0, layout="constrained"):
     return figure
 
 
-def _cycled(palette, index):
-    """Colour `index` of an endless palette: the second round is lighter, the third darker, then again."""
-    colour = np.array(to_rgb(palette[index % len(palette)]))
-    toward, share = ((0.0, 0.0), (1.0, 0.45), (0.0, 0.4))[index // len(palette) % 3]
-    return tuple(float(c) for c in colour * (1 - share) + toward * share)
+def colour(index):
+    """Colour `index` of an endless palette: the second round is lighter, the third darker, then again.
+
+    A member, a head within its layer, a group of heads (the largest is 0) and one of several models have the colour of
+    their index in every figure.
+    """
+    rgb = np.array(to_rgb(PALETTE[index % len(PALETTE)]))
+    toward, share = ((0.0, 0.0), (1.0, 0.45), (0.0, 0.4))[index // len(PALETTE) % 3]
+    return tuple(float(c) for c in rgb * (1 - share) + toward * share)
 
 
-def member_colour(member):
-    """The colour of a family's member (its index), the same in every figure."""
-    return _cycled(_MEMBERS, member)
+member_colour = head_colour = cluster_colour = model_colour = colour
 
 
-def head_colour(head):
-    """The colour of a head's index within its layer, the same in every figure."""
-    return _cycled(_HEADS, head)
-
-
-def cluster_colour(cluster):
-    """The colour of a cluster of heads (its index, the largest is 0), the same in every figure."""
-    return _cycled(_CLUSTERS, cluster)
-
-
-def model_colour(model):
-    """The colour of a model, by its place among the models compared."""
-    return _cycled(_HEADS, model)
+def marker(index):
+    """The shape that goes with colour `index`."""
+    return MARKERS[index % len(MARKERS)]
 
 
 def map_with_gaps(name):
@@ -163,9 +157,21 @@ def _small_subsets():
         Options._drop_tables_default = before
 
 
+def finding(figure, sentence):
+    """Say in one sentence, with its numbers, what a figure shows of this run: its caption ends in it.
+
+    The sentence is kept inside the files that `save` writes, so that whoever shows a figure has it.
+    """
+    figure.finding = sentence
+    return figure
+
+
 @paper
 def save(figure, png, pdf):
-    """Write a figure as PNG and PDF without dates or version strings, so that the same figure is the same bytes."""
+    """Write a figure as PNG and PDF without dates or version strings, so that the same figure is the same bytes.
+
+    What `finding` said of it is the PNG's Description and the PDF's Subject.
+    """
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
     # What stands where is found once, and both canvases print it: `savefig` would draw each file twice for that.
@@ -173,7 +179,9 @@ def save(figure, png, pdf):
         layout.execute(figure)
     figure.set_layout_engine("none")
     figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+    said = getattr(figure, "finding", None)
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None} | ({"Description": said} if said else {}))
+    about = {"CreationDate": None, "Creator": None, "Producer": None} | ({"Subject": said} if said else {})
     with _small_subsets():
-        FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        FigureCanvasPdf(figure).print_pdf(pdf, metadata=about)
     figure.set_dpi(DPI)  # the PDF's canvas leaves its own

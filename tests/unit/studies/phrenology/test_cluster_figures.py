@@ -3,13 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgb
 
 from drawn_figures import distances_of, drawn_texts, heads_of, maps_of
 from headatlas.attention.packing import first_prompts, places
 from headatlas.base import tables
 from headatlas.base.errors import InputError
-from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables, knn_graph, resolution_search
 from headatlas.studies.phrenology.correspondence import kinds
 from headatlas.studies.phrenology.figures import autoencoders, clusters, correspondence, matrix
@@ -206,12 +204,6 @@ def test_rows_of_figure_6_stand_cluster_by_cluster():
     figure = clusters.pair_weights(packed, places(6, "lower"), [1, 0, 1, 0], NAMES)
     (image,) = maps_of(figure, (12, 21))
     assert image[:, 0].tolist() == [0.25] * 3 + [0.75] * 3 + [0] * 3 + [0.5] * 3
-
-
-def test_a_cluster_has_one_colour_of_its_own():
-    colours = [style.cluster_colour(cluster) for cluster in range(27)]
-    assert len(set(colours)) == 27
-    assert colours[0] == to_rgb("#4477AA")
 
 
 def test_first_prompts_come_head_by_head(tmp_path):
