@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 
+from headatlas.base import figure_findings
+
 PROTOCOLS = ("published", "corrected")
 _COARSER = ((1000, 50), (800, 40), (640, 30))  # pixels of width, at most, and quality of an embedded picture's WebP
 
@@ -37,7 +39,7 @@ def describe(results, captions=None):
         figure[protocol] = {
             "file": name,
             "others": [other for other in others if results.path(other)],
-            "caption": captions.get(name),
+            "caption": _caption(captions.get(name), figure_findings.read(results.path(name))),
         }
     for name in results.names("*/*.md"):
         study = name.split("/")[0]
@@ -47,6 +49,11 @@ def describe(results, captions=None):
     for study in studies.values():
         study["figures"] = [study["figures"][key] for key in sorted(study["figures"], key=_reading_order)]
     return sorted(studies.values(), key=lambda study: (study["name"] == "training", study["name"]))
+
+
+def _caption(caption, found):
+    """A caption and, at its end, what the figure itself says that it shows."""
+    return f"{caption} Found: {found}" if caption and found else caption
 
 
 def title(stem):

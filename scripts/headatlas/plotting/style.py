@@ -15,6 +15,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
+from headatlas.base import figure_findings
+
 WIDTH = 5.5  # inches: the text width of a page, so that type is printed in the sizes below
 COLUMN = 3.25  # inches: a column of a page of two
 SMALL = 7  # points: numbers inside of cells and names of points; all else is at least 8
@@ -180,7 +182,9 @@ def save(figure, png, pdf):
     figure.set_layout_engine("none")
     figure.set_dpi(DPI)
     said = getattr(figure, "finding", None)
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None} | ({"Description": said} if said else {}))
+    FigureCanvasAgg(figure).print_png(
+        png, metadata={"Software": None} | ({figure_findings.KEYWORD: said} if said else {})
+    )
     about = {"CreationDate": None, "Creator": None, "Producer": None} | ({"Subject": said} if said else {})
     with _small_subsets():
         FigureCanvasPdf(figure).print_pdf(pdf, metadata=about)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from headatlas.base import figure_findings
+
 
 def of_run(given, completed, packages, report):
     """What the report says of a run, besides its results.
@@ -77,6 +79,34 @@ def of_sweep(study):
     )
 
 
+def found(results):
+    """How captions go on where figures have been drawn that say what they show.
+
+    Parameters
+    ----------
+    results : path-like
+        Folder of results.
+
+    Returns
+    -------
+    dict from str to str
+        By the figure's name below `figures`, without its protocol: "phrenology/fig05_clusters".
+    """
+    sentences = {}
+    for png in sorted(Path(results).glob("figures/**/*.png")):
+        study, *within = png.relative_to(Path(results) / "figures").with_suffix("").parts
+        protocol = within.pop(0) if within[0] in ("published", "corrected") else ""
+        if said := figure_findings.read(png):
+            sentences.setdefault("/".join((study, *within)), {})[protocol] = said.rstrip(".")
+    return {name: f". Found: {_together(each)}" for name, each in sentences.items()}
+
+
+def _together(by_protocol):
+    if len(set(by_protocol.values())) == 1:
+        return next(iter(by_protocol.values()))
+    return "; ".join(f"{protocol}: {said}" for protocol, said in sorted(by_protocol.items(), reverse=True))
+
+
 def versions(packages):
     """Versions of Python and of packages, as far as they are installed here."""
     found = {"Python": platform.python_version()}
@@ -133,6 +163,7 @@ def rendered(path, config, wildcards):
     from jinja2 import Environment, StrictUndefined  # what Snakemake's own report renders it with
 
     template = Environment(undefined=StrictUndefined).from_string(Path(path).read_text(encoding="utf-8"))
+    config = {**config, "described": {**config["described"], "found": {}}}  # the same whatever has been drawn
     return " ".join(template.render(snakemake={"config": config, "wildcards": wildcards}).split())
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from snakemake.iocontainers import Wildcards
 
+from headatlas.plotting import style
 from headatlas.workflow import captions
 
 REPORT = Path(__file__).parents[3] / "report"
@@ -43,6 +44,27 @@ def test_a_sweep_is_told_by_what_its_runs_are():
     runs = {"a": place, "b": {**place, "heads": 8}}
     told = captions.of_sweep({"runs": runs, "sweep": dict.fromkeys(place)})
     assert told == "2 runs of attention-only models (one-layer) with 4, 8 heads, width 64, texts of 20 tokens"
+
+
+def test_captions_end_in_what_the_figures_say_that_they_show(tmp_path):
+    def draw(name, said):
+        path = tmp_path / "figures" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        style.save(style.finding(style.blank(1, 1), said), path, path.with_suffix(".pdf"))
+
+    draw("phrenology/published/fig05_clusters", "7 clusters.")
+    draw("phrenology/corrected/fig05_clusters", "no kinds, p ≤ 0.6 → a continuum.")
+    draw("attentionviz/corrected/toy/fig03_early_head", "0.5.")
+    draw("training/toy/training", None)
+    found = captions.found(tmp_path)
+    assert found == {
+        "phrenology/fig05_clusters": ". Found: published: 7 clusters; corrected: no kinds, p ≤ 0.6 → a continuum",
+        "attentionviz/toy/fig03_early_head": ". Found: 0.5",
+    }
+    caption = tmp_path / "a.rst"
+    caption.write_text("Groups{{ snakemake.config.described.found.get('phrenology/fig05_clusters', '') }} (a corpus).")
+    described = {"described": {"found": found}}
+    assert captions.rendered(caption, described, {}) == "Groups (a corpus).", "the same whatever has been drawn"
 
 
 def test_titles_sort_by_number():
