@@ -118,6 +118,7 @@ use rule draw_figure as draw_projections with:
     """Fig 8: heads beside artificial ones in UMAP, t-SNE and PCA; corrected, with the trust each panel deserves."""
     input:
         projections="<results>/phrenology/projections.parquet",
+        cards="<results>/phrenology/head_cards.parquet",
     output:
         **figure("phrenology", "fig08_projections"),
     pathvars:

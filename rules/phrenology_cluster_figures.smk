@@ -92,7 +92,7 @@ use rule draw_figure as draw_clusters with:
 
 
 use rule draw_figure as draw_pair_weights with:
-    """Fig 6: the weight of every token pair in single patterns, split by cluster."""
+    """Fig 6: what each group attends to; published, every token pair of single patterns, corrected, means and distances."""
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
         clusters="<results>/phrenology/clusters.parquet",
@@ -105,7 +105,7 @@ use rule draw_figure as draw_pair_weights with:
     resources:
         **needs("draw_pair_weights"),
     params:
-        spec=drawn_by("studies.phrenology.figures.clusters.draw_pair_weights"),
+        spec=drawn_by("studies.phrenology.figures.attention_maps.draw_pair_weights"),
 
 
 use rule draw_figure as draw_consensus with:

@@ -94,11 +94,12 @@ use rule draw_figure as draw_one_cluster with:
 
 
 use rule draw_figure as draw_knockout_effects with:
-    """Fig 14: heads placed by what knocking them out does, coloured by their cluster."""
+    """Fig 14: effects of knockouts; published on a plane, corrected against how far apart the heads attend."""
     input:
         knockouts="<results>/phrenology/knockouts.parquet",
         clusters="<results>/phrenology/clusters.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
+        distances="<results>/phrenology/distances.parquet",
+        partners="<results>/phrenology/partners.parquet",
     output:
         **figure("phrenology", "fig14_effects"),
     pathvars:

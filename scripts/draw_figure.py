@@ -7,16 +7,22 @@ from headatlas.jobs.job import job
 def main(snakemake, run):
     from importlib import import_module
     from inspect import signature
+    from shutil import copyfile
 
     from headatlas.plotting import style
 
     settings = dict(run.settings)
     module, _, function = settings.pop("drawn_by").rpartition(".")
     draw, out = getattr(import_module(module), function), vars(run.out)
-    for png in (name for name in out if name.endswith("png")):  # published_png and corrected_png, or one of them
+    pngs = [name for name in out if name.endswith("png")]  # published_png and corrected_png, or one of them
+    for png in pngs:
         protocol = png.removesuffix("png")
-        if "protocol" in signature(draw).parameters:  # else it looks the same under both
+        if "protocol" in signature(draw).parameters:
             settings["protocol"] = protocol.rstrip("_")
+        elif png != pngs[0]:  # it looks the same under both
+            for kind in ("png", "pdf"):
+                copyfile(out[pngs[0].removesuffix("png") + kind], out[protocol + kind])
+            continue
         drawn = draw(**dict(snakemake.input.items()), **settings)
         figure, table = drawn if isinstance(drawn, tuple) else (drawn, None)
         style.save(figure, out[png], out[f"{protocol}pdf"])

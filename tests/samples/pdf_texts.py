@@ -14,9 +14,9 @@ SMALLEST = 6  # points
 NUMBER = rb"-?[\d.]+(?:e-?\d+)?"
 # A font with its size, a place within the page's transformation, strings; a transformation; its beginning and its end
 OPERATORS = re.compile(
-    rb"/(?P<font>\w+) (?P<size>" + NUMBER + rb") Tf|(?P<show>\[(?:[^\]()\\]|\\.|\((?:[^()\\]|\\.)*\))*\]\s*TJ"
-    rb"|\((?:[^()\\]|\\.)*\) Tj)|(?P<cm>(?:" + NUMBER + rb" ){6})cm|(?P<tm>(?:" + NUMBER + rb" ){6})Tm|"
-    rb"(?P<td>(?:" + NUMBER + rb" ){2})Td|(?P<q>\bq\b)|(?P<Q>\bQ\b)|(?P<BT>\bBT\b)|/(?P<do>[\w-]+) Do",
+    rb"/(?P<font>\w+) (?P<size>" + NUMBER + rb")\s+Tf|(?P<show>\[(?:[^\]()\\]|\\.|\((?:[^()\\]|\\.)*\))*\]\s*TJ"
+    rb"|\((?:[^()\\]|\\.)*\) Tj)|(?P<cm>(?:" + NUMBER + rb"\s+){6})cm|(?P<tm>(?:" + NUMBER + rb"\s+){6})Tm|"
+    rb"(?P<td>(?:" + NUMBER + rb"\s+){2})Td|(?P<q>\bq\b)|(?P<Q>\bQ\b)|(?P<BT>\bBT\b)|/(?P<do>[\w-]+) Do",
     re.DOTALL,
 )
 ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
@@ -75,7 +75,8 @@ def texts(path):
             line = _matrix(b"1 0 0 1 " + value) @ line
         elif kind == "show":
             text = _string(value)
-            wide = sum(_advances().get(ord(letter), 0.45) for letter in text) * points
+            closer = sum(map(float, re.findall(rb"\)\s*(" + NUMBER + rb")", value))) / 1000
+            wide = (sum(_advances().get(ord(letter), 0.45) for letter in text) - closer) * points
             box = np.array([[0, 0, 1], [wide, 0, 1], [wide, 0.73 * points, 1], [0, 0.73 * points, 1]])
             whole = line @ current
             if text.strip():

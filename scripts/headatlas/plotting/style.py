@@ -7,6 +7,7 @@ simulation of Machado et al. 2009); scatters tell groups apart by shape as well.
 
 import contextlib
 import functools
+import textwrap
 
 import matplotlib
 import numpy as np
@@ -157,6 +158,26 @@ def _small_subsets():
         yield
     finally:
         Options._drop_tables_default = before
+
+
+def wrapped(text, width, size=RC["font.size"]):
+    """Text in lines of at most `width` inches, by rule of thumb, in type of `size` points; its own lines stay."""
+    columns = int(width * 72 / (0.56 * size))
+    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, columns) or [""])
+
+
+def headline(figure, text):
+    """A figure's title, in as many lines as it takes: what is seen."""
+    size = RC["figure.titlesize"]
+    figure.suptitle(wrapped(text, figure.get_figwidth() - 0.2, size), fontsize=size)
+
+
+@paper
+def nothing_to_show(reason):
+    """A figure that says why there is nothing to show."""
+    figure = blank(WIDTH, 1.0, layout="none")
+    figure.text(0.5, 0.5, wrapped(reason, WIDTH - 0.4, 8.5), ha="center", va="center", fontsize=8.5)
+    return figure
 
 
 def finding(figure, sentence):

@@ -122,7 +122,9 @@ def test_distances_are_drawn_as_given():
     heads = heads_of()
     euclidean = distances_of(heads)
     (drawn,) = maps_of(projections.head_distances(heads, euclidean), euclidean.shape)
-    np.testing.assert_array_equal(drawn, euclidean)
+    off = ~np.eye(len(heads), dtype=bool)
+    np.testing.assert_allclose(drawn[off], euclidean[off])
+    assert np.isnan(drawn[~off]).all()
 
 
 def test_clustered_order_puts_planted_groups_together():
@@ -157,11 +159,25 @@ def test_projections_place_every_head_and_name_the_artificial_ones():
         for head, (label, *_) in enumerate(projections.ARTIFICIAL):
             np.testing.assert_allclose(artificial[label], wanted[len(heads) + head])
         quality = facts["quality"][method]["trustworthiness"]
-        assert [t.get_text() for t in axes.texts] == [f"trustworthiness {quality:.2f}, continuity 0.90"]
+        assert f"trust {quality:.2f},\ncontinuity 0.90" in axes.get_title()
+        assert [text.get_text() for text in axes.texts] == ["A", "B", "C"]
     named = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    assert named == [label for label, *_ in projections.ARTIFICIAL] + ["0", "1", "2", "layer 0", "layer 1"]
-    assert "62% of variance" in figure.axes[2].get_xlabel()
-    assert not any(axes.texts for axes in projections.head_projections(table, facts, "published").axes)
+    assert named == ["0", "1", "2", "layer 0", "layer 1"]
+    title = figure.legends[0].get_title().get_text()
+    assert all(f"{letter} {label}" in title for letter, (label, *_) in zip("ABC", projections.ARTIFICIAL, strict=True))
+    assert "62%" in figure.axes[2].get_xlabel()
+    published = projections.head_projections(table, facts, "published")
+    assert not any("trust" in axes.get_title() for axes in published.axes)
+
+
+def test_corrected_projections_are_coloured_by_what_heads_do():
+    heads = heads_of(layers=2)
+    table, facts = projections_of(heads)
+    score = heads.assign(score=np.linspace(0, 1, len(heads))).set_index(list(heads.columns))["score"]
+    figure = projections.head_projections(table, facts, "corrected", score)
+    drawn = np.concatenate([dots.get_facecolors()[:, :3] for dots in figure.axes[0].collections[:-3]])
+    assert len(np.unique(drawn, axis=0)) == len(heads)
+    assert "attention to the current token" in figure.finding
 
 
 @pytest.mark.parametrize("packing", ["lower", "full"])
@@ -169,9 +185,12 @@ def test_components_are_drawn_on_one_scale_around_zero(packing):
     table, facts, weights = components_of(packing)
     shuffled = table.sample(frac=1, random_state=0)
     figure = components.component_maps(shuffled, facts)
-    drawn = np.array(maps_of(figure, (SIZE, SIZE))).reshape(5, PROMPTS, SIZE, SIZE)
+    drawn = np.array(maps_of(figure, (SIZE, SIZE))).reshape(5, components.SHOWN_PROMPTS, SIZE, SIZE)
     seen = np.tri(SIZE, dtype=bool) if packing == "lower" else np.ones((SIZE, SIZE), dtype=bool)
-    np.testing.assert_allclose(drawn[..., seen], weights)
+    flat = weights.reshape(5, -1)
+    upright = weights * np.sign(flat[np.arange(5), np.abs(flat).argmax(1)])[:, None, None]  # the largest is positive
+    np.testing.assert_allclose(drawn[:, 1:][..., seen], upright[:, : components.SHOWN_PROMPTS - 1], rtol=1e-5)
+    np.testing.assert_allclose(drawn[:, 0][..., seen], upright.mean(1), rtol=1e-4, atol=1e-7)
     assert np.isnan(drawn[..., ~seen]).all()
     scales = {axes.images[0].get_clim() for axes in figure.axes if axes.images}
     assert len(scales) == 1
@@ -187,7 +206,8 @@ def test_third_component_colours_each_token_by_its_weight_on_the_first_key():
     for prompt, axes in enumerate(lines):
         assert [text.get_text() for text in axes.texts] == tokens_of()[prompt]
         image = figure.axes[2 * prompt].images[0]
-        wanted = image.cmap(image.norm(weights[2, prompt, first_key]))
+        upright = weights[2] * np.sign(weights[2].ravel()[np.abs(weights[2]).argmax()])
+        wanted = image.cmap(image.norm(upright[prompt, first_key]))
         np.testing.assert_allclose([patch.get_facecolor() for patch in axes.patches], wanted)
         assert [text.get_color() for text in axes.texts] == [style.ink(colour[:3]) for colour in wanted]
     assert len(lines) == PROMPTS
@@ -198,13 +218,14 @@ def test_first_token_draws_its_protocol_only_and_says_what_it_shows(protocol):
     table = first_token_of()
     axes = projections.tokens_on_plane(table, protocol, labels=9).axes[0]
     rows = table[table["protocol"] == protocol]
-    np.testing.assert_allclose(axes.collections[0].get_offsets(), rows[["component_1", "component_2"]])
-    np.testing.assert_array_equal(axes.collections[0].get_array(), rows["position"])
-    names = [text.get_text() for text in axes.texts if text.get_text()]
+    offsets = np.concatenate([dots.get_offsets() for dots in axes.collections])
+    np.testing.assert_allclose(np.sort(offsets, 0), np.sort(rows[["component_1", "component_2"]], 0))
+    classes = {dots.get_label().partition(" (")[0]: len(dots.get_offsets()) for dots in axes.collections}
+    assert classes["stop word"] == sum(word.strip("␣").lower() in ("the", "of", "and", "was") for word in rows["token"])
+    names = [text.get_text() for text in axes.texts]
     assert 3 <= len(names) <= 9
     assert set(names) <= set(WORDS)
-    assert {"␣of", "␣and"} & set(names)
-    assert {"published": "before the softmax", "corrected": "first token"}[protocol] in axes.get_title()
+    assert {"published": "before the softmax", "corrected": "to the first"}[protocol] in axes.figure.get_suptitle()
 
 
 def test_names_of_points_stay_clear_of_one_another():

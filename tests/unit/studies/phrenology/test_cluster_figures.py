@@ -10,7 +10,7 @@ from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.studies.phrenology import head_tables, knn_graph, resolution_search
 from headatlas.studies.phrenology.correspondence import kinds
-from headatlas.studies.phrenology.figures import autoencoders, clusters, correspondence, matrix
+from headatlas.studies.phrenology.figures import attention_maps, autoencoders, clusters, correspondence, matrix
 from planted import planted_heads
 
 NAMES = {0: "previous token", 1: "low entropy, low previous token repeated", 2: "mixed"}
@@ -133,7 +133,8 @@ def every_figure():
     for protocol in ("published", "corrected"):
         for alone in (True, False):
             rows = autoencoders.table1(networks_of(protocol, alone=alone), protocol)
-            yield f"table 1 {protocol} {alone}", lambda r=rows, p=protocol: autoencoders.draw_table1(r, p, 2, 205)
+            draw = autoencoders.draw_table1 if protocol == "published" else autoencoders.errors_by_width
+            yield f"table 1 {protocol} {alone}", lambda r=rows, d=draw: d(r, 2)
         importance, decoded = figure_1()
         for width in (2, 64):
             yield (
@@ -146,7 +147,11 @@ def every_figure():
     yield "2 corrected", lambda: clusters.embedded_distances(heads, far, 64, jensen_shannon=far / 9)
     packed = np.random.default_rng(0).random((12, 8, 21))
     split = np.arange(12) // 5
-    yield "6", lambda: clusters.pair_weights(packed, places(6, "lower"), split, NAMES)
+    yield "6", lambda: attention_maps.pair_weights(packed, places(6, "lower"), split, NAMES)
+    means = np.tril(np.random.default_rng(0).random((12, 6, 6)))
+    yield "6 means", lambda: attention_maps.mean_patterns(means, split, NAMES, True)
+    even = np.ones((12, 6, 6)) / 6
+    yield "6 means of many", lambda: attention_maps.mean_patterns(even, np.arange(12) // 2, {}, False)
     for name, (laid, edges, own, draws, facts) in SEARCHES.items():
         for protocol in ("published", "corrected"):
             yield (
@@ -192,16 +197,30 @@ def test_figure_1_shows_the_rise_and_the_decoded_grid():
     figure = autoencoders.decoded_pairs(importance, decoded, "corrected", 2)
     (rise,) = maps_of(figure, (6, 6))
     assert np.isnan(rise[0, 1])
-    scale = rise[5, 5] / (importance["mse"].iloc[-1] - 1e-4)
-    assert np.log10(scale) == pytest.approx(round(np.log10(scale)))
+    assert np.nanmax(rise) == 1
+    assert rise[5, 5] == pytest.approx((importance["mse"].iloc[-1] - 1e-4) / (importance["mse"] - 1e-4).max())
     grids = maps_of(figure, (5, 5))
     assert len(grids) == 12
     assert grids[3][0].tolist() == pytest.approx([3, 3.25, 3.5, 3.75, 4])
 
 
+def test_mean_patterns_are_the_groups_and_say_what_stays_at_the_current_token():
+    sharp, broad = np.eye(4), np.tril(np.ones((4, 4))) / np.arange(1, 5)[:, None]
+    figure = attention_maps.mean_patterns(np.stack([sharp, broad, sharp]), [0, 1, 0], {}, True)
+    first, second = maps_of(figure, (4, 4))
+    seen = np.tri(4, dtype=bool)
+    np.testing.assert_allclose(first[seen], sharp[seen])
+    np.testing.assert_allclose(second[seen], broad[seen])
+    assert np.isnan(first[~seen]).all()
+    lines = {line.get_label(): line.get_ydata() for axes in figure.axes for line in axes.lines}
+    np.testing.assert_allclose(lines["group 0"], [1, 0, 0, 0])
+    np.testing.assert_allclose(lines["group 1"], lines["uniform head"])
+    assert "1.00 (heads 1.00 to 1.00) in group 0, 0.52 (heads 0.52 to 0.52) in group 1" in figure.finding
+
+
 def test_rows_of_figure_6_stand_cluster_by_cluster():
     packed = np.arange(4.0)[:, None, None] * np.ones((4, 3, 21)) / 4
-    figure = clusters.pair_weights(packed, places(6, "lower"), [1, 0, 1, 0], NAMES)
+    figure = attention_maps.pair_weights(packed, places(6, "lower"), [1, 0, 1, 0], NAMES)
     (image,) = maps_of(figure, (12, 21))
     assert image[:, 0].tolist() == [0.25] * 3 + [0.75] * 3 + [0] * 3 + [0.5] * 3
 

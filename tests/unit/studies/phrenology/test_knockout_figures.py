@@ -43,46 +43,76 @@ def test_one_head(tmp_path, protocol, panels):
     assert len(drawn(figure)) == panels
     for axes in drawn(figure):
         points, colours = axes.collections[0].get_offsets(), axes.collections[0].get_facecolors()
-        moved = np.flatnonzero(points[:, 1] - points[:, 0] > 1)
+        shift = points[:, 1] - points[:, 0] if protocol == "published" else points[:, 1]
+        moved = np.flatnonzero(shift > 1)
         assert len(moved) == 1
         np.testing.assert_allclose(colours[moved[0], :3], to_rgb(knockouts._UP))
-    assert "They sit alone in their rooms" in figure.get_suptitle()
+    assert "They sit alone in their rooms" in figure.get_suptitle().replace("\n", " ")
+    assert "suppressed ␣w$ (+3.0)" in figure.finding
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
     with pytest.raises(InputError, match="not in the table"):
         knockouts.one_head(table[table["head"] == 9], PROMPT, protocol)
 
 
-@pytest.mark.parametrize(("cluster", "shown"), [(0, "Cluster 0 (4 heads)"), (7, "Cluster 1 (4 heads)")])
+@pytest.mark.parametrize(("cluster", "shown"), [(0, "cluster 0 (4 heads)"), (7, "cluster 1 (4 heads)")])
 def test_one_cluster(cluster, shown):
     heads = heads_of()
-    figure = knockouts.one_cluster(logits_of(heads), clusters_of(heads), cluster, PROMPT, "corrected")
+    figure = knockouts.one_cluster(logits_of(heads), clusters_of(heads), cluster, PROMPT)
     assert len(drawn(figure)) == 4
-    assert shown in figure.get_suptitle()
-    expected = {f"member {m}, head {h}" for m in range(2) for h in ((0, 1) if cluster == 0 else (2, 3))}
+    assert shown in figure.get_suptitle().replace("\n", " ")
+    expected = {f"m{m} h{h}" for m in range(2) for h in ((0, 1) if cluster == 0 else (2, 3))}
     assert {axes.get_title() for axes in drawn(figure)} == expected
 
 
 def test_large_clusters_are_cut_and_said_to_be(monkeypatch):
     monkeypatch.setattr(knockouts, "PANELS", 3)
     heads = heads_of(members=2)
-    figure = knockouts.one_cluster(logits_of(heads, 8), clusters_of(heads), 0, PROMPT, "published", labels=1)
-    assert len(drawn(figure)) == knockouts.PANELS
-    assert f"first {knockouts.PANELS} of 4 heads" in figure.get_suptitle()
+    for draw in (knockouts.one_cluster, knockouts.cluster_matrix):
+        figure = draw(logits_of(heads, 8), clusters_of(heads), 0, PROMPT)
+        assert "first 3" in figure.get_suptitle().replace("\n", " ")
+    assert len(drawn(knockouts.one_cluster(logits_of(heads, 8), clusters_of(heads), 0, PROMPT))) == knockouts.PANELS
 
 
-@pytest.mark.parametrize("protocol", ["published", "corrected"])
-def test_effects_lie_where_the_table_says(protocol):
+def test_the_matrix_of_a_cluster_holds_shifts_and_says_how_well_they_agree():
+    heads = heads_of(3)
+    rng = np.random.default_rng(1)
+    common, table = rng.normal(size=40), logits_of(heads, 40)
+    own = [common if head in (0, 1) else rng.normal(size=40) for head in heads["head"]]  # cluster 0 moves tokens alike
+    table["mean"] = table["clean"] + np.concatenate(own) + 5  # what moves every logit changes nothing
+    figure = knockouts.cluster_matrix(table, clusters_of(heads), 0, PROMPT, shown=4)
+    axes = figure.axes[0]
+    strongest = np.argsort(-np.abs(common - np.median(common)))[:4]
+    wanted = np.sort((common - np.median(common))[strongest])
+    np.testing.assert_allclose(axes.images[0].get_array(), np.tile(wanted, (6, 1)), atol=1e-9)
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"m{m} h{h}" for m in range(3) for h in (0, 1)]
+    assert "correlation 1.00" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_published_effects_lie_where_the_table_says():
     heads = clusters_of(heads_of())
-    points = np.random.default_rng(0).normal(size=(len(heads), len(knockouts.COMPONENTS)))
-    table = heads.assign(**dict(zip(knockouts.COMPONENTS, points.T, strict=True)))
-    shares = {effect: [0.5, 0.25] for effect in ("published", *KINDS)}
-    figure = knockouts.effects(table, {"explained_variance": shares, "prompts": 64}, protocol)
-    names = ["published"] if protocol == "published" else KINDS
-    for axes, effect in zip(drawn(figure), names, strict=True):
-        np.testing.assert_allclose(axes.collections[0].get_offsets(), table[[f"{effect}_1", f"{effect}_2"]])
-        colours = axes.collections[0].get_facecolors()[:, :3]
-        np.testing.assert_allclose(colours, [style.cluster_colour(cluster) for cluster in table["cluster"]])
-        assert "50% of variance" in axes.get_xlabel()
+    points = np.random.default_rng(0).normal(size=(len(heads), 2))
+    table = heads.assign(published_1=points[:, 0], published_2=points[:, 1])
+    figure = knockouts.effects(table, {"explained_variance": {"published": [0.5, 0.25]}, "prompts": 64})
+    (axes,) = drawn(figure)
+    for dots, (cluster, own) in zip(axes.collections, table.groupby("cluster"), strict=True):
+        np.testing.assert_allclose(dots.get_offsets(), own[["published_1", "published_2"]])
+        np.testing.assert_allclose(dots.get_facecolors()[:, :3], [style.cluster_colour(cluster)])
+    assert "50% of variance" in axes.get_xlabel()
+    assert "75% of the variance" in figure.finding
+
+
+def test_effects_are_drawn_against_the_distance_of_attention():
+    far = np.abs(np.arange(12)[:, None] - np.arange(12)) / 12.0
+    members = np.arange(12) // 4
+    cosines = np.where(members[:, None] == members, np.nan, 1 - far)
+    figure = knockouts.effects_by_distance(far, cosines, np.arange(12) % 4, bins=4)
+    every, partners = figure.axes[0].collections
+    assert len(every.get_offsets()) == 48
+    assert len(partners.get_offsets()) == 12
+    assert "-1.00" in figure.get_suptitle().replace("\n", " ")
+    np.testing.assert_allclose(every.get_offsets().sum(1), 1)
+    alone = knockouts.effects_by_distance(far, np.full_like(far, np.nan), np.zeros(12), bins=4)
+    assert "only one" in alone.texts[0].get_text()
 
 
 def losses_of(heads):
@@ -106,7 +136,6 @@ def test_losses(tmp_path):
         np.testing.assert_allclose(points[:, 1], [0.1, 0.1, 0, 0, 0.3, 0.3, 0.2, 0.2])  # costliest first in a cluster
     np.testing.assert_allclose(points_of(figure.axes[0], "D")[:, 1], 0.15)
     assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == ["0", "1"]
-    assert figure.get_suptitle().startswith(
-        "6 of 8 heads are worth something; for 4, another head in the place costs more"
-    )
+    assert "6 of 8 heads are worth something; for 4, another head in the place costs more" in figure.finding
+    assert "mean ablation costs 0.05 nats per token in group 0 (0.00 to 0.10)" in figure.finding
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")

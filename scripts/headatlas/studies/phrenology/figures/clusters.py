@@ -1,21 +1,18 @@
-"""Figures 2 to 6 of "Attention phrenology" (Edkins & Wiechecki 2023): the graph of heads and its clusters."""
+"""Figures 2 to 5 of "Attention phrenology" (Edkins & Wiechecki 2023): the graph of heads and its clusters."""
 
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
+from scipy.spatial import ConvexHull
 
-from headatlas.attention import packing
 from headatlas.base import tables
-from headatlas.base.errors import InputError
+from headatlas.base.statistics import describe_p_value
 from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables
 from headatlas.studies.phrenology.figures import correspondence, matrix
 
-_MOST_ROWS = 2400  # of Figure 6; more would be less than one pixel each
-SHOWN_PROMPTS = 32  # of Figure 6, where there are few heads
-_SHAPES = "os^DvP<X>*ph"
 PUBLISHED_COLOURS = 9  # Figure 3 as published takes the row's remainder for the model
 
 
@@ -67,33 +64,64 @@ def embedded_distances(heads, embedded, width, *, jensen_shannon=None):
     -------
     matplotlib.figure.Figure
     """
-    given = [(embedded, f"Euclidean distance between embedded heads (width {width})")]
+    given = [(embedded, f"distance in the embedding\n(Euclidean, width {width})")]
     if jensen_shannon is not None:
-        given.append((jensen_shannon, "mean Jensen-Shannon distance (√bit)"))
+        given.append((jensen_shannon, "distance of attention\n(mean Jensen-Shannon, √bit)"))
     two = len(given) == 2
-    figure = style.blank(style.WIDTH if two else 0.62 * style.WIDTH, 4.0 if two else 4.5)
-    figure.get_layout_engine().set(w_pad=0.08)  # the strips outside the matrix are not counted to the last pixel
-    levels = matrix.levels(heads)
-    strip = np.stack([matrix.colours(heads, level) for level in levels], axis=1)  # (head, level, 3)
-    name = f"heads, like beside like, by {' and '.join(levels)}"
-    for axes, (distances, label) in zip(figure.subplots(1, len(given), squeeze=False)[0], given, strict=True):
-        order = matrix.clustered_order(distances)
-        ordered = np.asarray(distances)[np.ix_(order, order)]
-        matrix.draw(figure, axes, ordered, label, strip=strip[order], blocks=[], name=name)
-        matrix.draw_tree(axes, distances)
+    figure = style.blank(style.WIDTH if two else 0.72 * style.WIDTH, 3.35 if two else 3.9)
+    column = matrix.levels(heads)[0]
+    strip = matrix.colours(heads, column)[:, None]  # (head, 1, 3)
+    order = matrix.clustered_order(given[-1][0])  # one for both, so that they can be compared
+    panels = figure.subplots(1, len(given), squeeze=False)[0]
+    for axes, (distances, label) in zip(panels, given, strict=True):
+        ordered = matrix.without_diagonal(distances)[np.ix_(order, order)]
+        limits, name = matrix.apart(distances), f"heads, colour: {column}"
+        matrix.draw(figure, axes, ordered, label, strip=strip[order], blocks=[], name=name, limits=limits)
+    matrix.draw_tree(panels[-1], given[-1][0])
+    matrix.key(figure, heads, column)
+    pairs = np.triu_indices(len(heads), 1)
+    if two:
+        rank = _rank_correlation(np.asarray(embedded)[pairs], np.asarray(jensen_shannon)[pairs])
+        style.headline(figure, f"Distances in the embedding rank heads as their attention does, at {rank:.2f}")
+        words = f"rank correlation {rank:.2f} between the two distances, over {len(pairs[0]):,} pairs of heads"
+        return style.finding(figure, words)
+    same = (heads[column].to_numpy()[:, None] == heads[column].to_numpy())[pairs]
+    within, across = np.asarray(embedded)[pairs][same], np.asarray(embedded)[pairs][~same]
+    if len(within) and len(across):
+        figure = style.finding(
+            figure,
+            f"heads lie {within.mean():.2f} apart within a {column} and {across.mean():.2f} across (means over "
+            f"{len(within):,} and {len(across):,} pairs)",
+        )
     return figure
+
+
+def _rank_correlation(a, b):
+    from scipy.stats import spearmanr  # slow to import
+
+    return float(spearmanr(a, b).statistic) if len(a) > 2 else np.nan
 
 
 # Figure 3
 
 
-def _graph(axes, places, edges, colours, shapes):
+def _graph(axes, places, edges, colours, shapes, groups=None):
     points = places[["graph_1", "graph_2"]].to_numpy()
-    ends = points[edges[["source", "target"]].to_numpy()]  # (edge, end, 2)
+    joined = edges[["source", "target"]].to_numpy()
     strength = edges["weight"].to_numpy()
-    widths = 0.25 + 0.5 * strength / strength.max()
-    axes.add_collection(LineCollection(ends, colors="0.72", linewidths=widths, zorder=1))
-    size = 26 * min(1.0, (150 / len(points)) ** 0.5)
+    share = (strength - strength.min()) / (np.ptp(strength) or 1.0)  # of the way from the weakest to the strongest edge
+    widths = 0.25 + 1.25 * share if np.ptp(strength) else np.full(len(edges), 0.5)
+    greys = np.full((len(edges), 4), 0.35)
+    greys[:, 3] = 0.15 + 0.6 * share if np.ptp(strength) else 0.35
+    if groups is not None:  # edges between groups fade
+        greys[groups[joined[:, 0]] != groups[joined[:, 1]], 3] *= 0.35
+        for group in np.unique(groups):
+            own = points[groups == group]
+            if len(own) > 2:
+                hull = own[ConvexHull(own).vertices]
+                axes.fill(*hull.T, color=style.colour(group), alpha=0.12, linewidth=0, zorder=0)
+    axes.add_collection(LineCollection(points[joined], colors=greys, linewidths=widths, zorder=1))
+    size = 24 * min(1.0, (150 / len(points)) ** 0.5)
     for shape in dict.fromkeys(shapes):
         here = shapes == shape
         axes.scatter(
@@ -104,17 +132,27 @@ def _graph(axes, places, edges, colours, shapes):
     axes.margins(0.04)
 
 
-def _shapes(heads):
-    """One marker per head: the model it comes from."""
+def _within(edges, values):
+    """Share of the edges' weight that stays within one value, and of pairs of heads that do."""
+    values = np.asarray(values)
+    same = values[edges["source"]] == values[edges["target"]]
+    counts = np.unique(values, return_counts=True)[1]
+    chance = (counts * (counts - 1)).sum() / max(len(values) * (len(values) - 1), 1)
+    return float(edges["weight"][same].sum() / edges["weight"].sum()), float(chance)
+
+
+def _shapes(heads, index=None):
+    """One marker per head: the model it comes from, or, where there is one model, that of the colour's index."""
     models = list(dict.fromkeys(heads["model"]))
-    return np.array([_SHAPES[models.index(model) % len(_SHAPES)] for model in heads["model"]])
+    index = [models.index(model) for model in heads["model"]] if len(models) > 1 or index is None else index
+    return np.array([style.marker(int(place)) for place in index])
 
 
 def _model_keys(heads):
     models = list(dict.fromkeys(heads["model"]))
     if len(models) == 1:
         return []
-    return [_keys([model], ["0.5"], _SHAPES[i % len(_SHAPES)])[0] for i, model in enumerate(models)]
+    return [_keys([model], ["0.5"], style.marker(i))[0] for i, model in enumerate(models)]
 
 
 @style.paper
@@ -137,43 +175,62 @@ def neighbour_graph(places, edges, clusters, names, protocol, neighbours):
     -------
     matplotlib.figure.Figure
     """
-    shapes = _shapes(places)
+    clusters = np.asarray(clusters)
+    inside, by_chance = _within(edges, clusters)
     if protocol == "published":
-        figure = style.blank(0.68 * style.WIDTH, 4.4)
+        figure = style.blank(0.75 * style.WIDTH, 3.9)
         axes = figure.subplots()
         remainder = np.arange(len(places)) % PUBLISHED_COLOURS
-        _graph(axes, places, edges, np.array([style.member_colour(row) for row in remainder]), shapes)
-        axes.set_title(f"{neighbours + 1} nearest neighbours, the head itself counted; edges binary")
-        keys = _keys(range(PUBLISHED_COLOURS), [style.member_colour(row) for row in range(PUBLISHED_COLOURS)])
+        colours = np.array([style.member_colour(row) for row in remainder])
+        _graph(axes, places, edges, colours, _shapes(places, remainder))
+        axes.set_title(f"{neighbours + 1} nearest neighbours, the head itself counted")
+        keys = [
+            _keys([row], [style.colour(row)], style.marker(row) if places["model"].nunique() == 1 else "o")[0]
+            for row in range(PUBLISHED_COLOURS)
+        ]
         title = "row modulo 9 (published as the model)"
-        figure.legend(handles=keys, loc="outside lower center", ncols=PUBLISHED_COLOURS, title=title)
-        return figure
-    figure = style.blank(style.WIDTH, 4.6)
+        figure.legend(
+            handles=keys, loc="outside lower center", ncols=PUBLISHED_COLOURS, title=title, handletextpad=0.1,
+            columnspacing=0.7,
+        )  # fmt: skip
+        own, chance = _within(edges, remainder)
+        return style.finding(
+            figure, f"{own:.0%} of the edges join heads of one colour, by chance {chance:.0%}; edges have no weights"
+        )
+    figure = style.blank(style.WIDTH, 3.7)
     left, right = figure.subplots(1, 2)
     colours, column = _network_colours(places)
-    _graph(left, places, edges, colours, shapes)
-    _graph(right, places, edges, cluster_colours(clusters), shapes)
-    kind = "affinity" if edges["weight"].nunique() > 1 else "binary"
-    left.set_title(f"{neighbours} nearest neighbours ({kind} edges), by {column}")
-    right.set_title("the same graph, by group of the longest plateau")
+    values = list(dict.fromkeys(places[column]))
+    _graph(left, places, edges, colours, _shapes(places, [values.index(value) for value in places[column]]))
+    _graph(right, places, edges, cluster_colours(clusters), _shapes(places, clusters), clusters)
+    own, chance = _within(edges, places[column])
+    left.set_title(f"by {column}: {own:.0%} of the edges\nwithin one (by chance {chance:.0%})")
+    right.set_title(f"by group: {inside:.0%} within one\n(by chance {by_chance:.0%})")
     seen = dict(zip(places[column], map(tuple, colours), strict=True))
-    values = sorted(seen) if column != "model" else list(seen)
-    _, values = style.thinned(range(len(values)), values, len(values), 12)
-    handles = _keys(values, [seen[value] for value in values]) + _model_keys(places)
-    left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=min(len(handles), 6), title=column)
-    _cluster_legend(right, clusters, names)
-    return figure
+    shown = sorted(seen) if column != "model" else values
+    _, shown = style.thinned(range(len(shown)), shown, len(shown), 12)
+    alone = places["model"].nunique() == 1
+    handles = [_keys([value], [seen[value]], style.marker(values.index(value)) if alone else "o")[0] for value in shown]
+    handles += _model_keys(places)
+    narrow = {"handletextpad": 0.1, "columnspacing": 0.7}
+    columns = min(len(handles), 5 if max(len(str(value)) for value in shown) < 4 else 2)
+    left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, title=column, **narrow)
+    _cluster_legend(right, clusters, names, alone)
+    words = f"{own:.0%} of the edges' weight joins heads of one {column} (by chance {chance:.0%})"
+    return style.finding(figure, f"{words} and {inside:.0%} heads of one group (by chance {by_chance:.0%})")
 
 
-def _cluster_legend(axes, clusters, names, most=18):
+def _cluster_legend(axes, clusters, names, shaped, most=8):
     values = sorted({int(cluster) for cluster in clusters})
-    shown = values[:most]
-    keys = _keys([label_of(value, names) for value in shown], [style.cluster_colour(value) for value in shown])
+    keys = [
+        _keys([label_of(value, names, 30)], [style.colour(value)], style.marker(value) if shaped else "o")[0]
+        for value in values[:most]
+    ]
     if len(values) > most:
         keys += _keys([f"and {len(values) - most} smaller"], ["none"])
-    longest = max(len(key.get_label()) for key in keys)
-    columns = 3 if longest < 16 else 2
-    axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, title="group")
+    columns = 1 if max(len(key.get_label()) for key in keys) > 12 else 2 if len(keys) < 5 else 4
+    narrow = {"handletextpad": 0.1, "columnspacing": 0.7}
+    axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, title="group", **narrow)
 
 
 # Figure 4
@@ -196,31 +253,38 @@ def resolution(draws, facts):
     matplotlib.figure.Figure
     """
     alone, chosen = facts["criterion"] == "modularity", facts[facts["leiden"]]
-    figure = style.blank(style.WIDTH, 3.1)
-    panels = figure.subplots(1, 3)
+    figure = style.blank(style.WIDTH, 3.0)
+    panels = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
     published, converged = (draws[draws["leiden"] == leiden] for leiden in ("published", "converged"))
     if null := facts.get("null"):
-        label = "best F, members permuted: mean to 95%"
+        label = "members permuted, mean to 95%"
         panels[0].axhspan(null["null_mean"], null["null_95"], color="0.88", zorder=0, label=label)
-    scores = {"modularity": ("modularity", "black")} if alone else {
-        "precision": ("precision", "#4477AA"), "recall": ("recall", "#EE7733"), "f_published": ("F", "black"),
-    }  # fmt: skip
+    scores = {"precision": ("precision", style.colour(2)), "recall": ("recall", style.colour(1))}
+    scores = {"modularity": ("modularity", "black")} if alone else scores | {"f_published": ("F", "black")}
     for name, (label, colour) in scores.items():
         panels[0].scatter(published["resolution"], published[name], s=2, color=colour, linewidths=0, label=label)
     line = converged.sort_values("resolution", kind="stable")
     panels[0].plot(
-        line["resolution"], line[facts["criterion"]], color="#228833", linewidth=1, label="the same, converged"
+        line["resolution"], line[facts["criterion"]], color=style.colour(0), linewidth=1, label="the same, converged"
     )
-    panels[0].axvline(chosen["resolution"], color="#CC3311", linewidth=0.8)
+    panels[0].axvline(chosen["resolution"], color=style.colour(3), linewidth=0.8)
     panels[0].set(ylabel="modularity" if alone else "evenness over members", xlabel="resolution")
-    panels[0].set_title(f"{chosen['value']:.3f} at {chosen['resolution']:.2f} ({chosen['draws']:,} draws)")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=3, columnspacing=1.2)
+    score, count = "modularity" if alone else "F", len(chosen["clusters"])
+    said = f"{score} = {chosen['value']:.3f} at resolution {chosen['resolution']:.2f}, {count} clusters"
+    if null:
+        said += f";\nwith members permuted {null['null_mean']:.2f}, 95% below {null['null_95']:.2f}"
+    style.headline(figure, said)
+    said = said.replace(";\n", "; ")
+    style.finding(figure, f"{said}; {chosen['draws']:,} of {len(converged):,} draws reach it")
     for axes, name, label in ((panels[1], "clusters", "clusters"), (panels[2], "silhouette", "mean silhouette")):
         axes.scatter(published["resolution"], published[name], s=3, color="black", linewidths=0)
-        axes.plot(line["resolution"], line[name], color="#228833", linewidth=1)
-        axes.axvline(chosen["resolution"], color="#CC3311", linewidth=0.8)
+        axes.plot(line["resolution"], line[name], color=style.colour(0), linewidth=1)
+        axes.axvline(chosen["resolution"], color=style.colour(3), linewidth=0.8)
         axes.set(ylabel=label, xlabel="resolution")
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
     panels[1].yaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
@@ -250,10 +314,10 @@ def groups_on_plane(places, groups, names, title, axes_labels, filled=True, what
     """
     groups = np.asarray(groups)
     points = places[["map_1", "map_2"]].to_numpy()
-    figure = style.blank(style.WIDTH, 4.4)
+    figure = style.blank(0.8 * style.WIDTH, 3.9)
     axes = figure.subplots()
-    shapes = _shapes(places)
-    size = 34 * min(1.0, (150 / len(points)) ** 0.5)
+    shapes = _shapes(places, groups)
+    size = 30 * min(1.0, (150 / len(points)) ** 0.5)
     for shape in dict.fromkeys(shapes):
         here = shapes == shape
         colours = cluster_colours(groups[here])
@@ -261,85 +325,39 @@ def groups_on_plane(places, groups, names, title, axes_labels, filled=True, what
         if not filled:
             look = {"facecolors": "none", "edgecolors": colours, "linewidths": 1.1}
         axes.scatter(*points[here].T, marker=shape, s=size, **look)
-    axes.set(xlabel=axes_labels[0], ylabel=axes_labels[1], xticks=[], yticks=[], title=title)
+    axes.set(xlabel=axes_labels[0], ylabel=axes_labels[1], xticks=[], yticks=[])
+    style.headline(figure, title)
     axes.margins(0.08)
     values, counts = np.unique(groups, return_counts=True)
-    keys = _keys(
-        [f"{label_of(value, names)} ({count})" for value, count in zip(values, counts, strict=True)][:24],
-        [style.cluster_colour(value) for value in values][:24],
+    models = places["model"].nunique()
+    keys = [
+        _keys(
+            [f"{label_of(value, names)} ({count})"], [style.colour(value)],
+            style.marker(value) if models == 1 else "o", markerfacecolor=None if filled else "none",
+            markeredgecolor="white" if filled else style.colour(value),
+        )[0]
+        for value, count in list(zip(values, counts, strict=True))[:24]
+    ] + _model_keys(places)  # fmt: skip
+    longest = max(len(key.get_label()) for key in keys)
+    columns = max(1, min(len(keys), int(0.8 * style.WIDTH * 72 / (4.6 * (longest + 5)))))
+    title = f"{what} (heads)"
+    figure.legend(
+        handles=keys, loc="outside lower center", title=title, ncols=columns, handletextpad=0.1, columnspacing=0.9
     )
-    keys += _model_keys(places)
-    figure.legend(handles=keys, loc="outside right center", title=f"{what} (heads)")
     for value in values[:24]:
         own = points[groups == value]
         middle = own[np.square(own - np.median(own, axis=0)).sum(1).argmin()]
-        label = axes.text(*middle, str(value), fontsize=9, fontweight="bold", color="black", ha="center", va="center")
+        label = axes.text(*middle, str(value), fontsize=10, fontweight="bold", color="black", ha="center", va="center")
         label.set_path_effects([withStroke(linewidth=2, foreground="white")])
     return figure
 
 
-# Figure 6
-
-
-@style.paper
-def pair_weights(packed, places, clusters, names):
-    """Fig 6: the weight of every token pair in single patterns, split by cluster.
-
-    Parameters
-    ----------
-    packed : array of shape (head, prompt, entry)
-        Of the first prompts; so many as leave at most 2,400 rows are drawn.
-    places : tuple of int arrays, (entry,)
-        Query and key of every entry.
-    clusters : array of int, (head,)
-    names : dict from cluster to str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    clusters = np.asarray(clusters)
-    if len(packed) != len(clusters):
-        raise InputError(f"pair weights: {len(packed)} heads have patterns, {len(clusters)} a cluster")
-    prompts = min(packed.shape[1], max(1, _MOST_ROWS // len(packed)))
-    order = np.argsort(clusters, kind="stable")
-    rows = packed[order, :prompts].reshape(-1, packed.shape[-1])
-    split = np.repeat(clusters[order], prompts)
-    figure = style.blank(style.WIDTH, 5.4)
-    axes = figure.subplots()
-    image = axes.imshow(rows, aspect="auto", cmap="magma", vmin=0, vmax=1, interpolation="antialiased")
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, location="top", aspect=45, shrink=0.7, pad=0.015, label="attention weight")
-    bar.outline.set_visible(False)
-    query, _ = places
-    starts = np.flatnonzero(np.diff(query, prepend=-1))
-    ends = np.append(starts[1:], len(query))
-    for start in starts[1:]:
-        axes.axvline(start - 0.5, color="white", linewidth=0.3)
-    ticks, labels = style.thinned(list((starts + ends - 1) / 2), list(query[starts]), len(query), 24)
-    axes.set_xticks(ticks, labels)
-    axes.set_xlabel("token pair: key positions in order, by query position")
-    edge = axes.inset_axes((-0.025, 0, 0.018, 1))
-    edge.imshow(cluster_colours(split)[:, None], aspect="auto", extent=(0, 1, len(rows) - 0.5, -0.5))
-    edge.spines[:].set_visible(False)
-    edge.set(xticks=[])
-    bounds = np.append(np.flatnonzero(np.diff(split, prepend=-1)), len(split))
-    for bound in bounds[1:-1]:
-        axes.axhline(bound - 0.5, color="white", linewidth=0.9)
-    middles = list((bounds[:-1] + bounds[1:]) / 2)
-    texts = [label_of(split[bound], names, 26) for bound in bounds[:-1]]
-    ticks, texts = style.thinned(middles, texts, len(rows), 45)
-    edge.set_yticks(ticks, texts, fontsize=6.5)
-    axes.set_yticks([])
-    edge.set_ylabel(f"cluster (rows: head by head, {prompts} prompts each)")
-    return figure
-
-
-def _groups(protocol, clusters, kinds):
+def groups_of(protocol, clusters, kinds):
+    """Group of every head: its published cluster, or the group of the longest plateau."""
     return head_tables.read_groups(protocol, clusters=clusters, kinds=kinds)["cluster"].to_numpy()
 
 
-def _names(path, protocol):
+def names_in(path, protocol):
     """Names of kinds; the published clusters have none, for the paper gave them none."""
     return names_of(tables.read(path, what="kind")) if protocol == "corrected" else {}
 
@@ -358,9 +376,9 @@ def draw_embedded_distances(published, corrected, distances, protocol):
 def draw_neighbour_graph(places, published, corrected, clusters, kinds, names, protocol):
     """Fig 3; `published` and `corrected` hold the edges of each graph."""
     edges = {"published": published, "corrected": corrected}[protocol]
-    groups, neighbours = _groups(protocol, clusters, kinds), tables.facts(edges)["neighbours"]
+    groups, neighbours = groups_of(protocol, clusters, kinds), tables.facts(edges)["neighbours"]
     places, edges = tables.read(places, protocol=protocol), tables.read(edges)
-    return neighbour_graph(places, edges, groups, _names(names, protocol), protocol, neighbours)
+    return neighbour_graph(places, edges, groups, names_in(names, protocol), protocol, neighbours)
 
 
 def draw_resolutions(resolutions, plateaus, continua, protocol):
@@ -376,23 +394,21 @@ def draw_resolutions(resolutions, plateaus, continua, protocol):
 
 def draw_clusters(places, clusters, kinds, names, protocol):
     """Fig 5; corrected, on the first two coordinates of the distances."""
-    places, groups = tables.read(places, protocol=protocol), _groups(protocol, clusters, kinds)
+    places, groups = tables.read(places, protocol=protocol), groups_of(protocol, clusters, kinds)
     count = groups.max() + 1
     if protocol == "published":
         chosen = tables.facts(clusters)
         title = f"{count} clusters at resolution {chosen[chosen['leiden']]['resolution']:.2f}"
-        return groups_on_plane(places, groups, {}, title, ("UMAP 1", "UMAP 2"))
+        figure = groups_on_plane(places, groups, {}, title, ("UMAP 1", "UMAP 2"))
+        sizes = ", ".join(str(size) for size in np.bincount(groups))
+        return style.finding(figure, f"{title}, of {sizes} heads; the paper reports 7 of 15, 11, 10, 10, 9, 9 and 8")
     facts = tables.facts(kinds)
     found = facts["are_kinds"]
     title = f"{count} kinds of heads" if found else f"no kinds: {count} groups, as a continuum has them"
     axes = f"first coordinate of the distances ({facts['axis_share']:.0%})", "second coordinate"
     what = "kind" if found else "group"
-    return groups_on_plane(places, groups, _names(names, protocol), title, axes, filled=found, what=what)
-
-
-def draw_pair_weights(patterns, clusters, kinds, names, protocol):
-    """Fig 6; a file of patterns of each model."""
-    packed = np.concatenate([packing.first_prompts(path, SHOWN_PROMPTS) for path in patterns])
-    facts = tables.facts(patterns[0])
-    places = packing.places(facts["size"], facts["packing"])
-    return pair_weights(packed, places, _groups(protocol, clusters, kinds), _names(names, protocol))
+    figure = groups_on_plane(places, groups, names_in(names, protocol), title, axes, filled=found, what=what)
+    apart = tables.read(kinds, ["silhouette"])["silhouette"].mean()
+    chance = describe_p_value(facts["p"], facts["continua"]).replace("permutations", "continua")
+    more = "more than continua show" if found else "continua made from these distances show as much"
+    return style.finding(figure, f"{count} {what}s, mean silhouette {apart:.2f}; {more} ({chance})")

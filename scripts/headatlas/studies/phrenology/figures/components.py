@@ -16,6 +16,7 @@ from headatlas.plotting import style
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _TOKEN_SIZE = 8
+SHOWN_PROMPTS = 6  # columns of Figure 9, the mean among them
 
 
 def _maps(table, facts, prompts):
@@ -41,7 +42,7 @@ def _signed_colours():
 
 @style.paper
 def component_maps(table, facts):
-    """Fig 9: principal components of the heads, as attention maps of the first prompts.
+    """Fig 9: principal components of the heads, as maps: their mean over the prompts kept, and the first ones.
 
     Parameters
     ----------
@@ -54,42 +55,47 @@ def component_maps(table, facts):
     -------
     matplotlib.figure.Figure
     """
-    maps = _maps(table, facts, 8)[:5]  # (component, prompt, query, key)
+    maps = _upright(_maps(table, facts, 8)[:5])  # (component, prompt, query, key)
     norm, extend = _signed(maps)
-    rows, columns = maps.shape[:2]
-    side, pitch, left, top, bottom = 0.58, 0.63, 0.96, 0.26, 0.36  # inches
-    width, height = style.WIDTH, top + pitch * rows + bottom
-    figure = style.blank(width, height, layout="none")
-    middle = 1 - (top + pitch * rows / 2) / height
-    for row, (line, share) in enumerate(zip(maps, facts["explained_variance_ratio"], strict=False)):
-        for column, weights in enumerate(line):
-            corner = ((left + pitch * column) / width, 1 - (top + pitch * row + side) / height)
-            axes = figure.add_axes((*corner, side / width, side / height))
+    shown = np.concatenate([maps.mean(axis=1, keepdims=True), maps[:, : SHOWN_PROMPTS - 1]], axis=1)
+    rows, columns = shown.shape[:2]
+    figure = style.blank(style.WIDTH, 0.7 * rows + 0.95)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    shares = facts["explained_variance_ratio"]
+    for row, (line, share) in enumerate(zip(shown, shares, strict=False)):
+        for column, (axes, weights) in enumerate(zip(panels[row], line, strict=True)):
             axes.imshow(weights, cmap=_signed_colours(), norm=norm)
             axes.spines[:].set_visible(False)
-            axes.set(xticks=[0, facts["size"] - 1], yticks=[0, facts["size"] - 1])
-            first, last = column == 0, row == rows - 1
-            axes.tick_params(length=1.5, pad=1.5, labelsize=6, labelleft=first, labelbottom=last)
-            if last:  # tick labels stay below their own map, clear of the next one's
-                for text, end in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-                    text.set_horizontalalignment(end)
-            if first:
-                for text, end in zip(axes.get_yticklabels(), ("top", "bottom"), strict=True):
-                    text.set_verticalalignment(end)
+            axes.set(xticks=[], yticks=[])
             if row == 0:
-                axes.set_title(f"prompt {column}", fontsize=7.5, pad=3)
-            if first:
-                label = f"{ORDINALS[row]}\ncomponent\n{share:.1%} of\nvariance"
-                axes.text(-0.36, 0.5, label, transform=axes.transAxes, ha="right", va="center", fontsize=7)
-    figure.text((left + pitch * columns / 2) / width, 0.06 / height, "key position", ha="center", va="bottom")
-    figure.text(0.06 / width, middle, "query position", rotation=90, va="center")
-    tall = 0.8 * pitch * rows / height
-    bar = figure.add_axes(((left + pitch * columns + 0.06) / width, middle - tall / 2, 0.09 / width, tall))
-    label = "weight in the component"
-    figure.colorbar(ScalarMappable(norm, _signed_colours()), cax=bar, extend=extend, label=label).outline.set_visible(
-        False
+                axes.set_title(f"mean of {maps.shape[1]}" if column == 0 else f"prompt {column - 1}", pad=3)
+        panels[row, 0].set_ylabel(f"{ORDINALS[row]}\n{share:.0%}", rotation=0, ha="right", va="center", labelpad=4)
+    panels[-1, 0].set_xlabel("key")
+    bar = figure.colorbar(
+        ScalarMappable(norm, _signed_colours()), ax=panels.ravel().tolist(), extend=extend, aspect=30, pad=0.02
     )
-    return figure
+    bar.set_label("weight in the component (rows: query)")
+    bar.outline.set_visible(False)
+    first = maps[0].mean(axis=0)
+    own = np.diagonal(first)[1:].mean()
+    before = np.diagonal(first, -1).mean()
+    seen = np.isfinite(first)
+    np.fill_diagonal(seen, False)
+    others = np.nanmean(first[seen])
+    said = "weighs the current token against all others" if own > 3 * abs(others) else "as attention maps"
+    style.headline(figure, f"The first component ({shares[0]:.0%} of the variance) {said}")
+    sentence = (
+        f"the first component holds {shares[0]:.0%} of the variance and the second {shares[1]:.0%}; the first gives "
+        f"the current token {own:.3f} on average, the one before it {before:.3f} and any other {others:.3f}"
+    )
+    return style.finding(figure, sentence)
+
+
+def _upright(maps):
+    """Components with the sign that makes their largest weight positive."""
+    flat = np.nan_to_num(maps).reshape(len(maps), -1)
+    signs = np.sign(flat[np.arange(len(flat)), np.abs(flat).argmax(1)])
+    return maps * np.where(signs == 0, 1, signs)[:, None, None, None]
 
 
 def _wrapped(figure, tokens, width, gap=0.03):
@@ -132,16 +138,16 @@ def third_component(table, facts, tokens):
     maps = _maps(table, facts, 8)
     if len(maps) < 3:
         raise InputError(f"third component: the table holds {len(maps)} components; there must be at least 3")
-    maps = maps[2]  # (prompt, query, key)
+    maps = _upright(maps)[2]  # (prompt, query, key)
     norm, extend = _signed(maps)
     colours = _signed_colours()
-    margin, side, gap, line_height, width = 0.42, 0.85, 0.12, 0.21, style.WIDTH
-    across = width - 2 * margin - side
+    margin, side, gap, line_height, width = 0.1, 0.42, 0.07, 0.19, style.WIDTH
+    across = width - 3 * margin - side
     figure = style.blank(layout="none")
     shown = [[style.printable(token) for token in prompt[: min(facts["size"], 96)]] for prompt in tokens[: len(maps)]]
     boxes = [_wrapped(figure, prompt, across) for prompt in shown]
     heights = [max(side, line_height * (placed[-1][0] + 1)) for placed in boxes]
-    top, bottom = 0.35, 0.8
+    top, bottom = 0.62, 0.55
     height = top + sum(heights) + gap * (len(heights) - 1) + bottom
     figure.set_size_inches(width, height)
 
@@ -152,15 +158,11 @@ def third_component(table, facts, tokens):
     for prompt, (strings, placed) in enumerate(zip(shown, boxes, strict=True)):
         axes = axes_at(margin, upper, side, side)
         axes.imshow(maps[prompt], cmap=colours, norm=norm)
-        axes.set(xticks=[], yticks=[], ylabel=f"prompt {prompt}")
+        axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-        if prompt == 0:
-            axes.set_title("query by key")
-        line = axes_at(margin + side + margin / 2, upper, across, heights[prompt])
+        line = axes_at(2 * margin + side, upper, across, heights[prompt])
         line.set(xlim=(0, across), ylim=(heights[prompt], 0))
         line.axis("off")
-        if prompt == 0:
-            line.set_title("each token as a query, coloured by its weight on key 0", loc="left")
         spare = (heights[prompt] - line_height * (placed[-1][0] + 1)) / 2
         for query, (string, (row, left, box)) in enumerate(zip(strings, placed, strict=True)):
             colour = colours(norm(maps[prompt, query, 0]))
@@ -169,13 +171,40 @@ def third_component(table, facts, tokens):
             middle = (left + box / 2, spare + (row + 0.5) * line_height)
             line.text(*middle, string, size=_TOKEN_SIZE, color=style.ink(colour[:3]), ha="center", va="center_baseline")
         upper += heights[prompt] + gap
-    bar = axes_at(margin + side + margin / 2, height - 0.55, across / 2, 0.1)
+    bar = axes_at(2 * margin + side, height - 0.47, across / 2, 0.08)
     mappable = ScalarMappable(norm, colours)
-    label = "weight in the third component"
+    label = "weight (left: query by key; tokens: on key 0)"
     scale = figure.colorbar(mappable, cax=bar, orientation="horizontal", extend=extend, label=label)
     scale.locator = MaxNLocator(4, symmetric=True)  # more would run into one another
     scale.outline.set_visible(False)
-    return figure
+    said, sentence = _of_stop_words(maps, shown, facts["explained_variance_ratio"][2])
+    figure.text(0.5, 1 - 0.1 / height, style.wrapped(said, width - 0.3, 9), ha="center", va="top", fontsize=9)
+    return style.finding(figure, sentence)
+
+
+def _of_stop_words(maps, tokens, share):
+    """How well the weight on key 0 tells stop words from other tokens, in words."""
+    from scipy.stats import rankdata
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # slow to import, and of this figure alone
+
+    weights = np.concatenate([of_prompt[1 : len(names), 0] for of_prompt, names in zip(maps, tokens, strict=True)])
+    names = [name.strip(" ␣Ġ▁").lower() in ENGLISH_STOP_WORDS for prompt in tokens for name in prompt[1:]]
+    stop = np.array(names, dtype=bool)
+    inside, outside = stop.sum(), (~stop).sum()
+    part = np.nansum(np.square(maps[..., 0])) / np.nansum(np.square(maps))
+    said = f"The third component ({share:.0%} of the variance)"
+    if not inside or not outside:
+        return f"{said}, token by token", f"{said} has {part:.0%} of its squared weight on the first token"
+    auc = (rankdata(weights)[stop].sum() - inside * (inside + 1) / 2) / (inside * outside)
+    auc = max(auc, 1 - auc)  # the sign of a component is arbitrary
+    error = np.sqrt((inside + outside + 1) / (12 * inside * outside))  # of the AUC of two groups that are alike
+    apart = auc - 0.5 > 1.96 * error
+    verdict = "tells stop words from the rest" if apart else "does not tell stop words from the rest"
+    return (
+        f"{said} {verdict} by its weight on the first token: AUC {auc:.2f}",
+        f"its weight on the first token tells stop words from others with AUC {auc:.2f} (0.50 ± {1.96 * error:.2f} by "
+        f"chance; {inside} against {outside} tokens); key 0 holds {part:.0%} of its squared weight",
+    )
 
 
 def draw_components(components):

@@ -1,7 +1,10 @@
 """Which heads correspond: the plateaus that count the kinds, matrices ordered by kind, consensus, and partners."""
 
+import re
+
 import numpy as np
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from headatlas.base import tables
 from headatlas.base.statistics import describe_p_value
@@ -10,7 +13,7 @@ from headatlas.studies.phrenology import head_tables
 from headatlas.studies.phrenology.correspondence.stability import STABLE
 from headatlas.studies.phrenology.figures import matrix
 
-_CHOSEN, _RIVAL, _OTHER = "#CC3311", "#EE7733", "0.35"
+_CHOSEN, _RIVAL, _OTHER = style.colour(3), style.colour(1), "0.35"
 _MOST_GROUPS = 40  # rows of the figure of partners
 
 
@@ -31,16 +34,14 @@ def number_of_kinds(table, lengths, facts):
     -------
     matplotlib.figure.Figure
     """
-    figure = style.blank(style.WIDTH, 2.8)
+    figure = style.blank(style.WIDTH, 2.9)
     steps, test = figure.subplots(1, 2, width_ratios=(1.7, 1))
     for row in table.itertuples():
         colour = _CHOSEN if row.chosen else _RIVAL if row.rival else _OTHER
         wide = 3.5 if row.chosen or row.rival else 1.2
         steps.plot([row.low, row.high], [row.kinds] * 2, color=colour, linewidth=wide, solid_capstyle="butt")
         if row.chosen or row.rival:
-            words = (
-                f"{row.kinds} groups over a factor of {np.exp(row.length):.2f} ({'longest' if row.chosen else 'rival'})"
-            )
+            words = f"{row.kinds} groups, a factor of {np.exp(row.length):.1f}"
             low = row.low < 0.3  # so that words stay inside the axes
             where = (row.low if low else row.high, row.kinds), (0, 5)
             side = "left" if low else "right"
@@ -52,33 +53,37 @@ def number_of_kinds(table, lengths, facts):
     steps.set_yticks(ticks, [str(count) for count in ticks], minor=False)
     steps.set_yticks([], minor=True)
     shown = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5) if edges[0] <= tick <= edges[-1]]
+    shown = shown if len(shown) < 6 else [tick for tick in shown if tick in (0.01, 0.05, 0.2, 1, 5)]
     steps.set_xticks(shown, [f"{tick:g}" for tick in shown])
     steps.set_xticks([], minor=True)
     steps.set_ylim(0.85, max(4.0, table["kinds"].max() * 1.3))
-    steps.set_title("how long each number of groups lasts")
     bins = np.linspace(0, max(lengths.max(), facts["length"]) * 1.05 or 1, 25)
     test.hist(lengths, bins=bins, color="0.75", label="continua")
     test.axvline(facts["length"], color=_CHOSEN, linewidth=1.4, label="these heads")
-    test.set(xlabel="longest plateau (natural log of its factor)", ylabel="continua made from these distances")
+    test.set(xlabel="longest plateau\n(natural log of its factor)", ylabel="continua")
     words = describe_p_value(facts["p"], facts["continua"]).replace("permutations", "continua")
-    test.set_title(f"{'kinds' if facts['are_kinds'] else 'no kinds, a continuum'}:\n{words}")
-    test.legend(loc="best")
-    return figure
+    test.set_title("continua made from\nthese distances")
+    figure.legend(*test.get_legend_handles_labels(), loc="outside lower right", ncols=2)
+    chosen = table[table["chosen"]].iloc[0]
+    verdict = "longer than in continua" if facts["are_kinds"] else "no longer than in continua"
+    factor = np.exp(chosen["length"])
+    said = f"{chosen['kinds']} groups last longest, over a factor of {factor:.2f}, {verdict}: {words}"
+    style.headline(figure, said)
+    return style.finding(figure, said)
 
 
-def _strip(heads, groups):
-    """Colours of a group and, inside it, of the member: (head, 2, 3); heads without a group are grey."""
-    own = np.array([style.cluster_colour(group) if group >= 0 else (0.85,) * 3 for group in groups])
-    return np.stack([own, matrix.colours(heads, matrix.levels(heads)[0])], axis=1)
+def _strip(groups):
+    """Colours of the heads' groups, (head, 1, 3); heads without one are grey."""
+    return np.array([style.colour(group) if group >= 0 else (0.85,) * 3 for group in groups])[:, None]
 
 
-def _ordered(figure, axes, values, groups, heads, label, name, limits):
+def _ordered(figure, axes, values, groups, label, name, limits):
     """A matrix with groups one after the other, the diagonal left out, and the mean in each block of two groups."""
     order = matrix.clustered_order(1 - values if label.startswith("share") else values, groups)
     masked = np.array(values, dtype=np.float64)[np.ix_(order, order)]
     np.fill_diagonal(masked, np.nan)
     blocks = [np.asarray(groups)[order]] if (np.asarray(groups) >= 0).any() else []
-    strip = _strip(heads, groups)[order]
+    strip = _strip(np.asarray(groups))[order]
     image = matrix.draw(figure, axes, masked, label, strip=strip, blocks=blocks, name=name, limits=limits)
     if blocks and len(set(blocks[0])) <= 6:
         for i in sorted(set(blocks[0])):
@@ -88,7 +93,8 @@ def _ordered(figure, axes, values, groups, heads, label, name, limits):
                 if np.isfinite(mean):
                     share = (mean - limits[0]) / max(limits[1] - limits[0], 1e-12)
                     colour = style.ink(image.cmap(np.clip(share, 0, 1))[:3])
-                    place = columns.mean(), rows.mean() - (0.04 * len(values) if i == j else 0)  # off the diagonal
+                    off = 0.09 * len(values) if i == j else 0  # from the diagonal
+                    place = columns.mean() + off, rows.mean() - off
                     axes.text(*place, f"{mean:.2f}", ha="center", va="center", color=colour, fontsize=8.5)
     return image
 
@@ -111,16 +117,28 @@ def ordered_distances(heads, distances, kinds, partners, are_kinds):
     matplotlib.figure.Figure
     """
     two = bool((np.asarray(partners) >= 0).any())
-    figure = style.blank(style.WIDTH if two else 0.6 * style.WIDTH, 4.15 if two else 4.7)
-    apart = np.asarray(distances)[~np.eye(len(distances), dtype=bool)]
-    limits = tuple(np.percentile(apart, (2, 98)))
-    label = "mean Jensen-Shannon distance (√bit)"
+    figure = style.blank(style.WIDTH if two else 0.72 * style.WIDTH, 3.45 if two else 3.9)
+    limits = matrix.apart(distances)
+    label = "mean Jensen-Shannon distance (√bit)" if not two else "Jensen-Shannon distance (√bit)"
     panels = figure.subplots(1, 1 + two, squeeze=False)[0]
-    name = "heads, by kind" if are_kinds else "heads, by group of the longest plateau (no kinds)"
-    _ordered(figure, panels[0], distances, kinds, heads, label, name, limits)
+    name = "heads, by kind" if are_kinds else "heads, by group (no kinds)"
+    _ordered(figure, panels[0], distances, kinds, label, name, limits)
     if two:
-        _ordered(figure, panels[1], distances, partners, heads, label, "heads, by group of partners", limits)
-    return figure
+        _ordered(figure, panels[1], distances, partners, label, "heads, by group of partners", limits)
+    said = [f"{_within_and_across(distances, kinds)} {'kinds' if are_kinds else 'groups'}"]
+    if two:
+        said.append(f"{_within_and_across(distances, partners)} groups of partners")
+    shown = partners if two else kinds
+    style.headline(figure, f"Heads lie {_within_and_across(distances, shown)} {said[-1].split('across ')[1]}")
+    return style.finding(figure, f"heads lie {' and '.join(said)} (mean distance, √bit)")
+
+
+def _within_and_across(distances, groups):
+    groups, off = np.asarray(groups), ~np.eye(len(distances), dtype=bool)
+    same = groups[:, None] == groups
+    within, across = np.asarray(distances)[same & off], np.asarray(distances)[~same]
+    means = [values.mean() if len(values) else np.nan for values in (within, across)]
+    return f"{means[0]:.2f} apart within and {means[1]:.2f} across"
 
 
 @style.paper
@@ -140,15 +158,28 @@ def shared_groups(heads, shared, groups, agreement):
     matplotlib.figure.Figure
     """
     two = len(shared) == 2
-    figure = style.blank(style.WIDTH if two else 0.6 * style.WIDTH, 4.4 if two else 4.9)
-    titles = {"kind": "kinds", "candidate": "plateau's groups (no kinds)", "partner": "partners"}
+    figure = style.blank(style.WIDTH if two else 0.72 * style.WIDTH, 3.7 if two else 4.1)
+    titles = {"kind": "kind", "candidate": "group (no kinds)", "partner": "group of partners"}
+    said = []
     found = agreement.set_index(["what", "resampling"])["ari"]
     for axes, (what, values) in zip(figure.subplots(1, len(shared), squeeze=False)[0], shared.items(), strict=True):
         known = [(key, found.get((what, key), np.nan)) for key in ("prompts", "members")]
-        words = {"prompts": "other prompts", "members": "without a member"}
-        said = ", ".join(f"{ari:.2f} {words[key]}" for key, ari in known if np.isfinite(ari))
-        label = f"share of halves of the prompts in one group\nARI {said}"
-        _ordered(figure, axes, values, groups[what], heads, label, f"heads, by {titles[what]}", (0, 1))
+        words = {"prompts": "halves of the prompts", "members": "members left out"}
+        label = "share of halves in one group"
+        lines = [f"{words[key]}: ARI {ari:.2f}" for key, ari in known if np.isfinite(ari)]
+        ends = agreement[agreement["what"] == what].set_index("resampling")
+        how = {"prompts": "on halves of the prompts", "members": "with a member left out"}
+        each = [
+            f"{ari:.2f} ({ends.loc[key, 'low']:.2f} to {ends.loc[key, 'high']:.2f}) {how[key]}"
+            for key, ari in known
+            if np.isfinite(ari) and "low" in ends
+        ]
+        said += [f"by {titles[what]}, {' and '.join(each)}"] if each else []
+        _ordered(figure, axes, values, groups[what], label, "\n".join((f"heads, by {titles[what]}", *lines)), (0, 1))
+        axes.child_axes[0].set_ylabel(f"heads, by {titles[what]}")
+    if said:
+        style.headline(figure, "How often two heads fall into one group on random halves of the prompts")
+        style.finding(figure, f"partitions agree (adjusted Rand index, 95%) {'; '.join(said)}")
     return figure
 
 
@@ -169,10 +200,9 @@ def groups_of_partners(table, stability, names):
     """
     table = table[table["group"] >= 0]
     if table.empty:
-        figure = style.blank(style.WIDTH, 1.2)
-        words = "Partners are not available: they need two or more members with equally many heads in every layer."
-        figure.text(0.5, 0.5, words, ha="center", va="center")
-        return figure
+        return style.nothing_to_show(
+            "Partners are not available: they need two or more members with equally many heads in every layer."
+        )
     order = table.groupby("group")["distance_to_partners"].mean().sort_values(kind="stable").index[:_MOST_GROUPS]
     row_of = {group: row for row, group in enumerate(order)}
     shown = table[table["group"].isin(order)]
@@ -181,23 +211,27 @@ def groups_of_partners(table, stability, names):
     row = shown["group"].map(row_of).to_numpy()
     values = np.full((len(order), len(networks)), np.nan)
     values[row, column] = shown["distance_to_partners"]
-    figure = style.blank(style.WIDTH, 1.5 + 0.26 * len(order))
-    axes, bars = figure.subplots(1, 2, sharey=True, width_ratios=(2.2, 1))
+    figure = style.blank(style.WIDTH, 1.75 + 0.27 * len(order))
+    axes, bars = figure.subplots(1, 2, sharey=True, width_ratios=(1.9, 1))
     image = axes.imshow(values, cmap=style.DISTANCES, aspect="auto")
     layers = table["layer"].nunique() > 1
     for x, y, head in zip(column, row, shown.itertuples(), strict=True):
         colour = style.ink(image.cmap(image.norm(head.distance_to_partners))[:3])
         label = f"{head.layer}.{head.head}" if layers else str(head.head)
-        axes.text(x, y, label, ha="center", va="center", color=colour, fontsize=6.5)
+        axes.text(x, y, label, ha="center", va="center", color=colour, fontsize=style.SMALL)
         if head.tie >= 0:
             axes.add_patch(Rectangle((x - 0.46, y - 0.42), 0.92, 0.84, fill=False, edgecolor=_RIVAL, linewidth=1.2))
     several = networks["model"].nunique() > 1
     ends = [f"{style.printable(r.model, 10)} {r.member}" if several else str(r.member) for r in networks.itertuples()]
     axes.set_xticks(range(len(networks)), ends, rotation=90 if several else 0)
-    axes.set_yticks(range(len(order)), [f"{group} {names.get(group, '')}" for group in order])
-    axes.set(xlabel="member, with its head (framed: fits elsewhere too)", ylabel="group of partners")
-    figure.colorbar(image, ax=axes, location="top", aspect=40, pad=0.02, label="mean distance to partners (√bit)")
-    looks = {"prompts": ("#0072B2", "o", -0.15, "other prompts"), "members": ("#D55E00", "s", 0.15, "without a member")}
+    axes.set_yticks(range(len(order)), [f"{group} {_named(names, group)}"[:26] for group in order])
+    axes.set(xlabel="member, with its head\n(framed: fits another group too)")
+    bar = figure.colorbar(image, ax=axes, location="top", aspect=30, pad=0.02, label="mean distance to partners (√bit)")
+    bar.locator = MaxNLocator(4)
+    looks = {
+        "prompts": (style.TRAIN, "o", -0.15, "halves of the prompts"),
+        "members": (style.HELD_OUT, "s", 0.15, "a member left out"),
+    }
     for resampling, (colour, marker, shift, label) in looks.items():
         own = stability[(stability["resampling"] == resampling) & stability["group"].isin(order)].dropna()
         if own.empty:
@@ -208,10 +242,23 @@ def groups_of_partners(table, stability, names):
             own["jaccard"], y, xerr=reach, fmt=marker, color=colour, markersize=3.5, elinewidth=0.8, label=label
         )
     bars.axvline(STABLE, color="0.6", linewidth=0.8, linestyle=":")
-    bars.set(xlim=(0, 1.04), xlabel="Jaccard index (95%)")
+    bars.set(xlim=(0, 1.04), xlabel=f"Jaccard (95%),\nstable from {STABLE:g}")
     bars.tick_params(axis="y", left=False, labelleft=False)
-    bars.legend(loc="lower left", bbox_to_anchor=(0, 1))
-    return figure
+    bars.legend(loc="lower right", bbox_to_anchor=(1.05, 1), handletextpad=0.2)
+    every = stability.groupby("group")["jaccard"].min()
+    stable, count = int((every >= STABLE).sum()), table["group"].nunique()
+    ties = int((table["tie"] >= 0).sum())
+    style.headline(figure, f"{stable} of {count} groups of partners are found again")
+    sentence = (
+        f"{stable} of {count} groups of partners are stable (Jaccard {STABLE:g} or more on halves of the prompts and "
+        f"with a member left out), and {ties} of {len(table)} heads fit another group nearly as well"
+    )
+    return style.finding(figure, sentence)
+
+
+def _named(names, group):
+    """A group's name without the numbers behind it."""
+    return re.sub(r" \([^)]*\)", "", names.get(group, ""))
 
 
 def draw_head_distances(distances, kinds, partners):

@@ -2,6 +2,8 @@
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from scipy.cluster.hierarchy import dendrogram, leaves_list, linkage
 from scipy.spatial.distance import squareform
 
@@ -44,11 +46,13 @@ def draw_tree(axes, distances):
         return
     drawn = dendrogram(_tree(distances), no_plot=True)
     place = (np.array(drawn["icoord"]) - 5) / 10  # scipy's leaves stand at 5, 15, 25, ...
-    side = axes.inset_axes((1.01, 0, 0.11, 1))
+    side = axes.inset_axes((1.02, 0, 0.3, 1))
     lines = np.stack([drawn["dcoord"], place], axis=-1)
     side.add_collection(LineCollection(lines, colors="0.3", linewidths=0.5))
-    side.set(xlim=(0, np.max(drawn["dcoord"]) * 1.02 or 1), ylim=(len(distances) - 0.5, -0.5))
-    side.set_axis_off()
+    side.set(xlim=(0, np.max(drawn["dcoord"]) * 1.02 or 1), ylim=(len(distances) - 0.5, -0.5), yticks=[])
+    side.spines["left"].set_visible(False)
+    side.locator_params(nbins=2)
+    side.set_xlabel("joined at")
 
 
 def levels(heads):
@@ -68,6 +72,35 @@ def colours(heads, column):
         return np.array([style.head_colour(value) for value in values])
     models = list(dict.fromkeys(values))
     return np.array([style.model_colour(models.index(value)) for value in values])
+
+
+def key(figure, heads, column):
+    """Name the colours of a strip below the figure, where they are few enough."""
+    values = list(dict.fromkeys(heads[column]))
+    if not 1 < len(values) <= 12:
+        return
+    seen = dict(zip(heads[column], map(tuple, colours(heads, column)), strict=True))
+    handles = [
+        Line2D([], [], linestyle="", marker="s", markersize=5, color=seen[value], label=style.printable(value, 14))
+        for value in values
+    ]
+    wide = len(values) if max(len(handle.get_label()) for handle in handles) < 4 else 3
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=wide, title=column, handletextpad=0.1, columnspacing=0.8
+    )
+
+
+def apart(distances):
+    """Limits of the colours of a matrix of distances: the middle 96% of those between two heads."""
+    off = np.asarray(distances)[~np.eye(len(distances), dtype=bool)]
+    return tuple(np.nanpercentile(off, (2, 98))) if len(off) else (0.0, 1.0)
+
+
+def without_diagonal(distances):
+    """The same without the distances of heads to themselves."""
+    masked = np.array(distances, dtype=np.float64)
+    np.fill_diagonal(masked, np.nan)
+    return masked
 
 
 def _starts(values):
@@ -133,7 +166,8 @@ def draw(figure, axes, distances, label, *, strip, blocks, name, limits=None):
     )
     axes.set(xticks=[], yticks=[], xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, location="top", shrink=0.8, aspect=30, pad=0.02, label=label)
+    bar = figure.colorbar(image, ax=axes, location="top", shrink=0.9, aspect=25, pad=0.03, label=label)
+    bar.locator = MaxNLocator(4)
     bar.outline.set_visible(False)
     left, bottom = _strips(axes, strip)
     for depth in range(len(blocks)):

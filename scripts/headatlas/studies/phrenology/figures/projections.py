@@ -1,12 +1,19 @@
 """Figures 7, 8 and 11 of "Attention phrenology" (Edkins & Wiechecki 2023): heads and tokens on planes."""
 
+from collections import Counter
+
 import numpy as np
-from matplotlib.colors import BoundaryNorm, ListedColormap
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
+from headatlas.plotting.point_names import name_points
 from headatlas.studies.phrenology.figures import correspondence, matrix
 
 ARTIFICIAL = [  # by the `head` column of the rows whose model is "artificial": label, face, edge
@@ -14,8 +21,12 @@ ARTIFICIAL = [  # by the `head` column of the rows whose model is "artificial": 
     ("self", "0.40", "white"),
     ("half self, half previous", "0.80", "black"),
 ]
+_CLASSES = ("stop word", "starts a word", "piece of a word", "punctuation")
+_SHOWN = {
+    "published": "Score of each token with itself before the softmax",
+    "corrected": "Attention of later tokens to the first",
+}
 METHODS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
-_MARKERS = "os^DvP<X>*ph"
 
 
 # Figure 7: distances between heads
@@ -39,13 +50,22 @@ def head_distances(heads, euclidean):
     if np.shape(euclidean) != (n, n):
         shape = " x ".join(map(str, np.shape(euclidean)))
         raise InputError(f"head distances: a matrix of {shape} for {n} heads; it must be {n} x {n}")
-    figure = style.blank(0.6 * style.WIDTH, 4.7)
+    figure = style.blank(0.72 * style.WIDTH, 3.9)
     levels = matrix.levels(heads)
     strip = np.stack([matrix.colours(heads, level) for level in levels], axis=1)  # (head, level, 3)
-    label = "Euclidean distance between attention patterns"
+    label = "Euclidean distance between patterns"
     name = "heads" if levels == ["head"] else f"heads, by {' and '.join(levels)}"
     blocks = [heads[level].to_numpy() for level in levels]
-    matrix.draw(figure, figure.subplots(), euclidean, label, strip=strip, blocks=blocks, name=name)
+    shown, limits = matrix.without_diagonal(euclidean), matrix.apart(euclidean)
+    matrix.draw(figure, figure.subplots(), shown, label, strip=strip, blocks=blocks, name=name, limits=limits)
+    off = ~np.eye(n, dtype=bool)
+    same = (blocks[0][:, None] == blocks[0]) & off
+    if same.any() and (off & ~same).any():
+        within, across = np.asarray(euclidean)[same].mean(), np.asarray(euclidean)[off & ~same].mean()
+        as_far = "as far apart as" if abs(within / across - 1) < 0.1 else f"{within / across:.2f} times as far apart as"
+        style.headline(figure, f"Heads of one {levels[0]} are {as_far} of two")
+        words = f"the mean distance is {within:.1f} within a {levels[0]} and {across:.1f} across"
+        style.finding(figure, f"{words}, over {same.sum() // 2:,} and {(off & ~same).sum() // 2:,} pairs")
     return figure
 
 
@@ -53,38 +73,35 @@ def head_distances(heads, euclidean):
 
 
 def _marked(heads):
-    """Marker and area of each head: shape tells models (else layers) apart, area the layers where shape cannot."""
+    """Marker of each head: shape tells models apart, else layers; and what each shape stands for."""
     models = list(dict.fromkeys(heads["model"]))
-    depth = heads["layer"].to_numpy()
-    layers = depth.max() + 1
-    areas = np.full(len(heads), 16.0)
-    if heads["member"].nunique() == 1 or layers == 1:  # colour tells layers apart, or there is one
-        layers = 1
     if len(models) > 1:
-        shapes = np.array([_MARKERS[models.index(model) % len(_MARKERS)] for model in heads["model"]])
-        legend = [(_MARKERS[place % len(_MARKERS)], model) for place, model in enumerate(models)]
-    elif 1 < layers <= len(_MARKERS):
-        return np.array(list(_MARKERS))[depth], areas, [(_MARKERS[layer], f"layer {layer}") for layer in range(layers)]
+        places, names = [models.index(model) for model in heads["model"]], [style.printable(m, 16) for m in models]
+    elif heads["layer"].nunique() > 1 and heads["member"].nunique() > 1:
+        places, names = heads["layer"].tolist(), [f"layer {layer}" for layer in range(heads["layer"].max() + 1)]
     else:
-        shapes, legend = np.full(len(heads), "o"), []
-    if layers > 1:
-        areas = 8 + 28 * depth / (layers - 1)
-        legend = [*legend, ("o", "larger: later layer")]
-    return shapes, areas, legend
+        return np.full(len(heads), "o"), []
+    shapes = np.array([style.marker(place) for place in places])
+    return shapes, [(style.marker(place), name) for place, name in enumerate(names)]
 
 
 def _key(marker, label, face, edge="white", size=5):
     return Line2D([], [], linestyle="", marker=marker, markersize=size, color=face, markeredgecolor=edge, label=label)
 
 
-def _columns(handles, width):
-    """How many keys of a legend stand side by side in `width` inches, by rule of thumb."""
-    sizes = [0.25 + 0.055 * len(key.get_label()) for key in handles]
-    return len(handles) if sum(sizes) <= width else max(1, int(width / max(sizes)))
+def _own_neighbours(points, values, neighbours=5):
+    """Share of the nearest neighbours that have a head's own value, and the share that chance has."""
+    values = np.asarray(values)
+    far = np.square(points[:, None] - points[None]).sum(-1)
+    np.fill_diagonal(far, np.inf)
+    nearest = np.argsort(far, axis=1, kind="stable")[:, : min(neighbours, len(points) - 1)]
+    same = values[:, None] == values
+    chance = (same.sum() - len(values)) / max(len(values) * (len(values) - 1), 1)
+    return float(np.take_along_axis(same, nearest, 1).mean()) if len(points) > 1 else np.nan, float(chance)
 
 
 @style.paper
-def head_projections(table, facts, protocol):
+def head_projections(table, facts, protocol, score=None):
     """Fig 8: heads on a plane by UMAP, t-SNE and PCA, with artificial heads as landmarks.
 
     Parameters
@@ -96,6 +113,8 @@ def head_projections(table, facts, protocol):
         variance, between 0 and 1, that the two components of PCA explain.
     protocol : {"published", "corrected"}
         The corrected figure says how far each panel can be trusted.
+    score : Series by (model, member, layer, head), optional
+        Attention to the current token: colours the heads, where given, in place of who they belong to.
 
     Returns
     -------
@@ -104,121 +123,116 @@ def head_projections(table, facts, protocol):
     table = table.assign(artificial=table["model"] == "artificial")
     real = table[~table["artificial"]]
     column = "member" if real["member"].nunique() > 1 else "layer" if real["layer"].nunique() > 1 else "head"
-    shapes, areas, marks = _marked(real)
+    shapes, marks = _marked(real)
     colours = matrix.colours(real, column)
+    if score is not None:
+        values = score.reindex(pd.MultiIndex.from_frame(real[["model", "member", "layer", "head"]])).to_numpy()
+        norm = Normalize(np.nanmin(values), np.nanmax(values))
+        colours = colormaps["viridis"](norm(values))[:, :3]
     shrink = min(1.0, (400 / np.sum(real["method"] == real["method"].iloc[0])) ** 0.5)
-
-    landmarks = [_key("o", *kind) for kind in ARTIFICIAL] if table["artificial"].any() else []
-    seen = dict(zip(real[column], map(tuple, colours), strict=True))
-    _, values = style.thinned(range(len(seen)), sorted(seen), len(seen), 13)
-    keys = {
-        "artificial heads": landmarks,
-        column: [_key("o", str(value), seen[value]) for value in values],
-        "marker": [_key(marker, label, "0.5") for marker, label in marks],
-    }
-    keys = {title: handles for title, handles in keys.items() if handles}
     methods = [method for method in METHODS if (table["method"] == method).any()]
-    # Everything is placed in inches: panels of the same size, and below them the keys, one line each.
-    side, left, gap, line, across = 1.88, 0.32, 0.32, 0.2, 5.6
-    top, keys_from = 0.5 if protocol == "corrected" else 0.35, 0.52
-    width = style.WIDTH
-    columns = {title: _columns(handles, across) for title, handles in keys.items()}
-    lines = {title: -(-len(handles) // columns[title]) for title, handles in keys.items()}
-    height = top + side + keys_from + line * sum(lines.values()) + 0.05
-    figure = style.blank(width, height, layout="none")
-    for place, method in enumerate(methods):
-        start = left + place * (side + gap) + (0.2 if method == "pca" and place else 0)
-        axes = figure.add_axes((start / width, 1 - (top + side) / height, side / width, side / height))
+    figure = style.blank(style.WIDTH, 2.95)
+    panels = figure.subplots(1, len(methods), squeeze=False)[0]
+    for axes, method in zip(panels, methods, strict=True):
         chosen = (real["method"] == method).to_numpy()
         for shape in dict.fromkeys(shapes[chosen]):
             here = chosen & (shapes == shape)
             x, y = real.loc[here, "component_1"], real.loc[here, "component_2"]
-            size = {"s": areas[here] * shrink, "linewidths": 0.3 * shrink}
+            size = {"s": 16 * shrink, "linewidths": 0.3 * shrink}
             axes.scatter(x, y, c=colours[here], marker=shape, edgecolors="white", **size)
-        for row in table[table["artificial"] & (table["method"] == method)].itertuples():
+        for place, row in enumerate(table[table["artificial"] & (table["method"] == method)].itertuples()):
             label, face, edge = ARTIFICIAL[row.head]
             point = (row.component_1, row.component_2)
             axes.scatter(*point, s=36, c=face, edgecolors=edge, linewidths=0.8, zorder=3, label=label)
-        axes.set_title(METHODS[method], pad=14 if protocol == "corrected" else 6)
-        if protocol == "corrected":
-            quality = facts["quality"][method]
-            said = f"trustworthiness {quality['trustworthiness']:.2f}, continuity {quality['continuity']:.2f}"
-            axes.text(0.5, 1.02, said, transform=axes.transAxes, ha="center", va="bottom", fontsize=7)
-        axes.margins(0.07)
-        axes.locator_params(nbins=6)
-        axes.yaxis.labelpad = axes.xaxis.labelpad = 2
+            text = axes.annotate("ABC"[place], point, (4, 3), textcoords="offset points", fontweight="bold", zorder=4)
+            text.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        quality = facts["quality"][method]
+        said = f"\ntrust {quality['trustworthiness']:.2f},\ncontinuity {quality['continuity']:.2f}"
+        axes.set_title(METHODS[method] + (said if protocol == "corrected" else ""))
+        axes.margins(0.1)
+        axes.locator_params(nbins=4)
         if method == "pca":
-            shares = [f" ({share:.0%} of variance)" for share in facts.get("explained_variance", ())] or ["", ""]
-            axes.set(xlabel=f"component 1{shares[0]}", ylabel=f"component 2{shares[1]}")
+            shares = [f" ({share:.0%})" for share in facts.get("explained_variance", ())] or ["", ""]
+            axes.set(xlabel=f"component 1{shares[0]}", ylabel=f"component 2{shares[1]}", xticks=[], yticks=[])
         else:  # neither map has a scale
             axes.set(xlabel=f"{METHODS[method]} 1", ylabel=f"{METHODS[method]} 2", xticks=[], yticks=[])
+    if score is not None:
+        bar = figure.colorbar(ScalarMappable(norm, "viridis"), ax=panels.tolist(), aspect=18, pad=0.01)
+        bar.set_label("attention to the current token")
+        bar.outline.set_visible(False)
+    _keys_below(figure, table, real, column if score is None else None, colours, marks)
+    first = real[real["method"] == methods[0]]
+    points = first[["component_1", "component_2"]].to_numpy()
+    if real[column].nunique() < 2 or len(first) < 3:
+        return figure
+    own, chance = _own_neighbours(points, first[column])
+    mixed = "mix" if own < 2 * chance else "keep to themselves"
+    said = f"{column}s {mixed}: {own:.0%} of a head's neighbours are of its own (chance {chance:.0%})"
+    if score is not None and "pca" in methods:
+        here = (real["method"] == "pca").to_numpy()
+        rank = abs(_rank_correlation(real.loc[here, "component_1"], values[here]))
+        said = f"component 1 of PCA is attention to the current token (rank correlation {rank:.2f}); {said}"
+    style.headline(figure, said[:1].upper() + said[1:])
+    trust = ", ".join(f"{METHODS[method]} {facts['quality'][method]['trustworthiness']:.2f}" for method in methods)
+    words = f"{own:.0%} of a head's five nearest neighbours in {METHODS[methods[0]]} are of its own {column}, by chance"
+    if score is not None and "pca" in methods:
+        words = f"component 1 of PCA ranks heads by attention to the current token at {rank:.2f}, and {words}"
+    return style.finding(figure, f"{words} {chance:.0%} (trustworthiness: {trust})")
 
-    upper = top + side + keys_from
-    for title, handles in keys.items():
-        figure.text(left / width, 1 - (upper + 0.03) / height, title, va="top", fontsize=7)
-        figure.legend(
-            handles=handles,
-            loc="upper left",
-            bbox_to_anchor=(1.25 / width, 1 - upper / height),
-            ncols=columns[title],
-            borderaxespad=0,
-            borderpad=0.2,
-            handletextpad=0.1,
-            columnspacing=1.2,
-        )
-        upper += line * lines[title]
-    return figure
+
+def _keys_below(figure, table, real, column, colours, marks):
+    """What colours, shapes and letters stand for, in one block below the panels."""
+    words = "   ".join(f"{letter} {label}" for letter, (label, *_) in zip("ABC", ARTIFICIAL, strict=True))
+    words = f"artificial heads: {words}" if table["artificial"].any() else ""
+    where = {"loc": "outside lower center", "handletextpad": 0.1, "columnspacing": 0.8}
+    if column is None:
+        figure.supxlabel(words, fontsize=8)
+    else:
+        seen = dict(zip(real[column], map(tuple, colours), strict=True))
+        _, values = style.thinned(range(len(seen)), sorted(seen), len(seen), 13)
+        handles = [_key("o", str(value), seen[value]) for value in values]
+        figure.legend(handles=handles, ncols=len(handles), title=f"{words}\n{column}".strip(), **where)
+    if marks:
+        _, shown = style.thinned(range(len(marks)), marks, len(marks), 6)
+        keys = [_key(marker, label, "0.5") for marker, label in shown]
+        where["loc"] = "outside upper right"
+        figure.legend(handles=keys, ncols=min(len(keys), 3), **where)
 
 
 # Figure 11: tokens on a plane
 
 
-def _worth_a_label(points, tokens, most):
-    """Rows to label: each stop-word where it lies most often, then the points furthest out, well apart."""
+def _classes(tokens):
+    """The class of every token: the name of one of _CLASSES."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # slow to import, and of this figure alone
 
-    words = [str(token).strip(" ␣Ġ▁").lower() for token in tokens]
+    found = []
+    for token in map(str, tokens):
+        word = token.strip(" ␣Ġ▁")
+        if not any(letter.isalnum() for letter in word):
+            found.append("punctuation")
+        elif word.lower() in ENGLISH_STOP_WORDS:
+            found.append("stop word")
+        else:
+            found.append("starts a word" if token != word or word[:1].isupper() else "piece of a word")
+    return np.array(found)
+
+
+def _worth_a_name(points, tokens):
+    """Rows in the order in which they are named: the commonest tokens where they mostly lie, then points far out."""
+    counted = Counter(tokens)
     scale = np.ptp(points, axis=0)
     scale[scale == 0] = 1
-    counted = {
-        word: [i for i, other in enumerate(words) if other == word] for word in words if word in ENGLISH_STOP_WORDS
-    }
-    chosen = []
-    for word in sorted(counted, key=lambda word: (-len(counted[word]), word))[: most // 3]:
-        rows = np.array(counted[word])
-        from_middle = np.abs((points[rows] - np.median(points[rows], axis=0)) / scale).sum(axis=1)
-        chosen.append(int(rows[from_middle.argmin()]))
-    outlying = (((points - points.mean(axis=0)) / scale) ** 2).sum(axis=1)
-    for row in np.argsort(-outlying, kind="stable"):
-        if len(chosen) >= most:
-            break
-        steps = np.abs((points[chosen] - points[row]) / scale) if chosen else np.full((1, 2), np.inf)
-        if not np.any((steps[:, 0] < 0.07) & (steps[:, 1] < 0.03)):
-            chosen.append(int(row))
-    return chosen
-
-
-def _name_points(axes, points, tokens, chosen):
-    """Write tokens beside their points; what cannot be kept clear of another name is left out."""
-    from adjustText import adjust_text  # slow to import, and of this figure alone
-
-    near = {"x": points[:, 0], "y": points[:, 1]} if len(points) <= 2000 else {}
-    arrows = {"arrowstyle": "-", "color": "0.5", "linewidth": 0.4}
-    while chosen:
-        texts = [axes.text(*points[row], style.printable(tokens[row]), fontsize=6.5) for row in chosen]
-        _, drawn = adjust_text(texts, **near, ax=axes, iter_lim=30, arrowprops=arrows)
-        # How far a name may reach into another: the boxes are taller than most letters.
-        boxes = [text.get_window_extent().padded(-2) for text in texts]
-        clear = [not any(boxes[i].overlaps(other) for other in boxes[:i]) for i in range(len(boxes))]
-        if all(clear):
-            return
-        for artist in (*texts, *drawn):
-            artist.remove()
-        chosen = [row for row, kept in zip(chosen, clear, strict=True) if kept]
+    rows = []
+    for token, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:12]:
+        own = np.array([i for i, other in enumerate(tokens) if other == token])
+        rows.append(int(own[np.abs((points[own] - np.median(points[own], axis=0)) / scale).sum(1).argmin()]))
+    far = np.argsort(-np.square((points - np.median(points, axis=0)) / scale).sum(1), kind="stable")
+    return list(dict.fromkeys([*rows, *far.tolist()]))
 
 
 @style.paper
-def tokens_on_plane(table, protocol, *, labels=60):
+def tokens_on_plane(table, protocol, *, labels=36):
     """Fig 11: tokens placed by how much each head, of every model, looks from them to the first token.
 
     Parameters
@@ -228,7 +242,7 @@ def tokens_on_plane(table, protocol, *, labels=60):
     protocol : {"published", "corrected"}
         What was published is, despite its title, each token's score with itself before the softmax.
     labels : int
-        How many tokens are named at most: stop-words, then the furthest out.
+        How many tokens are named at most: the commonest, then the furthest out.
 
     Returns
     -------
@@ -239,28 +253,51 @@ def tokens_on_plane(table, protocol, *, labels=60):
         raise InputError(f"attention to the first token: no rows of the protocol {protocol!r}; published or corrected")
     points = table[["component_1", "component_2"]].to_numpy(dtype=np.float64)
     tokens = table["token"].tolist()
-    first, last = int(table["position"].min()), int(table["position"].max())
-    figure = style.blank(height=5.6)
+    figure = style.blank(style.WIDTH, 3.9)
     axes = figure.subplots()
-    colours = ListedColormap([style.layer_colour(position, last + 1) for position in range(first, last + 1)])
-    norm = BoundaryNorm(np.arange(first, last + 2) - 0.5, last + 1 - first)
-    drawn = axes.scatter(*points.T, c=table["position"], cmap=colours, norm=norm, s=9, linewidths=0, alpha=0.8)
-    axes.margins(0.06)
+    classes = _classes(tokens)
+    for place, name in enumerate(_CLASSES):
+        here = classes == name
+        look = {"color": style.colour(place), "marker": style.marker(place), "s": 12, "linewidths": 0, "alpha": 0.8}
+        axes.scatter(*points[here].T, label=f"{name} ({here.sum()})", **look)
+    axes.margins(0.07)
+    axes.set(xlabel="component 1 (over heads)", ylabel="component 2 (over heads)")
+    figure.legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=1)
+    position = table["position"].to_numpy()
+    follows = [abs(_rank_correlation(points[:, place], position)) for place in range(2)]
+    stops = classes == "stop word"
+    parted = abs(2 * _auc(points[:, 1], stops) - 1) / 2 + 0.5
+    what = _SHOWN[protocol]
+    axis = int(np.argmax(follows))
+    style.headline(figure, f"{what}: component {axis + 1} is the token's position, at {follows[axis]:.2f}")
     prompts = table["prompt"].nunique()
-    titles = {
-        "published": f"Score of each token with itself before the softmax ({prompts} prompts)",
-        "corrected": f"Attention of each later token to the first token of its prompt ({prompts} prompts)",
-    }
-    axes.set(xlabel="component 1 (over heads)", ylabel="component 2 (over heads)", title=titles[protocol])
-    bar = figure.colorbar(drawn, ax=axes, label="position in the prompt", aspect=40, pad=0.015)
-    bar.set_ticks(list(range(first, last + 1, max(1, (last + 1) // 16))))
-    bar.outline.set_visible(False)
-    bar.ax.minorticks_off()
-
+    sentence = (
+        f"component 1 ranks tokens by position at {follows[0]:.2f} and component 2 at {follows[1]:.2f} (absolute rank "
+        f"correlation); component 2 tells stop words from others with AUC {parted:.2f} ({stops.sum()} of {len(stops)} "
+        f"tokens of {prompts} prompts)"
+    )
+    style.finding(figure, sentence)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # labels are placed for the axes as they now stand
-    _name_points(axes, points, tokens, _worth_a_label(points, tokens, labels))
+    figure.set_layout_engine("none")  # names are placed for the axes as they now stand
+    rows = _worth_a_name(points, tokens)
+    name_points(axes, points[rows], [style.printable(tokens[row]) for row in rows], labels)
     return figure
+
+
+def _rank_correlation(a, b):
+    from scipy.stats import spearmanr  # slow to import
+
+    return float(spearmanr(a, b).statistic) if len(a) > 2 else np.nan
+
+
+def _auc(values, chosen):
+    """Chance that a chosen value exceeds one that is not."""
+    from scipy.stats import rankdata
+
+    inside, outside = int(chosen.sum()), int((~chosen).sum())
+    if not inside or not outside:
+        return np.nan
+    return float((rankdata(values)[chosen].sum() - inside * (inside + 1) / 2) / (inside * outside))
 
 
 def draw_head_distances(distances, kinds, partners, protocol):
@@ -271,9 +308,13 @@ def draw_head_distances(distances, kinds, partners, protocol):
     return head_distances(heads, tables.read_lists(distances, "euclidean"))
 
 
-def draw_projections(projections, protocol):
-    """Fig 8."""
-    return head_projections(tables.read(projections), tables.facts(projections), protocol)
+def draw_projections(projections, cards, protocol):
+    """Fig 8; corrected, coloured by what the heads do."""
+    score = None
+    if protocol == "corrected":
+        score = tables.read(cards, ["model", "member", "layer", "head", "current_token"])
+        score = score.set_index(["model", "member", "layer", "head"])["current_token"]
+    return head_projections(tables.read(projections), tables.facts(projections), protocol, score)
 
 
 def draw_first_token(first_token, protocol):

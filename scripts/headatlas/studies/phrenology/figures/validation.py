@@ -7,16 +7,16 @@ from headatlas.attention import packing
 from headatlas.base import tables
 from headatlas.plotting import style
 
-SHOWN = 80  # heads named one by one in the figure of universality
+SHOWN = 40  # heads named one by one in the figure of universality
 PROMPTS = 64  # that mean attention is drawn over
 _IDENTITY = ["model", "member", "layer", "head"]
 _SOURCES = {
-    "partner": ("its partner", "#0072B2", "o"),
-    "kind": ("others of its kind", "#E69F00", "s"),
-    "others": ("all others of the layer", "0.45", "D"),
-    "other layer": ("heads of another layer", "#CC79A7", "^"),
+    "partner": ("its partner", style.colour(0), "o"),
+    "kind": ("others of its group", style.colour(1), "s"),
+    "others": ("others of the layer", "0.45", "D"),
+    "other layer": ("another layer", style.colour(4), "^"),
 }
-_SHORT = {"partner": "partner", "kind": "same\nkind", "others": "other\nheads", "other layer": "other\nlayer"}
+_SHORT = {"partner": "partner", "kind": "same\ngroup", "others": "other\nheads", "other layer": "other\nlayer"}
 _MEASURES = {
     "attention": "attention",
     "ov": "OV circuit",
@@ -24,13 +24,6 @@ _MEASURES = {
     "effects": "effects",
     "transplant": "transplant",
 }
-
-
-def nothing_to_show(reason):
-    """A figure that says why there is nothing to show."""
-    figure = style.blank(style.WIDTH, 1.2)
-    figure.text(0.5, 0.5, reason, ha="center", va="center", fontsize=8.5)
-    return figure
 
 
 @style.paper
@@ -52,10 +45,10 @@ def transplants(heads, overall, groups):
     own = heads[heads["norm"] == "as mapped"]
     total = overall[overall["norm"] == "as mapped"].set_index("source")
     if own.empty or not np.isfinite(total.loc["partner", "share"]):
-        return nothing_to_show("No head whose mean ablation costs anything has a partner in another network.")
+        return style.nothing_to_show("No head whose mean ablation costs anything has a partner in another network.")
     sources = [name for name in _SOURCES if np.isfinite(total.loc[name, "share"])]
-    figure = style.blank(style.WIDTH, 3.5)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 3.4])
+    figure = style.blank(style.WIDTH, 3.3)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 2.1])
     for axes in (left, right):
         axes.axhline(0, color="0.3", linewidth=0.6)
     equal = overall[overall["norm"] == "equal norm"].set_index("source")
@@ -64,12 +57,12 @@ def transplants(heads, overall, groups):
         for table, shift, fill in ((total, -0.12, colour), (equal, 0.17, "white")):
             _interval(left, place + shift, table.loc[source], colour, marker, fill, 5)
         share = total.loc[source, "share"]
-        left.annotate(f"{share:z.0%}", (place - 0.2, share), ha="right", va="center", fontsize=7)
+        left.annotate(f"{share:z.0%}", (place - 0.22, share), ha="right", va="center")
     left.set_xticks(range(len(sources)), [_SHORT[name] for name in sources])
-    left.set(xlim=(-0.75, len(sources) - 0.5), ylabel="share of the mean-ablation loss recovered")
+    left.set(xlim=(-1.05, len(sources) - 0.5), ylabel="share of the loss recovered")
     for axes in (left, right):
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    left.set_title("all heads", loc="left")
+    left.set_title("all heads,\n95% over networks", loc="left")
     order = own[own["source"] == "partner"][[*_IDENTITY, "share"]].merge(groups, on=_IDENTITY)
     order = order.sort_values(["kind", "share"], ascending=[True, False], kind="stable", ignore_index=True)
     places = order[_IDENTITY].assign(place=np.arange(len(order)))
@@ -85,18 +78,21 @@ def transplants(heads, overall, groups):
         )  # fmt: skip
     _name_kinds(right, order["kind"])
     beyond = own[(own["source"] == "partner") & (own["low"] > 0)]
-    right.set_title(f"each head, by kind ({len(beyond)} of {len(order)} recover more than nothing)", loc="left")
+    right.set_title(f"each head, by group: {len(beyond)} of {len(order)}\nrecover more than nothing", loc="left")
     low, high = np.nanpercentile(own[own["source"].isin(["partner", "others"])]["share"], [1, 99.5])
     right.set_ylim(min(low, 0) - 0.15, high + 0.15)  # an interval of a head worth little may be longer
     partner, others, best = (total.loc[name] for name in ("partner", "others", "partner best"))
-    figure.suptitle(
-        f"In the place of a head, its partner from another network recovers {partner['share']:z.0%} of the loss, other "
-        f"heads {others['share']:z.0%};\nthe partner is the best donor of its layer for {best['share']:z.0%} of heads "
-        f"(chance {best['chance']:.1%})"
+    words = f"In the place of a head, its partner from another network recovers {partner['share']:z.0%} of the loss"
+    style.headline(figure, f"{words}, other heads {others['share']:z.0%}")
+    words = ", ".join(
+        f"{name} {row['share']:z.0%} ({row['low']:z.0%} to {row['high']:z.0%})"
+        for name, row in (("its partner recovers", partner), ("other heads of the layer", others))
     )
+    chance = f"the partner is the best donor for {best['share']:z.0%} of heads, by chance {best['chance']:.1%}"
+    style.finding(figure, f"of what mean ablation costs, {words}; {chance}")
     keys = [_key(*_SOURCES[name]) for name in sources]
     keys.append(_key("at equal norm", "0.3", "o", "white"))
-    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), handletextpad=0.2, columnspacing=1.2)
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1.2)
     return figure
 
 
@@ -119,7 +115,7 @@ def _name_kinds(axes, kinds):
     ends = np.append(starts[1:], len(kinds))
     for start in starts[1:]:
         axes.axvline(start - 0.5, color="0.8", linewidth=0.5, zorder=0)
-    names = [f"kind {kinds.iloc[start]}\n({end - start} heads)" for start, end in zip(starts, ends, strict=True)]
+    names = [f"{kinds.iloc[start]} ({end - start})" for start, end in zip(starts, ends, strict=True)]
     axes.set_xticks(*style.thinned(((starts + ends - 1) / 2).tolist(), names, len(kinds), 9))
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.8, len(kinds) - 0.2)
@@ -139,8 +135,8 @@ def agreement(table):
     matplotlib.figure.Figure
     """
     if table.empty:
-        return nothing_to_show("No partners: the networks differ in their heads, or there is only one.")
-    figure = style.blank(0.75 * style.WIDTH, 0.36 * len(table) + 1.35)
+        return style.nothing_to_show("No partners: the networks differ in their heads, or there is only one.")
+    figure = style.blank(0.85 * style.WIDTH, 0.36 * len(table) + 1.45)
     axes = figure.subplots()
     rows = len(table) - 1 - np.arange(len(table))
     axes.barh(rows, table["chance_95"], height=0.62, color="0.88", label="heads permuted within kinds: mean, 95%")
@@ -152,19 +148,25 @@ def agreement(table):
             [part["share"]], [row], xerr=reach, marker="o", markersize=5, color="#0072B2",
             markerfacecolor="#0072B2" if found else "white", elinewidth=1.2,
         )  # fmt: skip
-        axes.annotate(f"{part['share']:.0%}", (part["share"], row + 0.2), ha="center", va="bottom", fontsize=6.5)
+        axes.annotate(f"{part['share']:.0%}", (part["share"], row + 0.14), ha="center", va="bottom")
     names = [f"{_MEASURES[a]} and {_MEASURES[b]}" for a, b in zip(table["first"], table["second"], strict=True)]
     axes.set_yticks(rows, names)
     axes.tick_params(axis="y", length=0)
-    axes.set(xlim=(0, None), ylim=(-0.5, len(table) - 0.3), xlabel="share of heads and networks with the same partner")
+    axes.set(xlim=(0, None), ylim=(-0.5, len(table) - 0.3), xlabel="share with the same partner")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     first = table.iloc[0]
-    figure.suptitle(
+    style.headline(
+        figure,
         f"Partners by {_MEASURES[first['first']]} are partners by {_MEASURES[first['second']]} for "
-        f"{first['share']:.0%} of heads\n(with heads permuted within kinds {first['chance']:.0%})"
+        f"{first['share']:.0%} of heads, by chance for {first['chance']:.0%}",
     )
-    figure.legend(loc="outside lower center", fontsize=6.5)
-    return figure
+    figure.legend(loc="outside lower center")
+    said = ", ".join(
+        f"{name} for {row['share']:.0%} ({row['low']:.0%} to {row['high']:.0%}; by chance {row['chance']:.0%})"
+        for name, row in zip(names, table.to_dict("records"), strict=True)
+        if row["first"] == "attention"
+    )
+    return style.finding(figure, f"two measures name the same partner: {said or names[0]}; 95% over networks")
 
 
 @style.paper
@@ -185,13 +187,13 @@ def universality(table, patterns):
     """
     rows = np.flatnonzero(np.isfinite(table["score"]))
     if not len(rows):
-        return nothing_to_show("No partners: the networks differ in their heads, or there is only one.")
+        return style.nothing_to_show("No partners: the networks differ in their heads, or there is only one.")
     order = rows[np.argsort(table["score"].to_numpy()[rows], kind="stable")]
     kept = order if len(order) <= SHOWN else np.concatenate([order[: SHOWN // 2], order[-SHOWN // 2 :]])
     shown = table.iloc[kept]
     measures = [name for name in _MEASURES if name in table and np.isfinite(shown[name]).any()]
-    figure = style.blank(style.WIDTH, max(3.6, 0.085 * len(shown) + 1.3))
-    grid = figure.add_gridspec(6, 4, width_ratios=[2.1, 1.5, 0.9, 1.0])
+    figure = style.blank(style.WIDTH, max(4.4, 0.125 * len(shown) + 1.9))
+    grid = figure.add_gridspec(6, 4, width_ratios=[1.7, 1.3, 0.8, 0.9])
     dots, map_, bars = (figure.add_subplot(grid[:, column]) for column in range(3))
     y = np.arange(len(shown))
     reach = [shown["score"] - shown["score_low"], shown["score_high"] - shown["score"]]
@@ -199,17 +201,17 @@ def universality(table, patterns):
     dots.axvline(0, color="0.3", linewidth=0.6)
     dots.hlines(y, shown["score"] - reach[0], shown["score"] + reach[1], color=colours, linewidth=0.8)
     dots.scatter(shown["score"], y, c=colours, s=9, linewidths=0, zorder=3)
-    dots.set_yticks(y, [_head(row, table) for row in shown.to_dict("records")], fontsize=4.6)
-    dots.set(xlabel="how far partners stand\nout of the noise (sd)", title="score, 95% over networks")
+    dots.set_yticks(y, [_head(row, table) for row in shown.to_dict("records")], fontsize=style.SMALL)
+    dots.set(xlabel="partners beyond noise\n(sd, 95% over networks)", title="how universal")
     values = shown[measures].to_numpy(dtype=float)
     spread = np.nanstd(values, 0)
     scaled = (values - np.nanmean(values, 0)) / np.where(spread > 0, spread, 1)
     map_.imshow(scaled, cmap=style.map_with_gaps(style.SIGNED), vmin=-2.5, vmax=2.5, aspect="auto", origin="lower")
-    map_.set_xticks(range(len(measures)), [_MEASURES[name] for name in measures], rotation=40, ha="right", fontsize=6.5)
-    map_.set(yticks=[], title="alike by (red: more than\nthe mean head, blue: less)")
+    map_.set_xticks(range(len(measures)), [_MEASURES[name] for name in measures], rotation=50, ha="right")
+    map_.set(yticks=[], title="alike (red: more\nthan the mean)")
     bars.barh(y, shown["beyond_noise"], color=colours, height=0.75)
     bars.axvline(shown["chance"].iloc[0], color="0.3", linewidth=0.8, linestyle=":")
-    bars.set(xlim=(0, 1), yticks=[], title="partner beyond\nnoise in", xlabel="share of networks")
+    bars.set(xlim=(0, 1), xticks=[0, 1], yticks=[], title="partner\nbeyond noise", xlabel="share of\nnetworks")
     bars.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     for axes in (dots, map_, bars):
         axes.set_ylim(-0.7, len(shown) - 0.3)
@@ -219,15 +221,20 @@ def universality(table, patterns):
         axes = figure.add_subplot(grid[place, 3])
         axes.imshow(patterns[row], cmap="Blues", vmin=0, vmax=np.nanmax(patterns[row]), interpolation="nearest")
         axes.set(xticks=[], yticks=[])
-        axes.set_title(("most: " if place < 3 else "least: ") + _head(table.iloc[row], table), fontsize=6, pad=2)
+        which = "most" if place < 3 else "least"
+        axes.set_title(f"{which} {_head(table.iloc[row], table)}", fontsize=style.SMALL, pad=2)
     share = table["beyond_noise"].mean()
     cut = "" if len(kept) == len(order) else f"; the {SHOWN // 2} most and least of {len(order)}"
-    figure.suptitle(
-        f"Heads have a partner beyond noise in {share:.0%} of the other networks (chance "
-        f"{shown['chance'].iloc[0]:.0%}){cut}; right: mean attention"
+    chance = shown["chance"].iloc[0]
+    said = f"have a partner beyond noise in {share:.0%} of the other networks (chance {chance:.0%})"
+    style.headline(figure, f"Heads {said}{cut}; right: mean attention")
+    most, least = (
+        f"{_head(row, table)}, {row['score']:.2f} sd ({row['score_low']:.2f} to {row['score_high']:.2f})"
+        for row in (table.iloc[order[-1]], table.iloc[order[0]])
     )
+    style.finding(figure, f"heads {said}; the most universal is {most}, the least {least}")
     kinds = sorted(set(shown["kind"]))
-    keys = [_key(f"kind {kind}", style.cluster_colour(kind), "o") for kind in kinds]
+    keys = [_key(f"group {kind}", style.cluster_colour(kind), "o") for kind in kinds]
     figure.legend(handles=keys, loc="outside lower center", ncols=min(10, len(keys)), handletextpad=0.1)
     return figure
 

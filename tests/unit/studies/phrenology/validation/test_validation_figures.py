@@ -54,9 +54,10 @@ def test_transplants(tmp_path):
     expected = [0.2, 0.2, 0.2, 0, 0, 0, 0.3, 0.3, 0.3, 0.1, 0.1, 0.1]  # kind by kind, the best first
     np.testing.assert_allclose(points(right, "o")[:, 1], expected)
     np.testing.assert_allclose(points(right, "D")[:, 1], 0.1)
-    assert "9 of 12 recover more than nothing" in right.get_title(loc="left")
-    assert "recovers 30% of the loss, other heads 10%" in figure.get_suptitle()
-    assert [text.get_text() for text in left.get_xticklabels()] == ["partner", "same\nkind", "other\nheads"]
+    assert "9 of 12\nrecover more than nothing" in right.get_title(loc="left")
+    assert "recovers 30% of the loss, other heads 10%" in figure.get_suptitle().replace("\n", " ")
+    assert "its partner recovers 30% (25% to 35%), other heads of the layer 10% (5% to 15%)" in figure.finding
+    assert [text.get_text() for text in left.get_xticklabels()] == ["partner", "same\ngroup", "other\nheads"]
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
 
 
@@ -78,7 +79,8 @@ def test_agreement(tmp_path):
         "attention and OV circuit",
         "attention and QK circuit",
     ]
-    assert "partners by OV circuit for 50% of heads" in figure.get_suptitle()
+    assert "partners by OV circuit for 50% of heads" in figure.get_suptitle().replace("\n", " ")
+    assert "attention and OV circuit for 50% (40% to 60%; by chance 20%)" in figure.finding
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
 
 
@@ -103,9 +105,11 @@ def test_universality(tmp_path, members, shown):
     assert map_.images[0].get_array().shape == (shown, 5)
     assert bars.patches[-1].get_width() == pytest.approx((len(heads) - 1) / len(heads))
     assert [axes.get_title() for axes in maps] == [
-        *(f"most: m{members - 1} h{head}" for head in (3, 2, 1)), "least: m0 h2", "least: m0 h1", "least: m0 h0",
+        *(f"most m{members - 1} h{head}" for head in (3, 2, 1)), "least m0 h2", "least m0 h1", "least m0 h0",
     ]  # fmt: skip
-    assert (f"the {validation.SHOWN // 2} most and least" in figure.get_suptitle()) == (members == 30)
+    assert (f"the {validation.SHOWN // 2} most and least" in figure.get_suptitle().replace("\n", " ")) == (
+        members == 30
+    )
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
 
 
@@ -118,3 +122,4 @@ def test_without_partners_the_figures_say_so():
         validation.universality(universal_of(heads).assign(score=np.nan), None),
     ):
         assert "No" in figure.texts[0].get_text()
+        assert figure.get_figwidth() == style.WIDTH
