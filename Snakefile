@@ -10,7 +10,7 @@
 #   {scores,token_circuits}/{model}.parquet, knockouts/{model}/{losses,prompt}.parquet   what each head does, in numbers
 #   {study}/{step}.parquet                         a study's tables; {step}.md its findings in words
 #   figures/{study}/{published,corrected}/figNN_{slug}.{png,pdf}
-#   atlas.html                                     a page to walk through the heads in, with all of the above
+#   reproduction.md, atlas.html                    the four papers beside this run; a page to walk through the heads in
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -71,4 +71,5 @@ rule all:
     input:
         "<results>/summary.md",
         "<results>/summary.html",
+        "<results>/reproduction.md",
         "<results>/atlas.html",

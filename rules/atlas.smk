@@ -40,7 +40,7 @@ TABLES_OF_HEADS = {  # all that is known of the heads of the studies among `targ
     "training": expand(
         "<results>/models/{model}/{table}.parquet", model=SUMMARISED_TOYS, table=["training", "baselines"]
     ),
-    "tables": list(shown_by_studies(".parquet")),
+    "tables": [*shown_by_studies(".parquet"), "<results>/reproduction.parquet"],
 }
 FIGURES_AND_FINDINGS = list(shown_by_studies(".png", ".pdf", ".csv", ".md"))
 

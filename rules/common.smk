@@ -19,7 +19,7 @@ from headatlas.base.errors import InputError
 from headatlas.jobs import code_digest, contents, invocation
 from headatlas.jobs.store import Store
 from headatlas.studies.circuits import sweep
-from headatlas.workflow import captions, configuration, model_settings, resources, run_display, schema
+from headatlas.workflow import captions, configuration, model_settings, papers, resources, run_display, schema
 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
 if run_display.replaces_messages(workflow):

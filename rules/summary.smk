@@ -1,5 +1,6 @@
-# IN:  every model's training and baselines, all that the studies build: figures, and findings in words
-# OUT: summary.md, which a person reads at the end; the same as a page of the report, summary.html
+# IN:  every model's training and baselines, all that the studies build: figures, tables, and findings in words
+# OUT: summary.md, which a person reads at the end; the same as a page of the report, summary.html;
+#      reproduction.{parquet,md}, what the four papers report beside it
 
 
 # Runs of a sweep are many, and its own findings speak of them
@@ -35,6 +36,34 @@ rule write_summary:
         spec=spec("write_summary", models=SUMMARISED, trained=SUMMARISED_TOYS),
     script:
         "../scripts/write_summary.py"
+
+
+rule compare_with_papers:
+    """Hold each figure and table of the papers against this run: what they report, as published here, as corrected."""
+    input:
+        **{
+            study: [f"<results>/{path}" for path in papers.inputs(config, study).values()]
+            for study in config["targets"]
+        },
+    output:
+        table="<results>/reproduction.parquet",
+        page="<results>/reproduction.md",
+    log:
+        "<logs>/compare_with_papers.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        **needs("compare_with_papers"),
+    params:
+        spec=spec(
+            "compare_with_papers",
+            studies={
+                study: {"tables": list(papers.inputs(config, study)), "setup": papers.setup(config, study)}
+                for study in config["targets"]
+            },
+        ),
+    script:
+        "../scripts/compare_with_papers.py"
 
 
 for study in config["left_out"]:  # none of `targets`, so that it stops nobody who asks for another

@@ -10,6 +10,7 @@ attention   what heads attend to, on disk: patterns, queries and keys
 scores      what a head does, in numbers, with error and chance
 plotting    the look of every figure; training curves
 studies     phrenology, attentionviz, circuits, induction: one package each, with its figures
+reproduction  what the four papers report beside what a run gives
 atlas       the run as a page that a person walks through, and as tables for notebooks and other tools
 workflow    what the rules import: configuration, resources, digests of code, captions, the summary
 """

@@ -107,6 +107,14 @@ def write_results(folder, name="planted", seed=0, names=NASTY, study=True):
 
 def _write_study(folder, name, rng):
     (folder / "phrenology").mkdir()
+    claim = {"study": "phrenology", "item": "Table 1", "reported": "MSE <b>.5</b>", "published": "MSE .25"}
+    claim |= {
+        "corrected": "MSE .125",
+        "verdict": "differs",
+        "asked": "the same",
+        "differences": "d_model 64 (paper: 256)",
+    }
+    tables.write(folder / "reproduction.parquet", {key: [value] for key, value in claim.items()})
     (folder / f"knockouts/{name}").mkdir(parents=True)
     count = MEMBERS * LAYERS * HEADS
     heads = identity(name)

@@ -25,7 +25,8 @@ def describe(results, captions=None):
     -------
     list of dict
         `name`; `findings`, HTML made from Markdown in which nothing is markup but Markdown's own; `figures`: `title`,
-        `model`, and under `published` and `corrected` the file, its PDF or CSV and its caption, where there is one.
+        `model`, and under `published` and `corrected` the file, its PDF or CSV and its caption, where there is one;
+        `reproduction`, rows of what the study's paper reports beside this run, if that was compared.
     """
     captions, studies = captions or {}, {}
     for name in results.names("figures/**/*.png"):
@@ -46,8 +47,12 @@ def describe(results, captions=None):
         text = results.path(name).read_text(encoding="utf-8")
         described = studies.setdefault(study, {"name": study, "findings": [], "figures": {}})
         described["findings"].append({"file": name, "html": _html(text)})
+    reproduced = results.table("reproduction.parquet")
     for study in studies.values():
         study["figures"] = [study["figures"][key] for key in sorted(study["figures"], key=_reading_order)]
+        study["reproduction"] = (
+            [] if reproduced is None else reproduced[reproduced["study"] == study["name"]].to_dict("records")
+        )
     return sorted(studies.values(), key=lambda study: (study["name"] == "training", study["name"]))
 
 

@@ -197,6 +197,14 @@ def test_attention_of_a_prompt_is_that_of_the_table(atlas, planted):
         browser.evaluate(f"document.querySelectorAll('.sentence .token')[{query}].click()")
 
 
+def test_a_study_stands_beside_its_paper(atlas):
+    browser = atlas("studies/phrenology")
+    row = browser.evaluate("[...document.querySelectorAll('[data-panel=paper] tbody tr > *')].map(e => e.innerText)")
+    assert row[:4] == ["Table 1", "MSE <b>.5</b>", "MSE .25", "MSE .125"]
+    assert row[4].split() == ["\u2717", "differs", "the", "same"]
+    assert "d_model 64 (paper: 256)" in text(browser, "[data-panel=paper]")
+
+
 def test_tokens_of_any_script_are_text(atlas, planted):
     browser = atlas("planted/0/0/0?prompt=0")
     assert text(browser, ".sentence .token").split("\n")[:2] == [name.replace(" ", "␣") for name in NASTY[:2]]

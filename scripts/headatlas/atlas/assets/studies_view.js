@@ -19,6 +19,7 @@ const studiesView = (place, route) => {
     }
     place.append(panel("What was found", null, element("div", {class: "prose"}, found), {wide: true, files: study.findings.map(each => each.file), name: "findings"}));
   }
+  if (study.reproduction.length) place.append(paperPanel(study.reproduction));
   if (study.figures.length > 6) place.append(element("nav", {class: "contents small", "aria-label": "Figures"},
     study.figures.map((figure, i) => element("a", {href: `#studies/${study.name}`, onclick: event => { event.preventDefault(); document.getElementById(`figure-${i}`).scrollIntoView({behavior: "smooth"}); }}, figure.title + (figure.model ? ` (${figure.model})` : "")))));
   place.append(...study.figures.map((figure, i) => element("section", {class: "panel wide figure", id: `figure-${i}`},
@@ -27,6 +28,16 @@ const studiesView = (place, route) => {
       ["published", "corrected"].filter(protocol => figure[protocol]).map(protocol => shownFigure(run, figure, protocol))))));
   return {};
 };
+
+// What the paper reports beside this run; verdicts have a mark and words, no colour alone.
+const MARKS = {agrees: "✓", differs: "✗", "cannot be compared": "–"};
+const paperPanel = rows => panel("The paper beside this run", rows[0].differences ? `Set up otherwise than the paper: ${rows[0].differences}.` : "Set up as the paper was.",
+  element("div", {class: "scroll"}, element("table", {class: "paper"},
+    element("thead", {}, element("tr", {}, ["", "the paper reports", "published, here", "corrected, here", "verdict"].map(title => element("th", {scope: "col"}, title)))),
+    element("tbody", {}, rows.map(row => element("tr", {},
+      element("th", {scope: "row"}, row.item), element("td", {}, row.reported), element("td", {}, row.published || "–"), element("td", {}, row.corrected || "–"),
+      element("td", {}, element("strong", {class: row.verdict === "differs" ? "differs" : null}, `${MARKS[row.verdict]} ${row.verdict}`), element("div", {class: "faint small"}, row.asked))))))),
+  {wide: true, files: ["reproduction.parquet"], name: "paper"});
 
 const shownFigure = (run, figure, protocol) => {
   const {file, others, caption} = figure[protocol], both = figure.published && figure.corrected;

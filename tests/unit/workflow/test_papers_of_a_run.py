@@ -1,0 +1,30 @@
+"""Which tables of a run answer a paper, and how the run is set up beside it."""
+
+import pandas as pd
+
+from headatlas.reproduction.papers import claims
+from headatlas.workflow import papers
+
+
+def test_a_model_is_asked_of_each_paper_and_none_of_induction_without_a_masked_one():
+    architecture = {"causal": True, "layers": 2, "heads": 4, "d_model": 64, "context": 16}
+    causal = {"corpus": "mine", "seeds": [0, 1], "architecture": architecture}
+    config = {
+        "models": {
+            "toy": causal,
+            "bert": {"task": "masked", "corpus": "mine", "checkpoints": [{"name": "a/bert-base-uncased"}]},
+        },
+        "studies": {"phrenology": {"models": ["toy"]}, "induction": {"models": ["toy", "bert"]}},
+    }
+    assert papers.inputs(config, "phrenology")["kinds"] == "phrenology/kinds.parquet"
+    assert papers.inputs(config, "induction")["maps"] == "induction/bert/maps.parquet"
+    assert papers.setup(config, "phrenology") == {
+        "model": "toy", "corpus": "mine", "members": 2, "context": 16, "layers": 2, "heads": 4, "d_model": 64,
+    }  # fmt: skip
+    assert papers.setup(config, "induction") == {"model": "bert-base-uncased", "corpus": "mine"}
+    config["studies"]["induction"]["models"] = ["toy"]
+    assert set(papers.inputs(config, "induction")) == {"depth"}
+    depth = pd.DataFrame({"protocol": ["published"], "model": ["toy"], "layers": [2], "depth": [0.7]})
+    (claim,), differ = claims("induction", {"depth": depth}, papers.setup(config, "induction"))
+    assert claim.agrees is None
+    assert differ == ""
