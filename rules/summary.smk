@@ -33,7 +33,12 @@ rule write_summary:
     resources:
         **needs("write_summary"),
     params:
-        spec=spec("write_summary", models=SUMMARISED, trained=SUMMARISED_TOYS),
+        spec=spec(
+            "write_summary",
+            models=SUMMARISED,
+            trained=SUMMARISED_TOYS,
+            asked=[[study, config["described"]["asked"][study]] for study in config["targets"]],
+        ),
     script:
         "../scripts/write_summary.py"
 

@@ -5,6 +5,8 @@ from headatlas.jobs.job import job
 
 @job
 def main(snakemake, run):
+    from pathlib import Path
+
     from headatlas.base import tables
     from headatlas.workflow import summary
 
@@ -20,11 +22,11 @@ def main(snakemake, run):
         for row in summary.strongest_heads(name, tables.read(scores))
     ]
     built = [*snakemake.input.curves, *snakemake.input.built]
-    found = summary.findings(built)
+    words = summary.text(dict(run.settings["asked"]), trained, heads, summary.findings(built), built)
     with open(run.out.summary, "w", encoding="utf-8") as file:
-        file.write(summary.text(trained, heads, found, summary.pictures(built)))
+        file.write(words)
     with open(run.out.page, "w", encoding="utf-8") as file:
-        file.write(summary.page(summary.text(trained, heads, found, {})))
+        file.write(summary.page(words, Path(snakemake.output.summary).parent))
 
 
 if "snakemake" in globals():

@@ -79,7 +79,7 @@ def test_text_of_every_figure_is_legible(finished):
 
 def test_summary_names_models_losses_and_figures(finished):
     text = (finished.results / "summary.md").read_text()
-    for word in ("tiny-a", "tiny-b", "unigram", "bigram", "results/tiny/figures", "## Found: circuits"):
+    for word in ("tiny-a", "tiny-b", "unigram", "bigram", "](figures/circuits/corrected/", "## In full: circuits"):
         assert word in text
 
 

@@ -1,17 +1,36 @@
-"""The summary of a run, for a person to read: models, losses beside their baselines, heads, figures."""
+"""The summary of a run, read in two minutes: what was asked, what was found and what not, then the tables."""
 
+import base64
+import io
+import itertools
+import re
 from pathlib import Path
 
 import numpy as np
 from markdown_it import MarkdownIt
 
+from headatlas.base import figure_findings
 from headatlas.scores import catalogue
 from headatlas.scores.induction_scores import ERRORS
 
+# The picture of the first statement in each text of findings; a model's name may stand before the figure's
+PICTURES = {
+    "phrenology/evidence.md": "transplants",
+    "phrenology/kinds.md": "partners",
+    "attentionviz/findings.md": "constructions",
+    "circuits/findings.md": "fig02_sweep",
+    "induction/findings.md": "dynamics",
+}
+# How a statement says that what was asked is not so, not shown, or cannot be asked
+_DENIED = re.compile(r"cannot be|not settled|does not determine|not supported|not available|^No |^0 of |\bin 0 of ")
+NOBODY = "none above chance"
+_SENTENCES, _POINTS = 2, 2  # that follow a statement in the short of it
+_WIDE = 720  # pixels of a picture within the page
 _STYLE = """
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1.5rem; font: 15px/1.5 system-ui, sans-serif; color: #1e293b }
 h1, h2, h3 { line-height: 1.2; margin-top: 2rem }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; display: block; overflow-x: auto }
+img { max-width: 100%; border: 1px solid #e2e8f0 }
 th, td { padding: .25rem .75rem .25rem 0; text-align: left; border-bottom: 1px solid #e2e8f0; vertical-align: top }
 """
 
@@ -72,7 +91,7 @@ def strongest_heads(name, scores):
         best = of_score.loc[of_score["value"].idxmax()]
         error, chance = (f"{best[key]:.3f}" if np.isfinite(best[key]) else "" for key in ("standard_error", "chance"))
         beyond = best["value"] - np.nan_to_num(best["chance"]) > ERRORS * np.nan_to_num(best["standard_error"])
-        named = f"member {best['member']} layer {best['layer']} head {best['head']}" if beyond else "none above chance"
+        named = f"member {best['member']} layer {best['layer']} head {best['head']}" if beyond else NOBODY
         rows.append(
             {
                 "model": name,
@@ -95,7 +114,7 @@ def _table(rows):
 
 
 def findings(paths):
-    """What each study found, in its own words: the text of its Markdown files, by study.
+    """What each study found, in its own words.
 
     Parameters
     ----------
@@ -104,62 +123,153 @@ def findings(paths):
 
     Returns
     -------
-    dict from str to list of str
+    dict from str to str
+        The text of each Markdown file, by study and name: "phrenology/kinds.md".
     """
-    found = {}
-    for path in map(Path, paths):
-        if path.suffix == ".md":
-            found.setdefault(path.parent.name, []).append(path.read_text(encoding="utf-8").strip())
+    return {
+        f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8").strip()
+        for path in map(Path, paths)
+        if path.suffix == ".md"
+    }
+
+
+def statements(text):
+    """The statements in a text of findings, each a paragraph or a point that begins in bold.
+
+    Parameters
+    ----------
+    text : str
+        Markdown.
+
+    Returns
+    -------
+    list of (str, str, bool)
+        The statement; it in short, with the sentences or else the points that follow it; whether it holds: not if it
+        denies what was asked.
+    """
+    found = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        begun = re.match(r"(?:- )?(\*\*(.+?)\*\*[.:,]?)(.*)", line)
+        if not begun or len(begun[2].split()) < 3:
+            continue
+        rest = " ".join(re.split(r"(?<=[.)]) (?=[A-Z])", begun[3])[:_SENTENCES])
+        short = f"{begun[1]}{rest}"
+        if not rest or rest.endswith(":"):  # its numbers are the points below
+            points = itertools.takewhile(lambda each: each.startswith("- ") or not each, lines[number + 1 :])
+            short = "\n".join([short, "", *(f"   {point}" for point in filter(None, points))][: _POINTS + 2])
+        found.append((begun[2].rstrip(".:"), short, not _DENIED.search(begun[2])))
     return found
 
 
-def pictures(paths):
-    """The PNG files among paths, by the folder under figures/ that they lie in: a study's name, or "training"."""
-    found = {}
-    for path in paths:
-        if str(path).endswith(".png"):
-            parts = Path(path).parts
-            found.setdefault(parts[len(parts) - parts[::-1].index("figures")], []).append(str(path))
-    return found
+def picture(paths, name):
+    """The PNG of a figure as it should be (corrected), of the first model that has it; None where it was not drawn."""
+    drawn = [str(path) for path in paths if Path(path).name == f"{name}.png" and "/corrected/" in str(path)]
+    return drawn[0] if drawn else None
 
 
-def text(trained, heads, found, figures):
+def text(asked, trained, heads, found, built):
     """The whole summary as Markdown that reads well in a terminal.
 
     Parameters
     ----------
+    asked : dict from str to str
+        What each study asks, by its name, in the order in which they are told.
     trained : list of dict
         What `losses` gives for each family trained here.
     heads : list of dict
         What `strongest_heads` gives, for all families.
-    found : dict from str to list of str
+    found : dict from str to str
         What `findings` gives.
-    figures : dict from str to list of str
-        What `pictures` gives.
+    built : list of path-like
+        Files of the run, PNG among them; pictures are linked as seen from the folder of results.
 
     Returns
     -------
     str
     """
-    lines = ["# Head Atlas", ""]
+    lines = ["# Head Atlas: what this run found", "", "## Asked", ""]
+    lines += [f"- {study}: {question}" for study, question in asked.items()]
+    lines += ["", "## Found", ""]
+    told = [name for study in asked for name in _in_order(found, study)]
+    for number, name in enumerate(told, start=1):
+        lines += _first(number, name.split("/")[0], statements(found[name]), picture(built, PICTURES.get(name)))
+    denied = [
+        f"- ({name.split('/')[0]}) {headline}."
+        for name in told
+        for headline, _, holds in statements(found[name])
+        if not holds
+    ]
+    if denied:
+        lines += ["## Not supported by this run, or not to be asked of its models", "", *dict.fromkeys(denied), ""]
+    lines += [
+        "What the four papers report beside this run is in reproduction.md; every head, figure and table can be "
+        "looked at in "
+        "atlas.html.",
+        "",
+    ]
     if trained:
-        lines += [
-            "## Models trained (loss in nats per token, mean over members ± their spread)",
-            "",
-            *_table(trained),
-            "",
-        ]
-    if heads:
-        lines += ["## The heads that do each thing most", "", *_table(heads), ""]
-    for study, texts in found.items():
-        lines += [f"## Found: {study}", "", *(line for text in texts for line in (text, ""))]
-    for study, paths in figures.items():
-        lines += [f"## Figures: {study}", "", *(f"- {path}" for path in paths), ""]
+        title = "## Models trained (loss in nats per token, mean over members ± their spread)"
+        lines += [title, "", *_table(trained), ""]
+    beyond = [row for row in heads if row["strongest head"] != NOBODY]
+    if beyond:
+        lines += ["## The heads that do each thing most", "", *_table(beyond), ""]
+    if len(beyond) < len(heads):
+        without = ", ".join(f"{row['score']} in {row['model']}" for row in heads if row["strongest head"] == NOBODY)
+        lines += [f"No head is above chance by {ERRORS} standard errors for {without}.", ""]
+    for study in asked:
+        texts = [found[name] for name in told if name.split("/")[0] == study]
+        if texts:
+            lines += [f"## In full: {study}", "", *(line for each in texts for line in (each, ""))]
     return "\n".join(lines)
 
 
-def page(markdown):
-    """A summary as an HTML page that needs no other file."""
+def _in_order(found, study):
+    """The texts of a study, those with a picture first, in the order of `PICTURES`."""
+    of_study = [name for name in found if name.split("/")[0] == study]
+    return sorted(
+        of_study, key=lambda name: (name not in PICTURES, list(PICTURES).index(name) if name in PICTURES else 0)
+    )
+
+
+def _first(number, study, stated, drawn):
+    """The first statement that holds, else the first: its paragraph cut short, and its picture."""
+    if not stated:
+        return []
+    headline, short, _ = next((each for each in stated if each[2]), stated[0])
+    lines = [f"{number}. ({study}) {short}", ""]
+    if drawn:
+        parts = Path(drawn).parts
+        within = "/".join(parts[len(parts) - 1 - parts[::-1].index("figures") :])
+        lines += [f"   ![{figure_findings.read(drawn) or headline}]({within})".replace("\n", " "), ""]
+    return lines
+
+
+def page(markdown, folder):
+    """A summary as an HTML page that needs no other file: its pictures are within.
+
+    Parameters
+    ----------
+    markdown : str
+    folder : path-like
+        That pictures are linked from.
+
+    Returns
+    -------
+    str
+    """
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    body = re.sub(r'<img src="([^"]+)"', lambda found: f'<img src="{_within(Path(folder) / found[1])}"', body)
     head = f'<meta charset="utf-8"><title>Head Atlas</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}</body></html>\n'
+
+
+def _within(png):
+    from PIL import Image
+
+    with Image.open(png) as opened:
+        small = opened.convert("RGB")
+    small.thumbnail((_WIDE, 10 * _WIDE))
+    content = io.BytesIO()
+    small.save(content, "WEBP", quality=60)
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

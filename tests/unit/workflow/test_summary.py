@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from headatlas.workflow import summary
 
@@ -53,28 +54,94 @@ def test_no_head_is_named_that_is_not_beyond_chance(error, named):
     }
 
 
-def test_text_lines_up_and_names_figures():
+ASKED = {"phrenology": "which heads do the same thing", "circuits": "what is learnt"}
+KINDS = """**Kinds of heads cannot be told from a continuum.** They are spread.
+
+- Halves agree.
+- **Heads form 8 groups of partners** (6 stable). Four are tied. A third sentence.
+"""
+RUNS = "**9 of 12 runs learn more.** Losses:\n\n- best: a\n- worst: b\n- above: c\n"
+
+
+def test_a_summary_tells_first_what_holds_then_what_does_not_then_the_tables(tmp_path):
+    drawn = tmp_path / "results/figures/phrenology/corrected/partners.png"
+    drawn.parent.mkdir(parents=True)
+    Image.new("RGB", (40, 20)).save(drawn)
     table = [summary.losses("toy", history(3.9), BASELINES), summary.losses("a-longer-name", history(5.0), BASELINES)]
-    found = {"phrenology": ["Seven clusters stand."]}
-    text = summary.text(table, [], found, {"phrenology": ["results/figures/fig07.png"]})
-    rows = [line for line in text.splitlines() if line.startswith("|")]
+    heads = [
+        {
+            "model": "toy",
+            "score": "induction",
+            "strongest head": "member 0 layer 1 head 2",
+            "value": "1",
+            "chance": "0",
+        },
+        {"model": "toy", "score": "copying", "strongest head": summary.NOBODY, "value": "0", "chance": "0"},
+    ]
+    found = {"circuits/findings.md": RUNS, "phrenology/kinds.md": KINDS}
+    text = summary.text(ASKED, table, heads, found, [drawn, "results/figures/phrenology/published/partners.png"])
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "learnt" not in line][:4]
     assert len({len(row) for row in rows}) == 1
-    assert "- results/figures/fig07.png" in text
-    assert "## Found: phrenology\n\nSeven clusters stand.\n" in text
+    first, second = (text.index(start) for start in ("1. (phrenology) **Heads form 8", "2. (circuits) **9 of 12"))
+    assert text.index("## Asked") < first < second < text.index("## Not supported") < text.index("## Models trained")
+    assert "(6 stable). Four are tied.\n" in text
+    assert "](figures/phrenology/corrected/partners.png)" in text
+    assert "   - best: a\n   - worst: b\n" in text[second:]
+    assert "- (phrenology) Kinds of heads cannot be told from a continuum.\n" in text
+    assert "copying in toy" in text
+    assert summary.NOBODY not in text
+    assert "## In full: phrenology\n\n**Kinds of heads" in text
+
+
+@pytest.mark.parametrize(
+    ("headline", "holds"),
+    [
+        ("Heads of independently trained networks correspond and are not interchangeable.", True),
+        ("Scaling and shifting keys leave attention alone, shifting queries does not.", True),
+        ("Induction heads form in every member of a, not of b.", True),
+        ("2 of 8 groups of partners are supported", True),
+        ("10 of 12 runs learn more than pairs of tokens.", True),
+        ("0 of 2 candidates for a kind are supported", False),
+        ("No self-repair across layers is found for certain.", False),
+        ("Whether induction heads of one layer are redundant is not settled.", False),
+        ("Redundancy within a layer cannot be asked of these models.", False),
+        ("The criterion of the report does not determine the constant of most heads.", False),
+        ("Induction heads lie beyond the middle in 0 of 2 models of three layers or more.", False),
+        ("The best constant is not available for any head", False),
+    ],
+)
+def test_what_a_statement_denies_is_told_apart_from_what_holds(headline, holds):
+    ((_, short, found),) = summary.statements(f"- **{headline}** More.")
+    assert found is holds
+    assert short == f"**{headline}** More."
+
+
+def test_a_models_name_in_bold_is_no_statement():
+    assert summary.statements("**toy**\n\n**a longer-name**\n") == []
 
 
 def test_built_files_are_told_apart(tmp_path):
     words = tmp_path / "results" / "phrenology" / "clusters.md"
     words.parent.mkdir(parents=True)
-    words.write_text("Seven clusters stand.\n")
-    drawn = "figures/of/figures/training/toy.png"
-    built = [words, "results/figures/phrenology/published/fig07.png", "results/figures/phrenology/fig07.pdf", drawn]
-    assert summary.findings(built) == {"phrenology": ["Seven clusters stand."]}
-    assert summary.pictures(built) == {"phrenology": [built[1]], "training": [drawn]}
+    words.write_text("Seven clusters.\n")
+    drawn = "figures/of/figures/attentionviz/corrected/toy/constructions.png"
+    built = [words, "results/figures/attentionviz/published/toy/constructions.png", "a/fig07.pdf", drawn]
+    assert summary.findings(built) == {"phrenology/clusters.md": "Seven clusters."}
+    assert summary.picture(built, "constructions") == drawn
+    assert summary.picture(built, "transplants") is None
+
+
+def test_the_page_holds_its_pictures(tmp_path):
+    (tmp_path / "figures").mkdir()
+    Image.new("RGB", (2000, 100)).save(tmp_path / "figures/a.png")
+    page = summary.page("![a <b>c](figures/a.png)\n", tmp_path)
+    assert 'src="data:image/webp;base64,' in page
+    assert "figures/a.png" not in page
+    assert "a &lt;b&gt;c" in page
 
 
 def test_the_page_holds_tables_and_no_markup_of_others():
-    page = summary.page("# A\n\n| b | c |\n| - | - |\n| 1 | <script>2</script> |\n")
+    page = summary.page("# A\n\n| b | c |\n| - | - |\n| 1 | <script>2</script> |\n", ".")
     assert "<h1>A</h1>" in page
     assert "<td>1</td>" in page
     assert "<script>" not in page

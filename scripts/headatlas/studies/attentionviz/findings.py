@@ -27,8 +27,8 @@ def text(models):
     lines = []
     for name, tables in models.items():
         found = [
-            *_constants(tables["scales"]),
             *_closeness(tables["constructions"]),
+            *_constants(tables["scales"]),
             *_invariance(tables["invariance"]),
             *_parts_of_speech(tables["parts_of_speech"]),
         ]

@@ -28,7 +28,7 @@ _MEASURES = {
 
 @style.paper
 def transplants(heads, overall, groups):
-    """For each head, how much of its mean-ablation loss its partner, others of its kind and all others recover.
+    """For each head, how much of its mean-ablation loss its partner, others of its group and all others recover.
 
     Parameters
     ----------

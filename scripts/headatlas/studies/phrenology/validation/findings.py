@@ -79,7 +79,7 @@ def _transplants(overall, members):
 def _others(rows):
     parts = []
     if np.isfinite(rows.loc["kind", "share"]):
-        parts.append(f"others of its kind {_percent(rows.loc['kind'])}")
+        parts.append(f"others of its group by the plateau {_percent(rows.loc['kind'])}")
     parts.append(f"all others of the layer {_percent(rows.loc['others'])}")
     return " and ".join(parts)
 
