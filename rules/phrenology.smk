@@ -12,6 +12,8 @@ rule phrenology:
         figures("phrenology", ["fig12_one_head", "fig13_cluster", "fig14_effects"]),
         figures("phrenology", ["consensus", "partners", "knockout_losses"], ["corrected"]),
         figures("phrenology", ["transplants", "agreement", "universality"], ["corrected"]),
+        figures("phrenology", ["head_scores", "worth", "mean_patterns"], ["corrected"]),
+        figures("phrenology", ["partner_flow", "joined_tokens"], ["corrected"]),
         "<results>/phrenology/head_cards.csv",
         "<results>/phrenology/knockout_tokens.csv",
         "<results>/phrenology/kinds.md",

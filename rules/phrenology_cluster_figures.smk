@@ -1,5 +1,13 @@
-# IN:  phrenology/*.parquet of rules/phrenology_clusters.smk, attention/{model}/patterns.parquet
-# OUT: figures/phrenology/{published,corrected}: table 1, figures 1 to 6, consensus and partners
+# IN:  phrenology/*.parquet of rules/phrenology_clusters.smk; attention, scores, knockouts, token_circuits of each model
+# OUT: figures/phrenology/{published,corrected}: table 1, figures 1 to 6, consensus, partners, every head at a glance
+HEADS_AND_GROUPS = {
+    "partners": "<results>/phrenology/partners.parquet",
+    "kinds": "<results>/phrenology/kinds.parquet",
+}
+SCORES_AND_LOSSES = {
+    "scores": of_models("phrenology", "<results>/scores/{model}.parquet"),
+    "losses": of_models("phrenology", "<results>/knockouts/{model}/losses.parquet"),
+}
 
 
 use rule draw_figure as draw_autoencoders with:
@@ -135,3 +143,72 @@ use rule draw_figure as draw_partners with:
         name="draw_partners",
     params:
         spec=drawn_by("studies.phrenology.figures.correspondence.draw_partners"),
+
+
+use rule draw_figure as draw_head_scores with:
+    """Every head by its scores in units of chance, beside what its mean ablation costs."""
+    input:
+        **HEADS_AND_GROUPS,
+        **SCORES_AND_LOSSES,
+    output:
+        **figure("phrenology", "head_scores", ["corrected"]),
+    pathvars:
+        name="draw_head_scores",
+    params:
+        spec=drawn_by("studies.phrenology.figures.heads.draw_head_scores", models=models_of("phrenology")),
+
+
+use rule draw_figure as draw_worth with:
+    """What every head is worth against what its attention looks like."""
+    input:
+        **HEADS_AND_GROUPS,
+        **SCORES_AND_LOSSES,
+    output:
+        **figure("phrenology", "worth", ["corrected"]),
+    pathvars:
+        name="draw_worth",
+    params:
+        spec=drawn_by("studies.phrenology.figures.heads.draw_worth", models=models_of("phrenology")),
+
+
+use rule draw_figure as draw_mean_patterns with:
+    """The mean attention of every head, and its attention by distance."""
+    input:
+        **HEADS_AND_GROUPS,
+        patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
+    output:
+        **figure("phrenology", "mean_patterns", ["corrected"]),
+    pathvars:
+        name="draw_mean_patterns",
+    resources:
+        **needs("draw_mean_patterns"),
+    params:
+        spec=drawn_by("studies.phrenology.figures.heads.draw_mean_patterns"),
+
+
+use rule draw_figure as draw_partner_flow with:
+    """Where the heads of each group of partners stand in every network."""
+    input:
+        partners="<results>/phrenology/partners.parquet",
+        cards="<results>/phrenology/head_cards.parquet",
+        stability="<results>/phrenology/stability.parquet",
+    output:
+        **figure("phrenology", "partner_flow", ["corrected"]),
+    pathvars:
+        name="draw_partner_flow",
+    params:
+        spec=drawn_by("studies.phrenology.figures.heads.draw_partner_flow"),
+
+
+use rule draw_figure as draw_joined_tokens with:
+    """The pairs of tokens that the most typical head of each group joins by its QK and OV circuits."""
+    input:
+        **tokenizer_of(models_of("phrenology")[0]),
+        **HEADS_AND_GROUPS,
+        circuits=of_models("phrenology", "<results>/token_circuits/{model}.parquet"),
+    output:
+        **figure("phrenology", "joined_tokens", ["corrected"]),
+    pathvars:
+        name="draw_joined_tokens",
+    params:
+        spec=drawn_by("studies.phrenology.figures.heads.draw_joined_tokens", models=models_of("phrenology")),

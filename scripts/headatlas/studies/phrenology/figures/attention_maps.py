@@ -111,30 +111,30 @@ def mean_patterns(patterns, clusters, names, causal):
     axes = lower.subplots()
     size = patterns.shape[1]
     reach = np.arange(size if causal else 2 * size - 1) - (0 if causal else size - 1)
-    by_reach = {value: _by_distance(mean, reach) for value, mean in zip(shown, own, strict=True)}
+    by_reach = {value: by_distance(mean, reach) for value, mean in zip(shown, own, strict=True)}
     for value, mean in by_reach.items():
         look = {"color": style.colour(value), "marker": style.marker(value), "markersize": 4, "linewidth": 1.1}
         axes.plot(reach, mean, label=f"group {value}", **look)
     uniform = seen / seen.sum(1, keepdims=True)
-    axes.plot(reach, _by_distance(uniform, reach), color="0.45", linestyle=":", linewidth=1.2, label="uniform head")
+    axes.plot(reach, by_distance(uniform, reach), color="0.45", linestyle=":", linewidth=1.2, label="uniform head")
     axes.set(xlabel="distance from query back to key" if causal else "query less key", ylabel="mean attention")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.legend(ncols=1 if len(shown) < 6 else 2)
     at = int(np.flatnonzero(reach == 0)[0])
-    chance = _by_distance(uniform, reach)[at]
+    chance = by_distance(uniform, reach)[at]
     said = ", ".join(f"group {value} {mean[at]:.2f}" for value, mean in by_reach.items())
     style.headline(figure, f"Attention to the current token: {said} (uniform {chance:.2f})")
     ranges = []
     for value, mean in by_reach.items():
-        one = [_by_distance(pattern, reach)[at] for pattern in patterns[clusters == value]]
+        one = [by_distance(pattern, reach)[at] for pattern in patterns[clusters == value]]
         ranges.append(f"{mean[at]:.2f} (heads {min(one):.2f} to {max(one):.2f}) in group {value}")
     return style.finding(
         figure, f"a head's attention to the current token is {', '.join(ranges)}; a uniform head's is {chance:.2f}"
     )
 
 
-def _by_distance(pattern, reach):
+def by_distance(pattern, reach):
     """Mean of a map along its diagonals: weights whose key lies `reach` before the query."""
     return np.array([np.diagonal(pattern, -step).mean() for step in reach])
 
