@@ -36,7 +36,7 @@ def _baselines(axes, baselines):
         axes.axhline(value, color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
         side = "center" if not close else "bottom" if value == max(means.values()) else "top"
         at = {"xycoords": axes.get_yaxis_transform(), "xytext": (3, 0), "textcoords": "offset points"}
-        axes.annotate(f"{name}\n{value:.2f}", (1, value), va=side, color="0.25", fontsize=6.5, **at)
+        axes.annotate(f"{name}\n{value:.2f}", (1, value), va=side, color="0.25", **at)
 
 
 @style.paper
@@ -62,8 +62,7 @@ def training_curves(histories, baselines, titles):
         counts = f"{len(histories)} histories, {len(baselines)} tables of baselines, {len(titles)} titles"
         raise InputError(f"training curves: {counts}; there must be one of each per model")
     models = len(titles)
-    width = style.WIDTH if models > 1 else 0.6 * style.WIDTH
-    figure = style.blank(max(width, 1.6 * models + 0.6), 4.6)
+    figure = style.blank(style.WIDTH if models > 1 else style.COLUMN, 3.8)
     panels = figure.subplots(2, models, squeeze=False, sharex="col", sharey="row", height_ratios=(3, 2))
     for (loss, accuracy), history, baseline, title in zip(panels.T, histories, baselines, titles, strict=True):
         _curves(loss, history, "loss")
@@ -72,7 +71,7 @@ def training_curves(histories, baselines, titles):
         accuracy.set_ylim(bottom=0)
         accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0 if accuracy.get_ylim()[1] > 0.06 else 1))
         accuracy.set_xlabel("training step")
-        loss.set_title(title)
+        loss.set_title(style.wrapped(title, (style.WIDTH - 0.8) / models) if models > 1 else title)
     panels[0, 0].set_ylabel("loss (nats per token)")
     panels[1, 0].set_ylabel("token accuracy")
     figure.align_ylabels(panels[:, 0])
@@ -80,8 +79,23 @@ def training_curves(histories, baselines, titles):
     keys = [Line2D([], [], color=_COLOURS[split], linewidth=1.5, label=split) for split in _SPLITS]
     if most > 1:
         keys.append(Line2D([], [], color="0.4", linewidth=0.4, label="single members"))
-    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
-    return figure
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), columnspacing=0.9, handlelength=1.2)
+    ended = [_ended(history, baseline) for history, baseline in zip(histories, baselines, strict=True)]
+    said = [f"{title}: {words}" for title, words in zip(titles, ended, strict=True)] if models > 1 else ended
+    return style.finding(figure, "; ".join(said))
+
+
+def _ended(history, baselines):
+    """Where the held-out loss ended beside what counting reaches, in words."""
+    held_out = history[(history["split"] != "train") & history["loss"].notna()].sort_values("step", kind="stable")
+    if held_out.empty:
+        return "nothing was held out"
+    last = held_out.groupby("member")["loss"].last()
+    unigram, bigram = (float(baselines[name].mean()) for name in ("unigram", "bigram"))
+    spread = f" ± {last.std():.2f} over {len(last)} members" if len(last) > 1 else ""
+    beats = "below both baselines" if last.mean() < min(unigram, bigram) else "not below both baselines"
+    counts = f"unigram {unigram:.2f}, bigram {bigram:.2f}"
+    return f"the held-out loss ends at {last.mean():.2f}{spread}, {beats} ({counts}; nats per token)"
 
 
 def draw_training(training, baselines, model):

@@ -241,7 +241,12 @@ def test_names_of_points_stay_clear_of_one_another():
 
 def test_training_curves_show_members_their_mean_and_the_baselines():
     history, baselines = training_of()
-    loss, accuracy = training_curves.training_curves(history, baselines, "brown").axes
+    figure = training_curves.training_curves(history, baselines, "brown")
+    loss, accuracy = figure.axes
+    last = history[(history["split"] != "train") & (history["step"] == 450)]["loss"]
+    assert f"ends at {last.mean():.2f} ± {last.std():.2f} over 3 members" in figure.finding
+    assert "unigram 8.00, bigram 5.50" in figure.finding
+    assert ("not below both" in figure.finding) == (last.mean() > 5.5)
     dashed = {float(line.get_ydata()[0]) for line in loss.lines if len(line.get_ydata()) == 2}
     assert dashed == {8.0, 5.5}  # means over the members
     assert {text.get_text() for text in loss.texts} == {"unigram\n8.00", "bigram\n5.50"}

@@ -219,7 +219,7 @@ def decoded_pairs(importance, decoded, protocol, width):
     for axes in panels[decoded["rank"].nunique() :]:
         axes.set_axis_off()
     colours = colormaps["magma"].with_extremes(under="#1892C2", over="#0CC4BC")
-    for place, (axes, (_, rows)) in enumerate(zip(panels, decoded.groupby("rank"), strict=False)):
+    for axes, (_, rows) in zip(panels, decoded.groupby("rank"), strict=False):
         first, second = np.unique(rows["first"]), np.unique(rows["second"])
         grid = rows.pivot(index="second", columns="first", values="weight").to_numpy()
         shown = {"origin": "lower", "aspect": "auto", "extent": _around(first) + _around(second)}
@@ -227,14 +227,13 @@ def decoded_pairs(importance, decoded, protocol, width):
         pair = rows.iloc[0]
         axes.set_title(f"{pair['query']:.0f}→{pair['key']:.0f}", pad=2)
         axes.spines[:].set_visible(False)
-        axes.locator_params(nbins=2)
-        axes.tick_params(labelbottom=place >= 8, labelleft=place % 4 == 0)
+        axes.set(xticks=[], yticks=[])
     bar = right.colorbar(image, ax=panels.tolist(), location="top", aspect=35, pad=0.02, extend="both")
     bar.set_label("attention decoded for the twelve\npairs that matter most, query→key")
     bar.outline.set_visible(False)
     value = "embedding value" if width == 2 else "embedding, component"
-    right.supxlabel(f"{value} 1", fontsize=8)
-    right.supylabel(f"{value} 2", fontsize=8)
+    right.supxlabel(f"{value} 1 ({first[0]:.2g} to {first[-1]:.2g})", fontsize=8)
+    right.supylabel(f"{value} 2 ({second[0]:.2g} to {second[-1]:.2g})", fontsize=8)
     own = importance["query"] == importance["key"]
     share = found[own].clip(0).sum() / max(found.clip(0).sum(), 1e-300)
     beyond = float(((decoded["weight"] < 0) | (decoded["weight"] > 1)).mean())

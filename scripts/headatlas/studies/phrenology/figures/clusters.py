@@ -82,7 +82,7 @@ def embedded_distances(heads, embedded, width, *, jensen_shannon=None):
     pairs = np.triu_indices(len(heads), 1)
     if two:
         rank = _rank_correlation(np.asarray(embedded)[pairs], np.asarray(jensen_shannon)[pairs])
-        style.headline(figure, f"Distances in the embedding rank heads as their attention does, at {rank:.2f}")
+        style.headline(figure, f"The embedding ranks distances as attention does (rank correlation {rank:.2f})")
         words = f"rank correlation {rank:.2f} between the two distances, over {len(pairs[0]):,} pairs of heads"
         return style.finding(figure, words)
     same = (heads[column].to_numpy()[:, None] == heads[column].to_numpy())[pairs]

@@ -184,19 +184,21 @@ def _keys_below(figure, table, real, column, colours, marks):
     """What colours, shapes and letters stand for, in one block below the panels."""
     words = "   ".join(f"{letter} {label}" for letter, (label, *_) in zip("ABC", ARTIFICIAL, strict=True))
     words = f"artificial heads: {words}" if table["artificial"].any() else ""
-    where = {"loc": "outside lower center", "handletextpad": 0.1, "columnspacing": 0.8}
-    if column is None:
-        figure.supxlabel(words, fontsize=8)
-    else:
+    handles, title = [], words
+    if column is not None:
         seen = dict(zip(real[column], map(tuple, colours), strict=True))
         _, values = style.thinned(range(len(seen)), sorted(seen), len(seen), 13)
-        handles = [_key("o", str(value), seen[value]) for value in values]
-        figure.legend(handles=handles, ncols=len(handles), title=f"{words}\n{column}".strip(), **where)
-    if marks:
-        _, shown = style.thinned(range(len(marks)), marks, len(marks), 6)
-        keys = [_key(marker, label, "0.5") for marker, label in shown]
-        where["loc"] = "outside upper right"
-        figure.legend(handles=keys, ncols=min(len(keys), 3), **where)
+        handles += [_key("o", str(value), seen[value]) for value in values]
+        title = f"{words}\n{column}".strip()
+    _, shown = style.thinned(range(len(marks)), marks, len(marks), 6)
+    handles += [_key(marker, label, "0.5") for marker, label in shown]
+    if not handles:
+        figure.supxlabel(words, fontsize=8)
+        return
+    longest = max(len(key.get_label()) for key in handles)
+    columns = max(1, min(len(handles), int((style.WIDTH - 0.2) * 72 / (4.6 * (longest + 4)))))
+    look = {"ncols": columns, "handletextpad": 0.1, "columnspacing": 0.8}
+    figure.legend(handles=handles, title=title or None, loc="outside lower center", **look)
 
 
 # Figure 11: tokens on a plane
@@ -269,7 +271,7 @@ def tokens_on_plane(table, protocol, *, labels=36):
     parted = abs(2 * _auc(points[:, 1], stops) - 1) / 2 + 0.5
     what = _SHOWN[protocol]
     axis = int(np.argmax(follows))
-    style.headline(figure, f"{what}: component {axis + 1} is the token's position, at {follows[axis]:.2f}")
+    style.headline(figure, f"{what}: component {axis + 1} follows position (rank correlation {follows[axis]:.2f})")
     prompts = table["prompt"].nunique()
     sentence = (
         f"component 1 ranks tokens by position at {follows[0]:.2f} and component 2 at {follows[1]:.2f} (absolute rank "
