@@ -97,7 +97,8 @@ def found(results):
         study, *within = png.relative_to(Path(results) / "figures").with_suffix("").parts
         protocol = within.pop(0) if within[0] in ("published", "corrected") else ""
         if said := figure_findings.read(png):
-            sentences.setdefault("/".join((study, *within)), {})[protocol] = said.rstrip(".")
+            plain = re.sub(r"([\\*`_|])", r"\\\1", said.rstrip("."))  # a token is no markup of reStructuredText
+            sentences.setdefault("/".join((study, *within)), {})[protocol] = plain
     return {name: f". Found: {_together(each)}" for name, each in sentences.items()}
 
 

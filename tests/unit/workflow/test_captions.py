@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from docutils.core import publish_parts
 from snakemake.iocontainers import Wildcards
 
 from headatlas.plotting import style
@@ -54,13 +55,16 @@ def test_captions_end_in_what_the_figures_say_that_they_show(tmp_path):
 
     draw("phrenology/published/fig05_clusters", "7 clusters.")
     draw("phrenology/corrected/fig05_clusters", "no kinds, p ≤ 0.6 → a continuum.")
-    draw("attentionviz/corrected/toy/fig03_early_head", "0.5.")
+    draw("attentionviz/corrected/toy/fig03_early_head", "it promotes *args, `x`, my_ and |.")
     draw("training/toy/training", None)
     found = captions.found(tmp_path)
     assert found == {
         "phrenology/fig05_clusters": ". Found: published: 7 clusters; corrected: no kinds, p ≤ 0.6 → a continuum",
-        "attentionviz/toy/fig03_early_head": ". Found: 0.5",
+        "attentionviz/toy/fig03_early_head": r". Found: it promotes \*args, \`x\`, my\_ and \|",
     }
+    shown = publish_parts(f"A caption{found['attentionviz/toy/fig03_early_head']}.", writer="html")["body"]
+    assert "system-message" not in shown
+    assert "it promotes *args, `x`, my_ and |." in shown
     caption = tmp_path / "a.rst"
     caption.write_text("Groups{{ snakemake.config.described.found.get('phrenology/fig05_clusters', '') }} (a corpus).")
     described = {"described": {"found": found}}

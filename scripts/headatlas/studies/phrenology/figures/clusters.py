@@ -404,7 +404,7 @@ def draw_clusters(places, clusters, kinds, names, protocol):
         return style.finding(figure, f"{title}, of {sizes} heads; the paper reports 7 of 15, 11, 10, 10, 9, 9 and 8")
     facts = tables.facts(kinds)
     found = facts["are_kinds"]
-    title = f"{count} kinds of heads" if found else f"no kinds: {count} groups, as a continuum has them"
+    title = f"{count} kinds of heads" if found else f"No kinds: {count} groups, as a continuum has them"
     axes = f"first coordinate of the distances ({facts['axis_share']:.0%})", "second coordinate"
     what = "kind" if found else "group"
     figure = groups_on_plane(places, groups, names_in(names, protocol), title, axes, filled=found, what=what)
