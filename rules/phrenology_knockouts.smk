@@ -104,6 +104,8 @@ use rule draw_figure as draw_knockout_effects with:
         **figure("phrenology", "fig14_effects"),
     pathvars:
         name="draw_knockout_effects",
+    resources:
+        **needs("draw_knockout_effects"),
     params:
         spec=drawn_by("studies.phrenology.figures.knockouts.draw_knockout_effects"),
 

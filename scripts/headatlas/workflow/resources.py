@@ -421,6 +421,7 @@ OF_STUDIES = {  # rules of a study: the numbers of its models, its settings, thr
     "compare_circuits": ("phrenology", lambda models, study, threads: comparing_circuits(models)),
     "weigh_evidence": ("phrenology", lambda models, study, threads: weighing(models, study)),
     "draw_universality": ("phrenology", lambda models, study, threads: distances(models)),
+    "draw_knockout_effects": ("phrenology", lambda models, study, threads: distances(models)),
     "draw_mean_patterns": ("phrenology", lambda models, study, threads: distances(models)),
     "generate_text": ("circuits", lambda models, study, threads: circuits(models)),
     "compare_losses": ("circuits", lambda models, study, threads: circuits(models)),
