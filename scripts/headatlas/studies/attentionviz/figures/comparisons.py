@@ -121,7 +121,8 @@ def attention_between_parts(table, asked=("NOUN", "PRON")):
     short = [name.lower() for name in names]
     left.set_xticks(range(len(names)), short, rotation=90)
     left.set_yticks(range(len(names)), short)
-    left.set(xlabel="key", ylabel="query", title=f"(a) {name_of(identity)}: attention beyond chance")
+    title = style.wrapped(f"(a) {name_of(identity)}: attention beyond chance", 2.2)
+    left.set(xlabel="key", ylabel="query", title=title)
     left.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=left, shrink=0.85, label="share of attention, less chance")
     bar.outline.set_visible(False)
@@ -132,7 +133,7 @@ def attention_between_parts(table, asked=("NOUN", "PRON")):
     right.scatter(rows["excess"], heights, s=8, color=colours, zorder=3, linewidths=0)
     right.axvline(0, color="0.5", linewidth=0.6)
     right.set(ylabel=f"{len(rows)} heads, least first", yticks=[], xlabel="share of attention, less chance")
-    right.set_title(f"(b) do {asked[0].lower()} queries attend to {asked[1].lower()} keys?")
+    right.set_title(style.wrapped(f"(b) do {asked[0].lower()} queries attend to {asked[1].lower()} keys?", 2.0))
     keys = [dot(style.HELD_OUT, "beyond chance (5%)"), dot("0.6", "not")]
     right.legend(handles=keys, loc="lower right", handletextpad=0.1)
     return figure

@@ -175,7 +175,7 @@ def scale_maps(table, protocol):
         name = f"({'abcd'[place]}) {CRITERIA[criterion]}"
         if criterion == "norm_ratio":
             name += "" if protocol == "published" else ", root"
-        axes.set_title(name, fontsize=7.5)
+        axes.set_title(style.wrapped(name, (style.WIDTH - 1.2) / len(criteria)), fontsize=8)
         axes.set_xlabel("head")
         ticks, labels = style.thinned(range(grid.shape[1]), list(range(grid.shape[1])), grid.shape[1], 8)
         axes.set_xticks(ticks, labels)
@@ -202,7 +202,7 @@ def scale_maps(table, protocol):
     if protocol == "corrected" and (table["undetermined"] & table["c"].notna()).any():
         notes.append("hatched: undetermined, on the edge of the grid or with an interval that spans half of it")
     if notes:
-        figure.supxlabel("; ".join(notes), fontsize=7)
+        figure.supxlabel(style.wrapped("; ".join(notes), style.WIDTH - 0.2), fontsize=8)
     return figure
 
 
@@ -311,8 +311,8 @@ def global_view(maps, table, colour="type"):
         _points(axes, pd.concat(placed), max(0.4, 3 * side), colour, rasterized=True)
     axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors="0.85", linewidths=0.4, zorder=2.5))
     medians = trust[["trustworthiness", "spearman"]].median()
-    said = f"{METHODS[method]} of every head, scaled by the closed form: median trustworthiness "
-    said += f"{medians['trustworthiness']:.2f}, median Spearman with attention {medians['spearman']:.2f}"
+    said = f"{METHODS[method]} of every head: median trustworthiness "
+    said += f"{medians['trustworthiness']:.2f}, Spearman with attention {medians['spearman']:.2f}"
     figure.text(0.5, 1 - 0.12 / height, said, ha="center", va="top", fontsize=8)
     figure.text((left + side * columns / 2) / width, 1 - 0.34 / height, "head", ha="center", va="top", fontsize=7)
     name = "member.layer" if several and deep else "member" if several else "layer"

@@ -46,7 +46,7 @@ def tokenizers(texts, protocol):
             continue
         own = drawn[(drawn["model"] == model) & (drawn["sample"] == sample)].sort_values("position")
         _pieces(figure, axes, row, own)
-    axes.set_title("sampled text by tokenizer (orange: a piece that continues a word; grey: the prompt)", loc="left")
+    axes.set_title("sampled text (orange: a piece that continues a word; grey: the prompt)", loc="left", fontsize=8)
     if shown > 1:
         added = drawn[drawn["generated"]]
         per_text = added.groupby(["model", "sample"])["continuation"].mean()
@@ -140,7 +140,7 @@ def _sweep_key(figure, variants, axes):
         Line2D([], [], color="0.3", linestyle=_LINES[place % len(_LINES)], label=f"learning rate {rate:g}")
         for place, rate in enumerate(rates)
     ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=4)
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, columnspacing=1)
 
 
 def _parameters(figure, ended, varied, variants):
@@ -162,7 +162,7 @@ def _parameters(figure, ended, varied, variants):
     said = f"each point a run and seed, each bar a mean over {seeds} seeds ± its standard error"
     if seeds < 2:
         said = "each point a run, each bar a mean; one seed, so what matters is not asked"
-    figure.suptitle(f"loss by parameter: {said}", fontsize=8)
+    figure.suptitle(style.wrapped(f"loss by parameter: {said}", style.WIDTH - 0.2), fontsize=8)
 
 
 @style.paper
@@ -220,7 +220,7 @@ def settings(table):
     -------
     matplotlib.figure.Figure
     """
-    cells = [["\n".join(textwrap.wrap(str(cell), 30)) for cell in row] for row in table.to_numpy()]
+    cells = [["\n".join(textwrap.wrap(str(cell), 22)) for cell in row] for row in table.to_numpy()]
     lines = [max(cell.count("\n") + 1 for cell in row) for row in cells]
     figure = style.blank(style.WIDTH, 0.5 + 0.17 * sum(lines) + 0.08 * len(lines), layout="none")
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))

@@ -30,7 +30,7 @@ def head_kinds(table, copying):
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[len(models) :]:
         axes.axis("off")
-    shades = {"induction": style.HELD_OUT, "look-alike": style.TRAIN, "copier": "#009E73", "neither": "0.55"}
+    shades = {"induction": style.HELD_OUT, "look-alike": style.TRAIN, "copier": style.colour(4), "neither": "0.55"}
     for axes, model in zip(panels.flat, models, strict=False):
         own = table[table["model"] == model]
         for kind, colour in shades.items():
@@ -41,13 +41,13 @@ def head_kinds(table, copying):
         axes.axvline(LEAST, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(copying, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(0, color="0.85", linewidth=0.5, zorder=0)
-        axes.set_title(model, fontsize=7.5)
+        axes.set_title(style.wrapped(model, 1.5))
         axes.set_xlim(-0.03, 1.03)
     known = table["copying"].dropna()
     reach = 0.1 + known.abs().max() if len(known) else 1
     panels[0, 0].set_ylim(min(-0.2, known.min() - 0.1) if len(known) else -1, reach)
     for axes in panels[-1]:
-        axes.set_xlabel("attention to what followed before")
+        axes.set_xlabel("attention to what\nfollowed before")
     for axes in panels[:, 0]:
         axes.set_ylabel("copying")
     counted = table["kind"].value_counts()
@@ -55,7 +55,9 @@ def head_kinds(table, copying):
         Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=f"{kind} ({counted.get(kind, 0)})")
         for kind, colour in shades.items()
     ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=4, handletextpad=0.1)
+    figure.legend(
+        handles=keys, loc="outside lower center", ncols=4 if across > 2 else 2, handletextpad=0.1, columnspacing=1
+    )
     return figure
 
 

@@ -41,7 +41,7 @@ def in_context(pairs, curves, facts, gains, protocol):
                 axes.axhspan(low, high, color=colour, alpha=0.15, linewidth=0)
         mean = np.mean([gains[model, protocol, member][0] for member in own["member"].unique()])
         axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-        axes.set(title=f"{model}\nmean {mean:.2f} nats", xlabel="text, by what it gains")
+        axes.set(title=f"{style.wrapped(model, 1.5)}\nmean {mean:.2f} nats", xlabel="text, by its gain")
         if both:
             _curve(panels[1, column], curves[model], facts[model])
     said = facts[next(iter(facts))]
@@ -59,8 +59,8 @@ def _curve(axes, curve, facts):
     for size in (facts["short"], facts["long"]):
         axes.axvline(size, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
     log_axis(axes, curve["size"].min(), curve["size"].max())
-    axes.set(xlabel="position of the token" if facts["causal"] else "tokens of the masked one's context")
-    axes.set_title(f"{facts['texts']} texts, {facts['skipped']} too short", fontsize=7)
+    axes.set(xlabel="position of\nthe token" if facts["causal"] else "tokens beside\nthe masked one")
+    axes.set_title(f"{facts['texts']} texts,\n{facts['skipped']} too short", fontsize=8)
 
 
 def draw_in_context(pairs, curve, models, protocol):

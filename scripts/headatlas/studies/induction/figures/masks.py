@@ -27,15 +27,14 @@ def masks(found):
     wide = len(masked) + len(words)
     across = max(1, min(_ABREAST, wide))
     down = max(1, -(-wide // across))
-    figure = style.blank(max(3.0, style.WIDTH * across / _ABREAST), 2.6 * down)
     if not wide:
-        figure.text(0.5, 0.5, "no masked model, and no tokenizer that cuts words", ha="center", va="center")
-        return figure
+        return style.nothing_to_show("No masked model, and no tokenizer that cuts words.")
+    figure = style.blank(max(style.COLUMN, style.WIDTH * across / _ABREAST), 2.7 * down)
     panels = figure.subplots(down, across, squeeze=False)
     drawn = [*((_several, *one) for one in masked.items()), *((_pieces, *one) for one in words.items())]
     for axes, (draw, model, table) in zip(panels.flat, drawn, strict=False):
         draw(axes, table)
-        axes.set_title(model)
+        axes.set_title(style.wrapped(model, 1.5))
     for axes in panels.flat[wide:]:
         axes.axis("off")
     return figure
@@ -58,7 +57,7 @@ def _several(axes, table):
     axes.plot(chance.index, chance, color="0.6", linewidth=0.6, linestyle=":", label="chance")
     axes.set_xticks(levels["count"], levels["count"])
     axes.set(xlabel="masks at once\n(dashed: attention among masks)", ylabel="mean attention", ylim=(0, None))
-    axes.legend(fontsize=6, title="head")
+    axes.legend(fontsize=style.SMALL, title="head")
 
 
 def _pieces(axes, table):
@@ -69,7 +68,7 @@ def _pieces(axes, table):
     axes.scatter(wide["whole words"], wide["pieces"], c=colours, s=12, linewidths=0.3, edgecolors="white")
     top = max(0.1, wide.to_numpy().max())
     axes.plot([0, top], [0, top], color="0.6", linewidth=0.6, linestyle=":")
-    axes.set(xlabel="induction on whole words", ylabel="induction on pieces of words")
+    axes.set(xlabel="induction on\nwhole words", ylabel="induction on\npieces of words")
 
 
 def draw_masks(conditions, models):

@@ -41,7 +41,9 @@ def sizes(found, depths, protocol):
     for axes, (title, _, _, own) in zip(panels.flat, rows, strict=False):
         grid = head_grid(own)
         draw_map(axes, grid, own["chance"].iloc[0], top)
-        axes.set_title(f"{title}\n{grid.shape[0]} x {grid.shape[1]}", fontsize=6)
+        axes.set_title(
+            f"{style.wrapped(title, 0.85, style.SMALL)}\n{grid.shape[0]} x {grid.shape[1]}", fontsize=style.SMALL
+        )
     panels[0, 0].set_ylabel("layer")
     scale_bar(upper, panels, top, "induction score")
     if asked:

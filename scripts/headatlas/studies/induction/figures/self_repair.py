@@ -30,7 +30,7 @@ def redundancy(effects, kind="mean"):
         return nothing("redundancy cannot be asked of these models: no layer has two induction heads")
     across = min(4, len(found))
     down = -(-len(found) // across)
-    figure = style.blank(max(3.2, style.WIDTH * across / 4), 2.3 * down + 0.3)
+    figure = style.blank(max(style.COLUMN, style.WIDTH * across / 4), 3.0 * down + 0.4)
     panels = figure.subplots(down, across, squeeze=False)
     for axes in panels.flat[len(found) :]:
         axes.axis("off")
@@ -39,9 +39,9 @@ def redundancy(effects, kind="mean"):
             values = [row.singly, row.together, row.control]
             axes.plot(range(3), values, "o-", color=style.member_colour(row.member), markersize=3.5, linewidth=0.9)
         if rows["control"].isna().all():
-            axes.text(2, 0, "too few\nothers", ha="center", va="bottom", fontsize=6.5, color="0.4")
-        axes.set_title(f"{model}\n{_said(rows['excess'])}", fontsize=7.5)
-        axes.set_xticks(range(3), ["each,\nsummed", "together", "as many\nothers"], fontsize=6.5)
+            axes.text(2, 0, "too few\nothers", ha="center", va="bottom", fontsize=style.SMALL, color="0.4")
+        axes.set_title(style.wrapped(f"{model}\n{_said(rows['excess'])}", 0.9), fontsize=8)
+        axes.set_xticks(range(3), ["each, summed", "together", "as many others"], rotation=40, ha="right")
         axes.set_xlim(-0.4, 2.4)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     for axes in panels[:, 0]:
@@ -49,7 +49,7 @@ def redundancy(effects, kind="mean"):
     note = "each line a member; above: together less the sum,\nwith its 95% interval over members"
     if unasked:
         note += f"\nnot asked of {', '.join(unasked)}: no layer has two induction heads"
-    figure.supxlabel(note, fontsize=6.5)
+    figure.supxlabel(style.wrapped(note, figure.get_figwidth() - 0.2), fontsize=8)
     return figure
 
 
@@ -77,7 +77,7 @@ def backup_heads(effects, backups, kind="mean"):
     unasked = [model for model in effects if model not in found]
     if not found:
         return nothing("self-repair cannot be asked of these models: no layer lies after an induction head")
-    figure = style.blank(0.75 * style.WIDTH, 2.0 * len(found) + 0.4)
+    figure = style.blank(style.WIDTH, 2.2 * len(found) + 0.6)
     panels = figure.subplots(len(found), 2, squeeze=False, width_ratios=(2, 3))
     for (left, right), (model, rows) in zip(panels, found.items(), strict=True):
         for row in rows.itertuples():
@@ -86,20 +86,20 @@ def backup_heads(effects, backups, kind="mean"):
             later = _later(backups[model], row, kind)
             places = np.arange(len(later)) + 0.12 * (row.member - rows["member"].mean())
             right.errorbar(places, later["change"], later["standard_error"], fmt="o", elinewidth=0.9, **dot)
-        left.set_title(f"{model}\nmade good: {_said(rows['repair'])}", fontsize=7.5)
-        left.set_xticks([0, 1], ["no later head\nresponds", "all respond"], fontsize=6.5)
+        left.set_title(f"{model}\n" + style.wrapped(f"made good: {_said(rows['repair'])}", 2), fontsize=8)
+        left.set_xticks([0, 1], ["no later head\nresponds", "all respond"])
         left.set(xlim=(-0.4, 1.4), ylabel="rise of the loss (nats)")
         left.set_ylim(bottom=min(0, left.get_ylim()[0]))
         names = [f"{one.layer}.{one.head}" for one in later.itertuples()]
-        right.set_xticks(*style.thinned(range(len(names)), names, len(names), 14), fontsize=6.5)
+        right.set_xticks(*style.thinned(range(len(names)), names, len(names), 10))
         right.axhline(0, color="0.6", linewidth=0.6, zorder=0)
         right.set_ylabel("change of induction score")
-    panels[0, 1].set_title("later heads, induction heads before them ablated", fontsize=7.5)
+    panels[0, 1].set_title("later heads, induction\nheads before them ablated", fontsize=8)
     panels[-1, 1].set_xlabel("later heads (layer.head)")
     note = "each colour a member; in brackets the 95% interval over members"
     if unasked:
         note += f"\nnot asked of {', '.join(unasked)}: no layer lies after an induction head"
-    figure.supxlabel(note, fontsize=6.5)
+    figure.supxlabel(style.wrapped(note, figure.get_figwidth() - 0.2), fontsize=8)
     return figure
 
 

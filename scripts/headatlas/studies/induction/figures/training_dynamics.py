@@ -47,7 +47,7 @@ def training_dynamics(found):
             _shade(axes, times["induction"], table["tokens"].max())
         heads.axhline(table.loc[table["score"] == "induction", "chance"].mean(), color="0.6", linewidth=0.6)
         log_axis(heads, first, table["tokens"].max())
-        heads.set(title=model, ylim=(0, 1))
+        heads.set(title=style.wrapped(model, 0.95), ylim=(0, 1))
         learning.set_xlabel("tokens seen")
         learning.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     panels[0, 0].set_ylabel("attention")
@@ -58,7 +58,7 @@ def training_dynamics(found):
         Line2D([], [], color="0.6", linewidth=0.6, label="chance"),
         Rectangle((0, 0), 1, 1, color=style.HELD_OUT, alpha=0.15, label="half of it reached, 95% over members"),
     ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=2, fontsize=6.5)
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, columnspacing=1)
     return figure
 
 
