@@ -52,19 +52,11 @@ def test_figures_show_something(finished):
         assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
-NOT_YET = {  # figures whose text is yet to be mended; the list only ever shrinks
-    "attentionviz": {"fig02_scales", "global_view_part_of_speech", "global_view_position", "global_view_type"},
-    "circuits": {"fig01_tokenizers", "losses_compared"},
-}
-
-
 def test_text_of_every_figure_is_legible(finished):
     found = sorted((finished.results / "figures").rglob("*.pdf"))
     assert len(found) > 50
     faults = {path: pdf_texts.faults(path) for path in found}
-    hard = {path: said for path, said in faults.items() if said}
-    late = {path for path in hard if path.stem in NOT_YET.get(path.relative_to(finished.results).parts[1], ())}
-    assert not {str(path): said for path, said in hard.items() if path not in late}
+    assert not {str(path): said for path, said in faults.items() if said}
 
 
 def test_summary_names_models_losses_and_figures(finished):

@@ -187,21 +187,23 @@ def losses_compared(table, facts):
         left.plot(steps, own["over_positions"], color=colour, marker="o", markersize=3, linewidth=1.2, label=split)
         right.plot(steps, own["cross_entropy"], color=colour, marker="o", markersize=3, linewidth=1.2, label=split)
     positions, vocabulary = facts["size"] - 1, facts["vocabulary"]
-    right.axhline(np.log(vocabulary), color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="knowing nothing: ln V")
+    right.axhline(
+        np.log(vocabulary), color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="knowing nothing:\nln V"
+    )
     for split, colour in (("train", style.TRAIN), ("held out", style.HELD_OUT)):  # their shares of padding differ
         nothing = table[table["split"] == split]["flat"].iloc[0]
         left.axhline(nothing, color=colour, linewidth=0.8, linestyle=(0, (4, 2)))
     left.plot(
-        [], [], color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="knowing nothing: T ln T / V, less padding"
+        [], [], color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="knowing nothing:\nT ln T / V, less padding"
     )
-    title = f"softmax over the {positions} positions, as published"
+    title = f"softmax over the {positions}\npositions, as published"
     left.set(title=title, xlabel="training step + 1", ylabel="mean over text and vocabulary", xscale="log")
-    title = f"softmax over the {vocabulary:,} tokens"
+    title = f"softmax over the\n{vocabulary:,} tokens"
     right.set(title=title, xlabel="training step + 1", ylabel="nats per token", xscale="log")
     left.set_ylim(bottom=0)
     right.set_ylim(bottom=0)
     for panel in (left, right):
-        panel.legend()
+        panel.legend(loc="lower left")
         panel.xaxis.set_major_formatter(FormatStrFormatter("%d"))
         panel.xaxis.set_minor_formatter(NullFormatter())
     return figure
