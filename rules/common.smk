@@ -77,6 +77,7 @@ def spec(script, *modules, reads=None, **settings):
     of the library that the script imports by a name it is given, `reads` what no rule makes."""
     path = f"{SCRIPTS}/{script}.py"
     return {
+        "rule": settings.get("drawn_by", script).rpartition(".")[2],  # whoever has us as a module calls it otherwise
         "script": script,
         "modules": modules,
         "code": code_digest.code_digest(path, SCRIPTS, *modules),

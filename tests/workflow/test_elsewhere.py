@@ -128,3 +128,13 @@ def test_a_workflow_computes_with_what_a_module_makes(theirs):
     assert (theirs / "theirs" / "logs" / "fetch_corpus" / "mini.log").is_file()
     snakemake(theirs, "--cores", "1", "--report", "report.html")  # theirs, which has no front page of its own
     assert (theirs / "report.html").is_file()
+
+
+def test_a_module_takes_from_the_store_what_a_plain_run_made(theirs, checkout):
+    plain = theirs / "plain"
+    plain.mkdir()
+    (plain / "mine.yaml").write_text(yaml.safe_dump({"store": str(theirs / ".cache"), **MINE}))
+    call = ["-s", str(checkout / "Snakefile"), "--configfile", "mine.yaml", "--cores", "1", f"results/{TABLE}"]
+    snakemake(plain, *call)
+    snakemake(theirs, "--cores", "1")
+    assert "restored " in (theirs / "theirs" / "logs" / "fetch_corpus" / "mini.log").read_text()

@@ -256,7 +256,7 @@ class _Attempt:
         code = RunningCode(spec["script"], spec["modules"], spec["code"]) if "script" in spec else None
         inputs = _Inputs(snakemake, self.store.memory(), self.records)
         provenance = {
-            "rule": snakemake.rule,
+            "rule": spec.get("rule", snakemake.rule),
             "settings": spec["settings"],
             "code": spec["code"],
             "packages": _installed(spec["packages"]),
