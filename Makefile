@@ -27,6 +27,9 @@ check: .venv/installed lint  ## lint, the unit tests, and a dry run of the tiny 
 test: .venv/installed lint  ## lint; then, side by side, unit tests, tiny real runs of the workflow, and faults and a cluster
 	$(MAKE) --jobs 3 --keep-going --output-sync=target test-units test-runs test-faults
 
+# Groups that run side by side share the machine's cores: threads of small products would mostly wait for each other
+check test-units test-long: export OMP_NUM_THREADS = 1
+
 test-units: .venv/installed
 	pytest --durations=10 tests/unit
 
