@@ -19,8 +19,7 @@ def main(snakemake, run):
     files = zip(run.settings["models"], snakemake.input.models, snakemake.input.configs, strict=True)
     for name, model, config in files:
         family = families.load_family(model, config, device)
-        reading = {"causal": family.causal, "pad": tokenizer.pad_token_id, "seed": run.settings["seed"]}
-        reading["mask"] = None if family.causal else tokenizer.mask_token_id
+        reading = tokenizer_reading.reading(tokenizer, family.causal) | {"seed": run.settings["seed"]}
         for index in range(family.members):
             member = interventions.open_member(family, index)
             members.append(knockout_effects.Effects(member, windows[: run.settings["prompts"]], windows, **reading))
@@ -29,12 +28,10 @@ def main(snakemake, run):
             found = knockout_effects.token_table(members[-1])
             named.append(rows.iloc[found.pop("row")].reset_index(drop=True).join(found))
     table, facts = knockout_effects.comparison(pd.concat(heads, ignore_index=True), members)
-    facts["prompts"] = len(members[0].clean)
-    tables.write(run.out.knockouts, table, facts=facts, provenance=run.provenance)
+    tables.write(run.out.knockouts, table, facts=facts | {"prompts": len(members[0].clean)}, provenance=run.provenance)
     named = pd.concat(named, ignore_index=True)
-    named.insert(
-        named.columns.get_loc("token") + 1, "name", tokenizer_reading.describe_tokens(tokenizer, named["token"])
-    )
+    names = tokenizer_reading.describe_tokens(tokenizer, named["token"])
+    named.insert(named.columns.get_loc("token") + 1, "name", names)
     tables.write(run.out.tokens, named, provenance=run.provenance, schema={"token": "int32", "rank": "int32"})
     named.to_csv(run.out.csv, index=False, float_format="%.6g")
 

@@ -22,9 +22,8 @@ def main(snakemake, run):
         options = {"length": settings["tokens"], "banned": tokenizer.all_special_ids}
         greedy = generation.generate(family, [prompt], greedy=True, **options)
         drawn = generation.generate(family, [prompt] * settings["texts"], **options, **drawing)
-        spaced = any(
-            name.startswith("␣") for name in tokenizer_reading.describe_tokens(tokenizer, range(len(tokenizer)))
-        )
+        names = tokenizer_reading.describe_tokens(tokenizer, range(len(tokenizer)))
+        spaced = any(name.startswith("␣") for name in names)
         identity = {"model": model, "tokenizer": run.settings["tokenizers"][place]}
         for sample, text in zip(range(-1, len(drawn)), [*greedy, *drawn], strict=True):  # -1: greedy
             pieces = tokenizer_reading.describe_tokens(tokenizer, text)

@@ -18,24 +18,19 @@ def main(snakemake, run):
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = read_windows(snakemake.input.windows)
     longest = windows.shape[1] - (not family.causal)  # a mask follows where nothing else can be predicted
-    if settings["prompt"] is None:
-        prompt = tokenizer_reading.held_out_prompt(tokenizer, windows[0], longest)
-    else:
-        key = "studies.phrenology.knockouts.prompt"
-        prompt = tokenizer_reading.encode_prompt(tokenizer, settings["prompt"], longest, key)
-    reading = {"causal": family.causal, "pad": tokenizer.pad_token_id, "seed": settings["seed"]}
-    reading["mask"] = None if family.causal else tokenizer.mask_token_id
+    key = "studies.phrenology.knockouts.prompt"
+    prompt = tokenizer_reading.given_or_held_out(tokenizer, settings["prompt"], windows[0], longest, key)
+    reading = tokenizer_reading.reading(tokenizer, family.causal) | {"seed": settings["seed"]}
     losses, logits = [], []
     for index in range(family.members):
         member, part = interventions.open_member(family, index), windows[: settings["windows"]]
-        own = knockout_effects.loss_table(member, part, others=settings["others"], **reading)
-        losses.append(own.assign(member=index))
+        by_head = knockout_effects.loss_table(member, part, others=settings["others"], **reading)
+        losses.append(by_head.assign(member=index))
         logits.append(knockout_effects.prompt_table(member, prompt, windows, **reading).assign(member=index))
     shown = pd.concat(logits, ignore_index=True)
     shown["name"] = tokenizer_reading.describe_tokens(tokenizer, shown["token"])
     types = dict.fromkeys(("member", "layer", "head"), "int32")
-    facts = {"windows": min(settings["windows"], len(windows))}
-    table = pd.concat(losses, ignore_index=True)
+    facts, table = {"windows": min(settings["windows"], len(windows))}, pd.concat(losses, ignore_index=True)
     tables.write(run.out.losses, table, facts=facts, provenance=run.provenance, schema=types)
     facts = {"prompt": tokenizer_reading.describe_tokens(tokenizer, prompt), "text": tokenizer.backend.decode(prompt)}
     tables.write(run.out.prompt, shown, facts=facts, provenance=run.provenance, schema=types | {"token": "int32"})

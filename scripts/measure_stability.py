@@ -5,7 +5,6 @@ from headatlas.jobs.job import job
 
 @job
 def main(snakemake, run):
-    import numpy as np
     import pandas as pd
 
     from headatlas.base import tables
@@ -25,17 +24,15 @@ def main(snakemake, run):
         "partner": partners.finder(members, heads["layer"].to_numpy(), seed=seed),
     }
     groups = {what: labels for what, labels in groups.items() if (labels >= 0).any()}
-    given, of_groups, of_all, shared = {"halvings": run.settings["kinds"]["halvings"], "seed": seed}, [], [], []
+    given, of_groups, of_all, shared = {"halvings": run.settings["kinds"]["halvings"], "seed": seed}, [], [], {}
     for what, labels in groups.items():
         resampled = stability.resample(find[what], parts, members, **given, description=f"{what}s found again")
         of_groups.append(stability.stability_table(what, labels, resampled, members))
         of_all.append(stability.agreement_table(what, labels, resampled))
-        shared.append((what, stability.together(resampled.prompts)))
+        shared[what] = stability.together(resampled.prompts)
     tables.write(run.out.stability, pd.concat(of_groups, ignore_index=True), provenance=run.provenance)
     tables.write(run.out.agreement, pd.concat(of_all, ignore_index=True), provenance=run.provenance)
-    consensus = {"what": np.repeat([what for what, _ in shared], len(heads))}
-    consensus |= {name: np.tile(heads[name].to_numpy(), len(shared)) for name in heads}
-    consensus["together"] = np.concatenate([share for _, share in shared])
+    consensus = stability.consensus_table(heads, shared)
     tables.write(run.out.consensus, consensus, provenance=run.provenance)
 
 

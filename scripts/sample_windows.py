@@ -9,30 +9,24 @@ def main(snakemake, run):
     from headatlas.data import tokenizer_reading
     from headatlas.data.windows import sample_windows, write_windows
 
-    settings = run.settings
     keys = {"train": "training.windows", "evaluation": "training.evaluation_windows", "analysis": "analysis.windows"}
     documents = tables.read(snakemake.input.documents)
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = sample_windows(
         documents,
         tokenizer,
-        seeds=settings["seeds"],
-        count=settings["count"],
-        size=settings["size"],
-        sampling=settings["sampling"],
-        split=settings["split"],
-        with_tags=settings["tags"] and "tags" in documents,
+        **{name: run.settings[name] for name in ("seeds", "count", "size", "sampling", "split")},
+        with_tags=run.settings["tags"] and "tags" in documents,
         key=f"models.{snakemake.wildcards.model}.{keys[snakemake.wildcards.use]}",
     )
-    of_members = snakemake.wildcards.use == "train"
     write_windows(
         run.out.windows,
         windows,
-        members=range(len(settings["seeds"])) if of_members else [-1],
+        members=range(len(run.settings["seeds"])) if snakemake.wildcards.use == "train" else [-1],
         pad=tokenizer.pad_token_id,
         mask=tokenizer.mask_token_id,
         vocabulary=len(tokenizer),
-        sampling=settings["sampling"],
+        sampling=run.settings["sampling"],
         provenance=run.provenance,
     )
 

@@ -12,8 +12,7 @@ def main(snakemake, run):
     from headatlas.attention import patterns
     from headatlas.base import tables
     from headatlas.base.errors import InputError
-    from headatlas.data import tokenizer_reading
-    from headatlas.data.windows import read_windows
+    from headatlas.data import tokenizer_reading, windows
     from headatlas.models import families
     from headatlas.scores import induction_scores, pattern_scores, weight_scores
 
@@ -21,11 +20,10 @@ def main(snakemake, run):
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     around = tokenizer_reading.frame(tokenizer) if not family.causal else {}
     drawing = {"seed": run.settings["seed"], "special": tokenizer.not_drawn(family.vocabulary), **around}
-
-    windows = read_windows(snakemake.input.windows)
+    shown = windows.read_windows(snakemake.input.windows)
     blocks = ((member, layer, 0, taken) for member, layer, taken in patterns.iterate_heads(snakemake.input.patterns))
     parts = [
-        pattern_scores.score_table(blocks, windows, causal=family.causal, pad=tokenizer.pad_token_id),
+        pattern_scores.score_table(blocks, shown, causal=family.causal, pad=tokenizer.pad_token_id),
         induction_scores.score_table(family, sequences=run.settings["sequences"], **drawing),
     ]
     try:

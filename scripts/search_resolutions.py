@@ -19,9 +19,8 @@ def main(snakemake, run):
     graph, distances = knn_graph.euclidean_graph(embedding, neighbours)
     criterion, draws, labels, chosen = resolution_search.criterion_of(members), [], [], {}
     for leiden in ("published", "converged"):
-        search = resolution_search.resolution_search(
-            graph, members, given["draws"], converged=leiden == "converged", seed=seed, distances=distances
-        )
+        drawing = {"converged": leiden == "converged", "seed": seed, "distances": distances}
+        search = resolution_search.resolution_search(graph, members, given["draws"], **drawing)
         draws.append(search.draws.assign(leiden=leiden))
         labels.append(search.partitions[search.draws["partition"]])
         chosen[leiden] = search.best(criterion)

@@ -136,6 +136,18 @@ def held_out_prompt(tokenizer, window, longest):
     return tokens[: min(longest, PROMPT_TOKENS)]
 
 
+def given_or_held_out(tokenizer, text, window, longest, key):
+    """Token ids of the prompt `text` that `key` gives, or, where it is None, of a held-out window's beginning."""
+    if text is None:
+        return held_out_prompt(tokenizer, window, longest)
+    return encode_prompt(tokenizer, text, longest, key)
+
+
+def reading(tokenizer, causal):
+    """How a model reads: `causal`, and the ids `pad` and `mask`, which is None where it predicts without one."""
+    return {"causal": causal, "pad": tokenizer.pad_token_id, "mask": None if causal else tokenizer.mask_token_id}
+
+
 _VISIBLE = str.maketrans({" ": "␣", "▁": "␣", "\n": "↵", "\t": "⇥", "\r": "␍"})
 
 
@@ -143,6 +155,11 @@ def describe_tokens(tokenizer, ids):
     """Legible names of token ids, for labels: `␣the`, `↵`, `##ing`; what is no text or cannot be shown as `\\xe2`."""
     bytewise = isinstance(tokenizer.backend.decoder, decoders.ByteLevel)
     return [_legible(name, index, bytewise) for name, index in zip(tokenizer.names(ids), ids, strict=True)]
+
+
+def described(tokenizer, table, *columns):
+    """A table with the legible names of tokens in place of their ids, in these columns."""
+    return table.assign(**{name: describe_tokens(tokenizer, table[name]) for name in columns})
 
 
 _ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())  # of 256 characters, one for each byte

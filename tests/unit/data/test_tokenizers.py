@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -35,8 +36,9 @@ def test_byte_level_tokenizer_has_the_size_asked_for_with_special_tokens_last(bp
 
 @settings(max_examples=50, deadline=None)
 @given(text=st.text())
+@example(text="a <|mask|> b")  # a text that spells a special token is read as that token
 def test_byte_level_tokenizer_loses_nothing(bpe, text):
-    assert bpe.backend.decode(bpe.encode(text)) == text
+    assert bpe.backend.decode(bpe.encode(text), skip_special_tokens=False) == text
 
 
 def test_words_tokenizer():
@@ -207,6 +209,24 @@ def test_a_prompt_that_is_not_given_is_the_beginning_of_a_window_and_fits(bpe):
     assert tokenizer_reading.held_out_prompt(bpe, window, 16) == [7, 5, 3, 8, 9, 4]
     assert tokenizer_reading.held_out_prompt(bpe, window, 2) == [7, 5]
     assert tokenizer_reading.held_out_prompt(bpe, [4, pad, pad], 16) == [4]
+    assert tokenizer_reading.given_or_held_out(bpe, None, window, 2, "study.prompt") == [7, 5]
+    assert tokenizer_reading.given_or_held_out(bpe, "the cat", window, 16, "study.prompt") == bpe.encode("the cat")
+    with pytest.raises(InputError, match=r"study\.prompt: '' is 0 tokens"):
+        tokenizer_reading.given_or_held_out(bpe, "", window, 16, "study.prompt")
+
+
+def test_a_model_that_looks_ahead_is_asked_at_masks(bpe):
+    assert tokenizer_reading.reading(bpe, False) == {"causal": False, "pad": 298, "mask": 299}
+    assert tokenizer_reading.reading(bpe, True) == {"causal": True, "pad": 298, "mask": None}
+
+
+def test_columns_of_tokens_become_legible_and_others_stay(bpe):
+    ids = bpe.encode("the cat")
+    table = pd.DataFrame({"source": ids, "rank": range(len(ids))})
+    described = tokenizer_reading.described(bpe, table, "source")
+    assert list(described["source"]) == tokenizer_reading.describe_tokens(bpe, ids)
+    assert list(described["rank"]) == list(range(len(ids)))
+    assert list(table["source"]) == ids
 
 
 def test_a_tokenizer_written_by_hand_as_the_page_says(tmp_path):

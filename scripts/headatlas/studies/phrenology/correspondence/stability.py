@@ -167,3 +167,23 @@ def agreement_table(what, labels, resampled):
 def together(halves):
     """Share of partitions (half, head) in which two heads are in one group: (head, head)."""
     return np.mean([(row[:, None] == row) & (row != ABSENT) for row in np.asarray(halves)], axis=0)
+
+
+def consensus_table(heads, shared):
+    """How often each head is in one group with every other, one row a head and kind of group.
+
+    Parameters
+    ----------
+    heads : DataFrame
+        What identifies each head.
+    shared : mapping from str to (head, head) array
+        What `together` gives, by kind of group.
+
+    Returns
+    -------
+    dict of arrays
+        what (the kind of group), the columns of `heads`, together (head).
+    """
+    columns = {"what": np.repeat(list(shared), len(heads))}
+    columns |= {name: np.tile(heads[name].to_numpy(), len(shared)) for name in heads}
+    return columns | {"together": np.concatenate(list(shared.values()))}

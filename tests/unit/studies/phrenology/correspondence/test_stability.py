@@ -1,6 +1,7 @@
 """Stability against sets and loops, on groups that are plain and on groups that one member or some prompts make."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from headatlas.base.errors import InputError
@@ -81,3 +82,13 @@ def test_two_members_cannot_be_left_out_one_at_a_time():
 def test_one_part_cannot_be_halved():
     with pytest.raises(InputError, match="cannot be halved"):
         stability.resample(find, np.zeros((1, 4, 4)), [0, 0, 1, 1], halvings=2)
+
+
+def test_a_consensus_has_a_row_for_each_head_and_kind_of_group():
+    heads = pd.DataFrame({"model": ["a", "b"], "head": [3, 4]})
+    shared = {"kind": np.array([[0.0, 1.0], [2.0, 3.0]]), "partner": np.array([[4.0, 5.0], [6.0, 7.0]])}
+    table = stability.consensus_table(heads, shared)
+    assert list(table["what"]) == ["kind", "kind", "partner", "partner"]
+    assert list(table["model"]) == ["a", "b", "a", "b"]
+    assert list(table["head"]) == [3, 4, 3, 4]
+    assert table["together"].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
