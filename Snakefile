@@ -23,11 +23,6 @@ ROOT = Path(workflow.current_basedir)  # this checkout; results and store lie wh
 configfile: str(ROOT / "config.yaml")
 
 
-if workflow.modifier.is_main_snakefile():  # a module leaves the report's front page to whoever uses it
-
-    report: "report/workflow.rst"
-
-
 include: "rules/common.smk"
 include: "rules/figures.smk"
 include: "rules/corpora.smk"

@@ -3,6 +3,11 @@
 #      reproduction.{parquet,md}, what the four papers report beside it
 
 
+if workflow.modifier.is_main_snakefile():  # a module leaves the report's front page to whoever uses it
+
+    report: "../report/workflow.rst"
+
+
 # Runs of a sweep are many, and its own findings speak of them
 SUMMARISED = [
     model for model in models_of("all") if model not in config["studies"].get("circuits", {}).get("models", [])
