@@ -196,9 +196,9 @@ def losses_compared(table, facts):
     left.plot(
         [], [], color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="knowing nothing:\nT ln T / V, less padding"
     )
-    title = f"softmax over the {positions}\npositions, as published"
+    title = f"softmax over the {positions} positions, as published"
     left.set(title=title, xlabel="training step + 1", ylabel="mean over text and vocabulary", xscale="log")
-    title = f"softmax over the\n{vocabulary:,} tokens"
+    title = f"softmax over the {vocabulary:,} tokens"
     right.set(title=title, xlabel="training step + 1", ylabel="nats per token", xscale="log")
     left.set_ylim(bottom=0)
     right.set_ylim(bottom=0)
