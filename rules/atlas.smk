@@ -7,7 +7,7 @@ ATLAS_ABOUT = {part: config["described"][part] for part in ("models", "settings"
 # Relative, so that a checkout that was moved has the same inputs, and by content: the times of a checkout's files say nothing
 ATLAS_ASSETS = sorted(os.path.relpath(path) for path in Path(SCRIPTS, "headatlas/atlas/assets").iterdir())
 ATLAS_DIGESTS = {Path(file).name: contents.file_digest(file) for file in ATLAS_ASSETS}
-# Scripts that the heads of each model are dealt to: one for each head, as far as the configuration tells their number
+# Scripts that the heads of each model are split over: one for each head, as far as the configuration tells their number
 ATLAS_PIECES = {
     model: min(
         256,

@@ -19,7 +19,7 @@ SCRIPTS = (
 )
 PAGE = 10_000_000  # bytes of the page of one file: pictures and shared prompts keep within it
 _OF_PICTURES = 0.25  # share of it that pictures take, at most
-PIECES = 256  # scripts that the heads of one model are dealt to, at most, in the form of a folder
+PIECES = 256  # scripts that the heads of one model are split over, at most, in the form of a folder
 
 
 def asset(name):
@@ -97,7 +97,7 @@ def write_folder(page, pieces, results, prompts, about=None, captions=None):
     ----------
     page : path-like
     pieces : mapping from a model to a list of paths
-        The scripts its heads are dealt to; heads beyond their number share them in turn.
+        The scripts its heads are split over; heads beyond their number share them in turn.
     results : Results
     prompts : int
         That all heads of a model show, at most.

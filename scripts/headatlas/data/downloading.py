@@ -258,7 +258,7 @@ def tokenizer_folder(name, revision=None, mirror=None, downloads=None):
     Raises
     ------
     InputError
-        If the name is malformed, or the files are damaged or not to be had.
+        If the name is malformed, or the files are damaged or not available.
     """
     files = [mirrored(pinned, mirror) for pinned in TOKENIZERS.get(str(name), ())]
     if files and all(files):
@@ -289,5 +289,5 @@ def _folder(name, revision, mirror, downloads, files):
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), cache_dir=downloads))
     except Exception as error:  # the library tries again by itself, then raises whatever its own libraries do
         raise InputError(
-            f"{name} at revision {revision}: not to be had from the Hugging Face Hub ({hub_reason(error)})"
+            f"{name} at revision {revision}: not available from the Hugging Face Hub ({hub_reason(error)})"
         ) from None

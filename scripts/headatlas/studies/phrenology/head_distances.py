@@ -90,7 +90,7 @@ def jensen_shannon(heads, size, packing, weights=None, device="cpu", parts=None)
     device : str or torch.device
         Where to compute; on a GPU in larger steps.
     parts : int, optional
-        Into how many disjoint parts the prompts are dealt, one after the other: distances of any set of whole parts,
+        Into how many disjoint parts the prompts are split, one after the other: distances of any set of whole parts,
         a random half of the prompts for instance, are then a mean of theirs.
 
     Returns

@@ -41,7 +41,7 @@ def blocks_of(members, layers):
 def match_partners(distances, members, layers, *, starts=10, seed=0):
     """Match the heads of all members, one of each in every group, layer by layer.
 
-    From every start, each member's heads are dealt to the groups anew by the Hungarian algorithm, given those of all
+    From every start, each member's heads are assigned to the groups anew by the Hungarian algorithm, given those of all
     other members, until nothing changes; the matching of the least sum of distances between partners is taken.
 
     Parameters
@@ -93,12 +93,12 @@ def _match(distances, rows, starts, rng):
 
 
 def _follow(distances, rows, leader):
-    """Every member's heads dealt to those of one."""
-    dealt = np.empty_like(rows)
+    """Every member's heads assigned to those of one."""
+    assigned = np.empty_like(rows)
     for member, own in enumerate(rows):
-        dealt[member] = own[linear_sum_assignment(distances[np.ix_(rows[leader], own)])[1]]
-    dealt[leader] = rows[leader]
-    return dealt
+        assigned[member] = own[linear_sum_assignment(distances[np.ix_(rows[leader], own)])[1]]
+    assigned[leader] = rows[leader]
+    return assigned
 
 
 def _settle(distances, matched):

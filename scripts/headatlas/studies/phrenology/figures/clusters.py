@@ -48,7 +48,7 @@ def _keys(labels, colours, shape="o", **options):
 
 @style.paper
 def embedded_distances(heads, embedded, width, *, jensen_shannon=None):
-    """Fig 2: distances of heads in the embedding, like beside like, with the tree that orders them.
+    """Fig 2: distances of heads in the embedding, similar ones side by side, with the tree that orders them.
 
     Parameters
     ----------

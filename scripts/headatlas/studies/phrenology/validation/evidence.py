@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from headatlas.base.statistics import interval_of_mean
+from headatlas.studies.phrenology.correspondence.stability import STABLE
 from headatlas.studies.phrenology.validation import (
     effect_agreement,
     findings,
@@ -125,7 +126,7 @@ def evidence(stability, effects, shares):
     names = {"share": "transplant", "low": "transplant_low", "high": "transplant_high"}
     own = shares[["group", *names]].rename(columns=names).assign(what="partner")
     table = table.merge(own, on=key, how="left", validate="one_to_one")
-    table["stable"] = (table["jaccard_prompts"] >= findings.STABLE) & (table["jaccard_members"] >= findings.STABLE)
+    table["stable"] = (table["jaccard_prompts"] >= STABLE) & (table["jaccard_members"] >= STABLE)
     table["alike"] = table["p_holm"] <= findings.LEVEL
     table["supported"] = table["stable"] & table["alike"] & (table["what"] != "candidate")
     return table.sort_values(key, ignore_index=True)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from headatlas.base.statistics import describe_p_value
+from headatlas.studies.phrenology.correspondence.stability import STABLE
 
-STABLE = 0.75  # Jaccard
 LEVEL = 0.05  # of p after Holm
 
 _MEASURES = {
