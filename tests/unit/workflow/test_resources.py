@@ -106,7 +106,7 @@ def test_scores_grow_with_the_vocabulary_and_the_prompts():
 
 def test_knock_outs_stay_within_their_blocks():
     few, many = (resources.knocking_out(replace(TOY, prompts=n), n, 8).memory for n in (10**5, 10**7))
-    assert few == many
+    assert few == many < 3000
     wide = resources.comparing([replace(TOY, vocabulary=50_000)], 64).memory
     assert resources.comparing([TOY], 64).memory < wide < 3000
 
