@@ -146,8 +146,8 @@ def test_losses_and_settings():
     table = table.assign(cross_entropy=[10.8, 10, 8, 6] * 2, over_positions=[0.0011, 0.001, 0.001, 0.0009] * 2)
     figure = sweep.losses_compared(table, {"vocabulary": 50257, "size": 20})
     drawn(figure)
-    assert "softmax over the 19 positions, as published" in texts(figure)
-    assert "softmax over the 50,257 tokens" in texts(figure)
+    assert "as published: softmax over the\n19 positions" in texts(figure)
+    assert "cross-entropy: softmax over the\n50,257 tokens of the vocabulary" in texts(figure)
     settings = pd.DataFrame(
         {"setting": ["heads", "text"], "a": ["4", "x " * 40], "b": ["8", "y"], "this run": ["8", "z"]}
     )

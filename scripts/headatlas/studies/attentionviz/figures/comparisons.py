@@ -47,7 +47,12 @@ def construction_scores(table):
     upper.axhline(0, color="0.5", linewidth=0.6)
     upper.set_ylabel("Spearman of closeness\nwith attention, per query")
     lower.set_ylabel("trustworthiness\nof the map")
-    lower.set_xticks(range(len(names)), names)
+    lower.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
+    means = table.groupby(["method", "construction"])["spearman"].mean().unstack()[names]
+    said = "; ".join(
+        f"{METHODS[method]} {means.loc[method].max():.2f} ({means.loc[method].idxmax()})" for method in methods
+    )
+    style.finding(figure, f"closeness shows attention best (mean Spearman over {len(spread)} heads) by: {said}")
     keys = [dot(style.model_colour(place), METHODS[method]) for place, method in enumerate(methods)]
     figure.legend(handles=keys, loc="outside upper center", ncols=len(keys), handletextpad=0.1)
     return figure
@@ -78,6 +83,8 @@ def invariances(table):
     axes.set(yscale="log", xlim=(-0.5, len(changes) - 0.5), ylabel="largest change\nof an attention weight")
     axes.set_ylim(bottom=5e-10, top=3)
     axes.yaxis.set_major_formatter("{x:.0e}")  # the usual one needs mathematical text
+    largest = table.groupby("change")["difference"].max()
+    style.finding(figure, f"largest change of a weight: {', '.join(f'{name} {largest[name]:.0e}' for name in changes)}")
     axes.set_xticks(range(len(changes)), [change.replace(" ", "\n") for change in changes])
     return figure
 
@@ -121,8 +128,8 @@ def attention_between_parts(table, asked=("NOUN", "PRON")):
     short = [name.lower() for name in names]
     left.set_xticks(range(len(names)), short, rotation=90)
     left.set_yticks(range(len(names)), short)
-    title = style.wrapped(f"(a) {name_of(identity)}: attention beyond chance", 2.2)
-    left.set(xlabel="key", ylabel="query", title=title)
+    left.set(xlabel="key", ylabel="query")
+    left.set_title(style.wrapped(f"(a) {name_of(identity)}: attention beyond chance", 0.45 * style.WIDTH))
     left.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=left, shrink=0.85, label="share of attention, less chance")
     bar.outline.set_visible(False)
@@ -133,7 +140,9 @@ def attention_between_parts(table, asked=("NOUN", "PRON")):
     right.scatter(rows["excess"], heights, s=8, color=colours, zorder=3, linewidths=0)
     right.axvline(0, color="0.5", linewidth=0.6)
     right.set(ylabel=f"{len(rows)} heads, least first", yticks=[], xlabel="share of attention, less chance")
-    right.set_title(style.wrapped(f"(b) do {asked[0].lower()} queries attend to {asked[1].lower()} keys?", 2.0))
+    right.set_title(
+        style.wrapped(f"(b) do {asked[0].lower()} queries attend to {asked[1].lower()} keys?", 0.34 * style.WIDTH)
+    )
     keys = [dot(style.HELD_OUT, "beyond chance (5%)"), dot("0.6", "not")]
     right.legend(handles=keys, loc="lower right", handletextpad=0.1)
     return figure

@@ -159,7 +159,7 @@ def scale_maps(table, protocol):
     if not criteria:
         raise InputError(f"scales: no rows of the protocol {protocol!r}; published or corrected")
     rows, columns = table[["member", "layer"]].drop_duplicates().shape[0], table["head"].max() + 1
-    height = min(7.5, max(1.9, 1.0 + 1.55 * rows / columns))
+    height = min(7.5, max(2.1, 1.2 + 1.55 * rows / columns))
     figure = style.blank(height=height)
     norm = LogNorm(0.2, 5)
     colours = colormaps["PuOr"].with_extremes(bad=style.NOTHING)
@@ -175,9 +175,9 @@ def scale_maps(table, protocol):
         name = f"({'abcd'[place]}) {CRITERIA[criterion]}"
         if criterion == "norm_ratio":
             name += "" if protocol == "published" else ", root"
-        axes.set_title(style.wrapped(name, (style.WIDTH - 1.2) / len(criteria)), fontsize=8)
+        axes.set_title(style.wrapped(name, style.WIDTH / (len(criteria) + 0.9)))
         axes.set_xlabel("head")
-        ticks, labels = style.thinned(range(grid.shape[1]), list(range(grid.shape[1])), grid.shape[1], 8)
+        ticks, labels = style.thinned(range(grid.shape[1]), list(range(grid.shape[1])), grid.shape[1], 5)
         axes.set_xticks(ticks, labels)
         members = wide.index.get_level_values("member")
         names = [
@@ -201,6 +201,10 @@ def scale_maps(table, protocol):
     notes = ["x: too little evidence to choose"] if table["c"].isna().any() else []
     if protocol == "corrected" and (table["undetermined"] & table["c"].notna()).any():
         notes.append("hatched: undetermined, on the edge of the grid or with an interval that spans half of it")
+    unsure = table[table["undetermined"]].groupby("criterion").size()
+    heads = len(table) // len(criteria)
+    counted = ", ".join(f"{CRITERIA[name]} {unsure.get(name, 0)}" for name in criteria)
+    style.finding(figure, f"heads of {heads} whose constant is undetermined: {counted}")
     if notes:
         figure.supxlabel(style.wrapped("; ".join(notes), style.WIDTH - 0.2), fontsize=8)
     return figure
@@ -246,6 +250,13 @@ def scaled_embeddings(maps, quality, protocol, place):
         axes.set_title(title, color=style.HELD_OUT if row.chosen else "black")
         axes.set_xlabel(f"Spearman {row.spearman:.2f}\ntrustworthiness {row.trustworthiness:.2f}", fontsize=6.5)
     figure.suptitle(f"Joint maps of {name_of(identity)}", fontsize=9)
+    best, chosen = rows.loc[rows["spearman"].idxmax()], rows[rows["chosen"]]
+    said = ", ".join(f"{row.spearman:.2f} at the constant chosen ({row.c:.3g})" for row in chosen.itertuples())
+    style.finding(
+        figure,
+        f"closeness on the map follows attention with a Spearman of {said}, {best['spearman']:.2f} at "
+        f"the best ({'exact' if best['exact'] else format(best['c'], '.3g')})",
+    )
     if protocol == "published":
         figure.legend(handles=_kinds(), loc="outside lower center", ncols=2, handletextpad=0.1)
     else:
@@ -281,7 +292,7 @@ def global_view(maps, table, colour="type"):
     trust = table[(table["construction"] == construction) & (table["method"] == method)]
     every = table[["member", "layer"]].drop_duplicates().to_numpy().tolist()
     columns = int(table["head"].max()) + 1
-    left, top, bottom = 0.45, 0.62, 0.42 if colour == "part_of_speech" else 0.3
+    left, top, bottom = 0.45, 0.78, 0.5 if colour == "part_of_speech" else 0.3
     side = (style.WIDTH - left - 0.05) / columns
     tall = min(side, 1.1)
     width, height = style.WIDTH, top + tall * len(every) + bottom
@@ -303,22 +314,24 @@ def global_view(maps, table, colour="type"):
                 axes.text(*corner + shape / 2, "x", ha="center", va="center", color="0.35")
             if row == 0:
                 above = ((corner[0] + shape[0] / 2) / width, (corner[1] + shape[1] + 2 / 72) / height)
-                figure.text(*above, f"{head}", ha="center", fontsize=6.5)
+                figure.text(*above, f"{head}", ha="center", fontsize=8)
         label = f"{member}.{layer}" if several and deep else f"{member}" if several else f"{layer}"
         beside = ((left - 0.06) / width, (corner[1] + shape[1] / 2) / height)
-        figure.text(*beside, label, ha="right", va="center", fontsize=6.5)
+        figure.text(*beside, label, ha="right", va="center", fontsize=8)
     if placed:
         _points(axes, pd.concat(placed), max(0.4, 3 * side), colour, rasterized=True)
     axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors="0.85", linewidths=0.4, zorder=2.5))
     medians = trust[["trustworthiness", "spearman"]].median()
-    said = f"{METHODS[method]} of every head: median trustworthiness "
-    said += f"{medians['trustworthiness']:.2f}, Spearman with attention {medians['spearman']:.2f}"
-    figure.text(0.5, 1 - 0.12 / height, said, ha="center", va="top", fontsize=8)
-    figure.text((left + side * columns / 2) / width, 1 - 0.34 / height, "head", ha="center", va="top", fontsize=7)
+    said = f"{METHODS[method]} of every head, scaled by the closed form: median trustworthiness "
+    said += f"{medians['trustworthiness']:.2f}, median Spearman with attention {medians['spearman']:.2f}"
+    style.finding(figure, said)
+    above = style.wrapped(said, width - 0.3)
+    figure.text(0.5, 1 - 0.06 / height, above, ha="center", va="top", fontsize=8)
+    figure.text((left + side * columns / 2) / width, 1 - 0.44 / height, "head", ha="center", va="top", fontsize=8)
     name = "member.layer" if several and deep else "member" if several else "layer"
     middle = 1 - (top + tall * len(every) / 2) / height
-    figure.text(0.06 / width, middle, name, rotation=90, ha="left", va="center", fontsize=7)
-    figure.legend(handles=_keys(maps, colour), loc="lower center", ncols=7, handletextpad=0.1, columnspacing=1.0)
+    figure.text(0.06 / width, middle, name, rotation=90, ha="left", va="center", fontsize=8)
+    figure.legend(handles=_keys(maps, colour), loc="lower center", ncols=5, handletextpad=0.1, columnspacing=0.8)
     return figure
 
 

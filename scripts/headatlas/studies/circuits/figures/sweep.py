@@ -46,7 +46,8 @@ def tokenizers(texts, protocol):
             continue
         own = drawn[(drawn["model"] == model) & (drawn["sample"] == sample)].sort_values("position")
         _pieces(figure, axes, row, own)
-    axes.set_title("sampled text (orange: a piece that continues a word; grey: the prompt)", loc="left", fontsize=8)
+    said = "sampled text by tokenizer (orange: a piece that continues a word; grey: the prompt)"
+    figure.suptitle(style.wrapped(said, style.WIDTH - 0.2), fontsize=8.5)
     if shown > 1:
         added = drawn[drawn["generated"]]
         per_text = added.groupby(["model", "sample"])["continuation"].mean()
@@ -58,7 +59,7 @@ def tokenizers(texts, protocol):
         panels[1].invert_yaxis()
         panels[1].xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
         count = drawn["sample"].nunique()
-        panels[1].set_xlabel(f"pieces that continue a word (mean of {count} sampled texts, with standard error)")
+        panels[1].set_xlabel(f"pieces that continue a word\n(mean of {count} sampled texts, with standard error)")
     return figure
 
 
@@ -128,6 +129,12 @@ def learning_curves(table, ended, axes, protocol):
                     panel.annotate(baseline, (1, value), xycoords=panel.get_yaxis_transform(), color="0.25", **at)
     parts[0, 0].suptitle(f"corpus {text['corpus']}, tokenizer {text['tokenizer']}", fontsize=8)
     _sweep_key(parts[0, 0], variants, axes)
+    last = ended.groupby("variant")["loss"].mean()
+    said = ", ".join(f"{name} {last[name]:.2f}" for name in variants if name in last)
+    style.finding(
+        figure,
+        f"last held-out loss (nats per token, mean over runs): {said}; bigram baseline {table['bigram'].mean():.2f}",
+    )
     if varied:
         _parameters(parts[1, 0], ended, varied, variants)
     return figure
@@ -162,7 +169,7 @@ def _parameters(figure, ended, varied, variants):
     said = f"each point a run and seed, each bar a mean over {seeds} seeds ± its standard error"
     if seeds < 2:
         said = "each point a run, each bar a mean; one seed, so what matters is not asked"
-    figure.suptitle(style.wrapped(f"loss by parameter: {said}", style.WIDTH - 0.2), fontsize=8)
+    figure.suptitle(style.wrapped(f"loss by parameter: {said}", style.WIDTH - 0.3), fontsize=8)
 
 
 @style.paper
@@ -179,31 +186,39 @@ def losses_compared(table, facts):
     -------
     matplotlib.figure.Figure
     """
-    figure = style.blank(style.WIDTH, 3.0)
+    figure = style.blank(style.WIDTH, 3.1)
     left, right = figure.subplots(1, 2)
     for split, colour in (("train", style.TRAIN), ("held out", style.HELD_OUT)):
         own = table[table["split"] == split].sort_values("step")
         steps = own["step"] + 1
         left.plot(steps, own["over_positions"], color=colour, marker="o", markersize=3, linewidth=1.2, label=split)
         right.plot(steps, own["cross_entropy"], color=colour, marker="o", markersize=3, linewidth=1.2, label=split)
+    held = table[table["split"] == "held out"].sort_values("step").iloc[[0, -1]]
+    ends = {
+        name: " to ".join(format(value, digits) for value in held[name])
+        for name, digits in (("over_positions", ".4f"), ("cross_entropy", ".2f"))
+    }
+    style.finding(
+        figure,
+        f"held out, the published loss goes from {ends['over_positions']} where the cross-entropy goes from "
+        f"{ends['cross_entropy']} nats",
+    )
     positions, vocabulary = facts["size"] - 1, facts["vocabulary"]
     right.axhline(
-        np.log(vocabulary), color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="knowing nothing:\nln V"
+        np.log(vocabulary), color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="uniform prediction: ln V"
     )
     for split, colour in (("train", style.TRAIN), ("held out", style.HELD_OUT)):  # their shares of padding differ
         nothing = table[table["split"] == split]["flat"].iloc[0]
         left.axhline(nothing, color=colour, linewidth=0.8, linestyle=(0, (4, 2)))
-    left.plot(
-        [], [], color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="knowing nothing:\nT ln T / V, less padding"
-    )
-    title = f"softmax over the {positions} positions, as published"
+    left.plot([], [], color="0.25", linewidth=0.8, linestyle=(0, (4, 2)), label="uniform prediction: T ln T / V")
+    title = f"as published: softmax over the\n{positions} positions"
     left.set(title=title, xlabel="training step + 1", ylabel="mean over text and vocabulary", xscale="log")
-    title = f"softmax over the {vocabulary:,} tokens"
+    title = f"cross-entropy: softmax over the\n{vocabulary:,} tokens of the vocabulary"
     right.set(title=title, xlabel="training step + 1", ylabel="nats per token", xscale="log")
     left.set_ylim(bottom=0)
     right.set_ylim(bottom=0)
     for panel in (left, right):
-        panel.legend(loc="lower left")
+        panel.legend()
         panel.xaxis.set_major_formatter(FormatStrFormatter("%d"))
         panel.xaxis.set_minor_formatter(NullFormatter())
     return figure

@@ -30,30 +30,36 @@ def head_kinds(table, copying):
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[len(models) :]:
         axes.axis("off")
-    shades = {"induction": style.HELD_OUT, "look-alike": style.TRAIN, "copier": style.colour(4), "neither": "0.55"}
+    shades = {
+        "induction": (style.HELD_OUT, "o"),
+        "look-alike": (style.TRAIN, "D"),
+        "copier": ("#009E73", "^"),
+        "neither": ("0.55", "s"),
+    }
     for axes, model in zip(panels.flat, models, strict=False):
         own = table[table["model"] == model]
-        for kind, colour in shades.items():
+        for kind, (colour, shape) in shades.items():
             rows = own[(own["kind"] == kind) & own["copying"].notna()]
             errors = rows[["prefix_matching_error", "copying_error"]].fillna(0).to_numpy().T
             line = {"color": colour, "elinewidth": 0.6, "markersize": 3, "markeredgewidth": 0}
-            axes.errorbar(rows["prefix_matching"], rows["copying"], errors[1], errors[0], "o", **line)
+            axes.errorbar(rows["prefix_matching"], rows["copying"], errors[1], errors[0], shape, **line)
         axes.axvline(LEAST, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(copying, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(0, color="0.85", linewidth=0.5, zorder=0)
-        axes.set_title(style.wrapped(model, 1.5))
+        axes.set_title(model, fontsize=8)
         axes.set_xlim(-0.03, 1.03)
     known = table["copying"].dropna()
     reach = 0.1 + known.abs().max() if len(known) else 1
     panels[0, 0].set_ylim(min(-0.2, known.min() - 0.1) if len(known) else -1, reach)
-    for axes in panels[-1]:
-        axes.set_xlabel("attention to what\nfollowed before")
+    figure.supxlabel("induction score: attention to what followed the token before", fontsize=8)
     for axes in panels[:, 0]:
         axes.set_ylabel("copying")
     counted = table["kind"].value_counts()
+    said = ", ".join(f"{counted.get(kind, 0)} {kind}" for kind in shades)
+    style.finding(figure, f"of {len(table)} heads {said}")
     keys = [
-        Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=f"{kind} ({counted.get(kind, 0)})")
-        for kind, colour in shades.items()
+        Line2D([], [], linestyle="", marker=shape, markersize=4, color=colour, label=f"{kind} ({counted.get(kind, 0)})")
+        for kind, (colour, shape) in shades.items()
     ]
     figure.legend(
         handles=keys, loc="outside lower center", ncols=4 if across > 2 else 2, handletextpad=0.1, columnspacing=1

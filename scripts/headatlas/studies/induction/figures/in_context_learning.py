@@ -27,7 +27,8 @@ def in_context(pairs, curves, facts, gains, protocol):
     """
     both = protocol == "corrected"
     wide = len(pairs)
-    figure = style.blank(max(2.6, min(style.WIDTH, 2.3 * wide)) if wide < 4 else 1.75 * wide, 4.4 if both else 2.5)
+    figure = style.blank(max(2.6, min(style.WIDTH, 2.3 * wide)), 4.8 if both else 2.7)
+    room = (figure.get_figwidth() - 0.5) / wide - 0.1
     panels = figure.subplots(2 if both else 1, wide, squeeze=False)
     for column, (model, table) in enumerate(pairs.items()):
         axes, own = panels[0, column], table[table["protocol"] == protocol]
@@ -41,26 +42,32 @@ def in_context(pairs, curves, facts, gains, protocol):
                 axes.axhspan(low, high, color=colour, alpha=0.15, linewidth=0)
         mean = np.mean([gains[model, protocol, member][0] for member in own["member"].unique()])
         axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-        axes.set(title=f"{style.wrapped(model, 1.5)}\nmean {mean:.2f} nats", xlabel="text, by its gain")
+        axes.set_title(style.wrapped(f"{model}\nmean {mean:.2f} nats", room))
+        axes.set_xlabel("texts, sorted")
         if both:
-            _curve(panels[1, column], curves[model], facts[model])
+            _curve(panels[1, column], curves[model], facts[model], room)
     said = facts[next(iter(facts))]
     panels[0, 0].set_ylabel(f"loss in {said['short']} less\nloss in {said['long']} tokens (nats)")
     if both:
         panels[1, 0].set_ylabel("loss (nats)")
+    means = {
+        model: np.mean([gain[0] for (one, kind, _), gain in gains.items() if (one, kind) == (model, protocol)])
+        for model in pairs
+    }
+    style.finding(figure, f"mean gain in nats: {', '.join(f'{model} {mean:+.2f}' for model, mean in means.items())}")
     return figure
 
 
-def _curve(axes, curve, facts):
+def _curve(axes, curve, facts, room):
     for member, rows in curve.groupby("member"):
         colour = style.member_colour(member)
         axes.plot(rows["size"], rows["loss"], color=colour, linewidth=1)
         axes.fill_between(rows["size"], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
     for size in (facts["short"], facts["long"]):
         axes.axvline(size, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
-    log_axis(axes, curve["size"].min(), curve["size"].max())
-    axes.set(xlabel="position of\nthe token" if facts["causal"] else "tokens beside\nthe masked one")
-    axes.set_title(f"{facts['texts']} texts,\n{facts['skipped']} too short", fontsize=8)
+    log_axis(axes, curve["size"].min(), curve["size"].max(), narrow=room < 2)
+    axes.set_xlabel(style.wrapped("position of the token" if facts["causal"] else "context of the masked token", room))
+    axes.set_title(style.wrapped(f"{facts['texts']} texts, {facts['skipped']} too short", room), fontsize=8)
 
 
 def draw_in_context(pairs, curve, models, protocol):

@@ -34,7 +34,7 @@ def masks(found):
     drawn = [*((_several, *one) for one in masked.items()), *((_pieces, *one) for one in words.items())]
     for axes, (draw, model, table) in zip(panels.flat, drawn, strict=False):
         draw(axes, table)
-        axes.set_title(style.wrapped(model, 1.5))
+        axes.set_title(style.wrapped(model, style.WIDTH / _ABREAST - 0.2))
     for axes in panels.flat[wide:]:
         axes.axis("off")
     return figure
@@ -57,7 +57,7 @@ def _several(axes, table):
     axes.plot(chance.index, chance, color="0.6", linewidth=0.6, linestyle=":", label="chance")
     axes.set_xticks(levels["count"], levels["count"])
     axes.set(xlabel="masks at once\n(dashed: attention among masks)", ylabel="mean attention", ylim=(0, None))
-    axes.legend(fontsize=style.SMALL, title="head")
+    axes.legend(fontsize=7, title="head")
 
 
 def _pieces(axes, table):
@@ -68,7 +68,7 @@ def _pieces(axes, table):
     axes.scatter(wide["whole words"], wide["pieces"], c=colours, s=12, linewidths=0.3, edgecolors="white")
     top = max(0.1, wide.to_numpy().max())
     axes.plot([0, top], [0, top], color="0.6", linewidth=0.6, linestyle=":")
-    axes.set(xlabel="induction on\nwhole words", ylabel="induction on\npieces of words")
+    axes.set(xlabel="on whole words", ylabel="induction on pieces")
 
 
 def draw_masks(conditions, models):

@@ -43,7 +43,7 @@ def draw_map(axes, grid, chance, top):
     axes.spines[:].set_visible(False)
     for axis, count in ((axes.xaxis, heads), (axes.yaxis, layers)):
         axis.set_ticks(range(0, count, max(1, -(-count // 6))))
-        axis.set_tick_params(length=1.5, pad=1.5, labelsize=6)
+        axis.set_tick_params(length=1.5, pad=1.5, labelsize=7)
     for place in np.argsort(-np.nan_to_num(grid), axis=None)[:_LABELLED]:
         layer, head = divmod(int(place), heads)
         if grid[layer, head] > chance + 0.05:
@@ -63,16 +63,25 @@ def scale_bar(figure, axes, top, label):
 
 def nothing(text):
     figure = style.blank(0.8 * style.WIDTH, 1.0)
-    figure.text(0.5, 0.5, text.replace(": ", ":\n"), ha="center", va="center")
+    figure.text(0.5, 0.5, style.wrapped(text, 0.75 * style.WIDTH), ha="center", va="center")
     return figure
 
 
-def log_axis(axes, low, high):
-    """A logarithmic x axis with a few round numbers on it, as plain text."""
+def log_axis(axes, low, high, narrow=False):
+    """A logarithmic x axis with a few round numbers on it, as plain text; with one or two where it is narrow."""
     axes.set_xscale("log")
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     within = (1, 2, 5) if high < 30 * low else (1,)
     ticks = [m * 10**d for d in decades for m in within if low <= m * 10**d <= high]
+    if narrow and len(ticks) > 2:
+        ticks = [ticks[0], ticks[-1]]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e3:g}k" if value >= 1e3 else f"{value:g}")
+    axes.xaxis.set_major_formatter(_short)
+
+
+def _short(value, _):
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g}{name}"
+    return f"{value:g}"

@@ -39,13 +39,14 @@ def redundancy(effects, kind="mean"):
             values = [row.singly, row.together, row.control]
             axes.plot(range(3), values, "o-", color=style.member_colour(row.member), markersize=3.5, linewidth=0.9)
         if rows["control"].isna().all():
-            axes.text(2, 0, "too few\nothers", ha="center", va="bottom", fontsize=style.SMALL, color="0.4")
-        axes.set_title(style.wrapped(f"{model}\n{_said(rows['excess'])}", 0.9), fontsize=8)
-        axes.set_xticks(range(3), ["each, summed", "together", "as many others"], rotation=40, ha="right")
+            axes.text(2, 0, "too few\nothers", ha="center", va="bottom", fontsize=7, color="0.4")
+        axes.set_title(style.wrapped(f"{model}\n{_said(rows['excess'])}", style.WIDTH / across - 0.1), fontsize=8)
+        axes.set_xticks(range(3), ["each,\nsum", "all at\nonce", "as many\nothers"], fontsize=7)
         axes.set_xlim(-0.4, 2.4)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     for axes in panels[:, 0]:
         axes.set_ylabel("rise of the loss\non repeated tokens (nats)")
+    style.finding(figure, _findings("together less the sum of each", found, "excess"))
     note = "each line a member; above: together less the sum,\nwith its 95% interval over members"
     if unasked:
         note += f"\nnot asked of {', '.join(unasked)}: no layer has two induction heads"
@@ -56,6 +57,11 @@ def redundancy(effects, kind="mean"):
 def _said(values):
     mean, low, high = interval_of_mean(values)
     return f"{mean:+.2f}" + (f" ({low:+.2f} to {high:+.2f})" if np.isfinite(low) else "") + " nats"
+
+
+def _findings(what, found, column):
+    said = "; ".join(f"{model} {_said(rows[column])}" for model, rows in found.items())
+    return f"{what}, with 95% intervals over members: {said}"
 
 
 @style.paper
@@ -77,7 +83,7 @@ def backup_heads(effects, backups, kind="mean"):
     unasked = [model for model in effects if model not in found]
     if not found:
         return nothing("self-repair cannot be asked of these models: no layer lies after an induction head")
-    figure = style.blank(style.WIDTH, 2.2 * len(found) + 0.6)
+    figure = style.blank(style.WIDTH, 2.1 * len(found) + 0.8)
     panels = figure.subplots(len(found), 2, squeeze=False, width_ratios=(2, 3))
     for (left, right), (model, rows) in zip(panels, found.items(), strict=True):
         for row in rows.itertuples():
@@ -86,16 +92,17 @@ def backup_heads(effects, backups, kind="mean"):
             later = _later(backups[model], row, kind)
             places = np.arange(len(later)) + 0.12 * (row.member - rows["member"].mean())
             right.errorbar(places, later["change"], later["standard_error"], fmt="o", elinewidth=0.9, **dot)
-        left.set_title(f"{model}\n" + style.wrapped(f"made good: {_said(rows['repair'])}", 2), fontsize=8)
-        left.set_xticks([0, 1], ["no later head\nresponds", "all respond"])
+        left.set_title(style.wrapped(f"{model}\nmade good: {_said(rows['repair'])}", 0.4 * style.WIDTH), fontsize=8)
+        left.set_xticks([0, 1], ["no later head\nresponds", "all\nrespond"])
         left.set(xlim=(-0.4, 1.4), ylabel="rise of the loss (nats)")
         left.set_ylim(bottom=min(0, left.get_ylim()[0]))
         names = [f"{one.layer}.{one.head}" for one in later.itertuples()]
-        right.set_xticks(*style.thinned(range(len(names)), names, len(names), 10))
+        right.set_xticks(*style.thinned(range(len(names)), names, len(names), 9))
         right.axhline(0, color="0.6", linewidth=0.6, zorder=0)
         right.set_ylabel("change of induction score")
-    panels[0, 1].set_title("later heads, induction\nheads before them ablated", fontsize=8)
+    panels[0, 1].set_title("later heads, with the induction\nheads before them ablated", fontsize=8)
     panels[-1, 1].set_xlabel("later heads (layer.head)")
+    style.finding(figure, _findings("what later layers make good", found, "repair"))
     note = "each colour a member; in brackets the 95% interval over members"
     if unasked:
         note += f"\nnot asked of {', '.join(unasked)}: no layer lies after an induction head"

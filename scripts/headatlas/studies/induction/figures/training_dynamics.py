@@ -46,20 +46,33 @@ def training_dynamics(found):
         for axes in (heads, learning):
             _shade(axes, times["induction"], table["tokens"].max())
         heads.axhline(table.loc[table["score"] == "induction", "chance"].mean(), color="0.6", linewidth=0.6)
-        log_axis(heads, first, table["tokens"].max())
-        heads.set(title=style.wrapped(model, 0.95), ylim=(0, 1))
+        log_axis(heads, first, table["tokens"].max(), narrow=len(found) > 2)
+        heads.set(title=style.wrapped(model, figure.get_figwidth() / len(found) - 0.15), ylim=(0, 1))
         learning.set_xlabel("tokens seen")
         learning.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+    style.finding(figure, _when(found))
     panels[0, 0].set_ylabel("attention")
     panels[1, 0].set_ylabel("in-context learning (nats)")
     keys = [
         Line2D([], [], color="0.3", linewidth=0.9, label="strongest induction head"),
         Line2D([], [], color="0.3", linewidth=0.9, linestyle=(0, (3, 1.5)), label="previous-token head below it"),
         Line2D([], [], color="0.6", linewidth=0.6, label="chance"),
-        Rectangle((0, 0), 1, 1, color=style.HELD_OUT, alpha=0.15, label="half of it reached, 95% over members"),
+        Rectangle((0, 0), 1, 1, color=style.HELD_OUT, alpha=0.15, label="half of the rise, 95% over members"),
     ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=2, columnspacing=1)
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, fontsize=8)
     return figure
+
+
+def _when(found):
+    said = []
+    for model, table in found.items():
+        mean, low, high = interval_of_mean(phase_changes.of_members(table)["induction"])
+        if np.isfinite(mean):
+            between = f" ({low / 1e3:,.0f} to {high / 1e3:,.0f})" if np.isfinite(low) else ""
+            said.append(f"{model} after {mean / 1e3:,.0f}{between} thousand tokens")
+    if not said:
+        return "no model forms an induction head"
+    return f"the strongest induction head has half of its rise in {', '.join(said)}; 95% over members"
 
 
 def _shade(axes, times, end):
