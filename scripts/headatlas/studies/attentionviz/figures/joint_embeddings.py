@@ -17,7 +17,7 @@ from headatlas.base.errors import InputError
 from headatlas.plotting import style
 from headatlas.studies.attentionviz.parts_of_speech import CATEGORIES
 
-QUERY, KEY = "#009E73", "#CC79A7"
+QUERY, KEY = style.TRAIN, style.HELD_OUT  # blue and orange: told apart by all readers, and circle and diamond
 METHODS = {"space": "no map", "pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 CRITERIA = {
     "weighted_correlation": "weighted correlation",
@@ -40,7 +40,7 @@ def _points(axes, maps, size, colour="type", rasterized=False):
             rows["component_2"],
             s=size if kind == "query" else 0.8 * size,
             c=shades,
-            marker=marker if colour == "part_of_speech" else "o",
+            marker=marker,
             linewidths=0,
             alpha=0.6,
             rasterized=rasterized,
@@ -53,7 +53,7 @@ def _shades(rows, base, colour):
     if colour == "type":
         return [to_rgb(base)] * len(rows)
     if colour == "position":  # light at the start of a prompt, dark at its end
-        scale = colormaps["Greens" if base == QUERY else "RdPu"]
+        scale = colormaps["Blues" if base == QUERY else "Oranges"]
         return scale(0.3 + 0.7 * rows["normalised_position"].to_numpy())
     return [_category_colour(tag) for tag in rows["tag"]]
 
@@ -63,7 +63,7 @@ def _category_colour(tag):
 
 
 def _kinds():
-    return [dot(QUERY, "query"), dot(KEY, "key")]
+    return [dot(QUERY, "query"), dot(KEY, "key", "D")]
 
 
 def dot(colour, label, marker="o"):
@@ -351,7 +351,7 @@ def _keys(maps, colour):
         ends = ((0.3, "first"), (1.0, "last"))
         return [
             dot(colormaps[scale](shade), f"{kind}, {end} token")
-            for kind, scale in (("query", "Greens"), ("key", "RdPu"))
+            for kind, scale in (("query", "Blues"), ("key", "Oranges"))
             for shade, end in ends
         ]
     present = [name for name in CATEGORIES if (maps["tag"] == name).any()]

@@ -33,7 +33,7 @@ def head_kinds(table, copying):
     shades = {
         "induction": (style.HELD_OUT, "o"),
         "look-alike": (style.TRAIN, "D"),
-        "copier": ("#009E73", "^"),
+        "copier": (style.colour(4), "^"),
         "neither": ("0.55", "s"),
     }
     for axes, model in zip(panels.flat, models, strict=False):
@@ -46,12 +46,13 @@ def head_kinds(table, copying):
         axes.axvline(LEAST, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(copying, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(0, color="0.85", linewidth=0.5, zorder=0)
-        axes.set_title(model, fontsize=8)
+        axes.set_title(style.wrapped(model, 1.5))
         axes.set_xlim(-0.03, 1.03)
     known = table["copying"].dropna()
     reach = 0.1 + known.abs().max() if len(known) else 1
     panels[0, 0].set_ylim(min(-0.2, known.min() - 0.1) if len(known) else -1, reach)
-    figure.supxlabel("induction score: attention to what followed the token before", fontsize=8)
+    for axes in panels[-1]:
+        axes.set_xlabel("attention to what\nfollowed before")
     for axes in panels[:, 0]:
         axes.set_ylabel("copying")
     counted = table["kind"].value_counts()

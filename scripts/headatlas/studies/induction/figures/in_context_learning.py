@@ -28,7 +28,7 @@ def in_context(pairs, curves, facts, gains, protocol):
     both = protocol == "corrected"
     wide = len(pairs)
     figure = style.blank(max(2.6, min(style.WIDTH, 2.3 * wide)), 4.8 if both else 2.7)
-    room = (figure.get_figwidth() - 0.5) / wide - 0.1
+    room = (figure.get_figwidth() - 0.5) / wide - 0.2
     panels = figure.subplots(2 if both else 1, wide, squeeze=False)
     for column, (model, table) in enumerate(pairs.items()):
         axes, own = panels[0, column], table[table["protocol"] == protocol]

@@ -39,9 +39,9 @@ def redundancy(effects, kind="mean"):
             values = [row.singly, row.together, row.control]
             axes.plot(range(3), values, "o-", color=style.member_colour(row.member), markersize=3.5, linewidth=0.9)
         if rows["control"].isna().all():
-            axes.text(2, 0, "too few\nothers", ha="center", va="bottom", fontsize=7, color="0.4")
-        axes.set_title(style.wrapped(f"{model}\n{_said(rows['excess'])}", style.WIDTH / across - 0.1), fontsize=8)
-        axes.set_xticks(range(3), ["each,\nsum", "all at\nonce", "as many\nothers"], fontsize=7)
+            axes.text(2, 0, "too few\nothers", ha="center", va="bottom", fontsize=style.SMALL, color="0.4")
+        axes.set_title(style.wrapped(f"{model}\n{_said(rows['excess'])}", style.WIDTH / across - 0.35), fontsize=8)
+        axes.set_xticks(range(3), ["each, summed", "together", "as many others"], rotation=40, ha="right")
         axes.set_xlim(-0.4, 2.4)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     for axes in panels[:, 0]:
