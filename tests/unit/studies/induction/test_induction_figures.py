@@ -192,7 +192,15 @@ def test_maps_are_drawn_as_given():
     for array, reading in zip(drawn, repeated_tokens.SETUPS["standard"], strict=True):
         rows = table[(table["protocol"] == "published") & (table["reading"] == reading)]
         np.testing.assert_array_equal(array, rows["value"].to_numpy().reshape(12, 12))
-    assert len(maps_of(figure, (3, 4))) == 3 * 3
+    side_by_side = maps_of(figure, (3, 3 * 4 + 2))  # three members and the gaps between them
+    assert len(side_by_side) == 3
+    table = MAPS["repeats-causal"]
+    for array, reading in zip(side_by_side, repeated_tokens.SETUPS["standard"], strict=True):
+        rows = table[(table["protocol"] == "published") & (table["reading"] == reading)]
+        expected = rows["value"].to_numpy().reshape(3, 3, 4)  # (member, layer, head)
+        for member in range(3):
+            np.testing.assert_array_equal(array[:, 5 * member : 5 * member + 4], expected[member])
+        assert np.isnan(np.ma.filled(array[:, [4, 9]], np.nan)).all()
 
 
 def found_of(names):
@@ -253,4 +261,4 @@ def test_what_cannot_be_asked_is_not_drawn():
     figure = self_repair.backup_heads(effects, {"a": ABLATIONS["bert"][1]})
     assert "not asked of b" in figure.get_supxlabel()
     shallow = model_sizes.sizes(of_protocol("corrected", ["repeats-causal"]), DEPTHS[:0], "corrected")
-    assert len(shallow.axes) == 3 + 1  # maps and their scale, no depths
+    assert len(shallow.axes) == 1 + 1  # maps and their scale, no depths

@@ -2,7 +2,7 @@
 
 from headatlas.base import tables
 from headatlas.plotting import style
-from headatlas.studies.induction.figures.panels import READINGS, draw_map, head_grid, nothing, panels_of, scale_bar
+from headatlas.studies.induction.figures.panels import READINGS, draw_members, nothing, scale_bar
 
 _STANDARD = [("standard", "same"), ("standard", "before"), ("standard", "after")]
 _SHUFFLED = [
@@ -15,7 +15,7 @@ _SHUFFLED = [
 
 @style.paper
 def induction_maps(found, columns, protocol):
-    """Figs 7 and 8: induction maps, a row of panels per member, a column per reading.
+    """Figs 7 and 8: induction maps, a row of panels per model with its members side by side, a column per reading.
 
     Parameters
     ----------
@@ -32,27 +32,40 @@ def induction_maps(found, columns, protocol):
         rows = table[(table["protocol"] == protocol) & table["setup"].isin([setup for setup, _ in columns])]
         if len(rows):
             chosen[model] = rows
-    rows = panels_of(chosen)
-    if not rows:
+    if not chosen:
         return nothing("causal models have no masks: these setups are for masked models")
-    shapes = [(own["layer"].max() + 1, own["head"].max() + 1) for *_, own in rows]
-    widest = max(heads for _, heads in shapes)
-    heights = [max(0.75, 1.55 * layers / max(widest, layers)) + 0.25 for layers, _ in shapes]
-    figure = style.blank(1.3 + 1.45 * len(columns), sum(heights) + 0.6)
-    panels = figure.subplots(len(rows), len(columns), squeeze=False, height_ratios=heights)
-    top = max(0.2, max(own["value"].max() for *_, own in rows))
-    for line, (title, _, _, own) in zip(panels, rows, strict=True):
+    heights = [0.5 + 0.16 * min(24, own["layer"].max() + 1) for own in chosen.values()]
+    figure = style.blank(style.WIDTH, sum(heights) + 0.7)
+    panels = figure.subplots(len(chosen), len(columns), squeeze=False, height_ratios=heights)
+    top = max(0.2, max(own["value"].max() for own in chosen.values()))
+    for line, (model, own) in zip(panels, chosen.items(), strict=True):
         for axes, (setup, reading) in zip(line, columns, strict=True):
-            part = own[(own["setup"] == setup) & (own["reading"] == reading)]
-            draw_map(axes, head_grid(part), part["chance"].iloc[0], top)
+            draw_members(axes, own[(own["setup"] == setup) & (own["reading"] == reading)], top)
         line[0].set_ylabel("layer")
-        line[0].annotate(title, (-0.3, 0.5), xycoords="axes fraction", ha="right", va="center", fontsize=6.5)
+        line[0].annotate(
+            style.wrapped(model, 0.85), (-0.35, 0.5), xycoords="axes fraction", ha="right", va="center", fontsize=8
+        )
     for letter, axes, (_, reading) in zip("abcdef", panels[0], columns, strict=False):
-        axes.set_title(f"({letter}) {READINGS[reading]}", fontsize=7)
-    for axes in panels[-1]:
-        axes.set_xlabel("head", labelpad=1)
+        axes.set_title(style.wrapped(f"({letter}) {READINGS[reading]}", 3.6 / len(columns)), fontsize=8)
+    for line in panels[:-1]:
+        for axes in line:
+            axes.set_xlabel("")
+    style.finding(figure, _largest(chosen))
     scale_bar(figure, panels, top, "mean attention")
     return figure
+
+
+def _largest(chosen):
+    said = []
+    for model, own in chosen.items():
+        best = own.loc[own["value"].idxmax()]
+        where = READINGS[best["reading"]].replace("\n", " ")
+        said.append(
+            f"{model} {best['value']:.2f} (chance {best['chance']:.2f}; member {best['member']} layer {best['layer']} "
+            "head "
+            f"{best['head']}, at {where})"
+        )
+    return f"the largest attention is {'; '.join(said)}"
 
 
 def draw_induction(maps, models, protocol):

@@ -6,7 +6,7 @@ from headatlas.base import tables
 from headatlas.base.statistics import interval_of_mean
 from headatlas.plotting import style
 from headatlas.studies.induction import induction_depth
-from headatlas.studies.induction.figures.panels import draw_map, head_grid, panels_of, scale_bar
+from headatlas.studies.induction.figures.panels import draw_members, scale_bar
 from headatlas.studies.induction.repeated_tokens import induction_rows
 
 
@@ -26,24 +26,25 @@ def sizes(found, depths, protocol):
     -------
     matplotlib.figure.Figure
     """
-    rows = panels_of(found)
-    across = min(len(rows), 6)
-    down = -(-len(rows) // across)
+    across = min(len(found), 3)
+    down = -(-len(found) // across)
     depths = induction_depth.askable(depths)
     asked = list(dict.fromkeys(depths["model"])) if protocol == "corrected" else []
     below = 0.55 + 0.2 * len(asked) if asked else 0.0
-    figure = style.blank(style.WIDTH, 1.75 * down + below + 0.2)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.75 * down, below)) if asked else (figure, None)
+    figure = style.blank(style.WIDTH, 1.5 * down + below + 0.3)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.5 * down + 0.2, below)) if asked else (figure, None)
     panels = upper.subplots(down, across, squeeze=False)
-    top = max(0.2, max(own["value"].max() for *_, own in rows))
-    for axes in panels.flat[len(rows) :]:
+    top = max(0.2, max(own["value"].max() for own in found.values()))
+    for axes in panels.flat[len(found) :]:
         axes.axis("off")
-    for axes, (title, _, _, own) in zip(panels.flat, rows, strict=False):
-        grid = head_grid(own)
-        draw_map(axes, grid, own["chance"].iloc[0], top)
-        axes.set_title(
-            f"{style.wrapped(title, 0.85, style.SMALL)}\n{grid.shape[0]} x {grid.shape[1]}", fontsize=style.SMALL
-        )
+    best = {}
+    for axes, (model, own) in zip(panels.flat, found.items(), strict=False):
+        layers, heads = own["layer"].max() + 1, own["head"].max() + 1
+        draw_members(axes, own, top)
+        axes.set_title(style.wrapped(f"{model}\n{layers} x {heads}", 3.9 / across), fontsize=8)
+        best[model] = own.loc[own["value"].idxmax()]
+    said = ", ".join(f"{model} {row['value']:.2f} in layer {row['layer']}" for model, row in best.items())
+    style.finding(figure, f"the strongest induction head: {said}")
     panels[0, 0].set_ylabel("layer")
     scale_bar(upper, panels, top, "induction score")
     if asked:
@@ -62,7 +63,7 @@ def _depths(axes, depths, models):
         axes.plot(own["depth"], np.full(len(own), place), "o", color=colour, markersize=2.5, alpha=0.6, linewidth=0)
         axes.plot(mean, place, "D", color=colour, markersize=4)
         said = f"{mean:.2f} ({low:.2f} to {high:.2f})"
-        axes.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), fontsize=6, va="center")
+        axes.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), fontsize=8, va="center")
     axes.axvline(0.5, color="0.6", linewidth=0.6, linestyle=":")
     axes.set(xlim=(0, 1), ylim=(len(models) - 0.5, -0.5), xlabel="mean depth of induction, input 0 to output 1")
     axes.set_yticks(range(len(models)), [f"{model}" for model in models])

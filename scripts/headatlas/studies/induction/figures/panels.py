@@ -20,17 +20,6 @@ READINGS = {
 _LABELLED = 3  # heads of a map whose score is written out
 
 
-def panels_of(tables):
-    """Every member of every model, as (title, model, member, rows)."""
-    found = []
-    for model, table in tables.items():
-        members = sorted(table["member"].unique())
-        for member in members:
-            title = model if len(members) == 1 else f"{model}\nmember {member}"
-            found.append((title, model, member, table[table["member"] == member]))
-    return found
-
-
 def head_grid(rows, name="value"):
     """Values as an array (layer, head)."""
     return rows.pivot(index="layer", columns="head", values=name).to_numpy(np.float64)
@@ -52,6 +41,33 @@ def draw_map(axes, grid, chance, top):
             axes.text(
                 head, layer, f"{grid[layer, head]:.2f}"[1:], ha="center", va="center", fontsize=size, color=colour
             )
+
+
+def draw_members(axes, rows, top):
+    """The maps of all members of a family side by side, with a gap between: heads of one place do not correspond.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    rows : DataFrame of [member, layer, head, value, chance]
+    top : float
+        Of the colour scale.
+    """
+    grids = [head_grid(own) for _, own in rows.groupby("member")]
+    if len(grids) == 1:
+        draw_map(axes, grids[0], rows["chance"].iloc[0], top)
+        axes.set_xlabel("head", labelpad=1)
+        return
+    layers, heads = grids[0].shape
+    gap = np.full((layers, 1), np.nan)
+    wide = np.concatenate([part for grid in grids for part in (grid, gap)][:-1], axis=1)
+    axes.imshow(wide, cmap=style.map_with_gaps(style.DISTANCES), vmin=0, vmax=top, aspect="auto")
+    axes.spines[:].set_visible(False)
+    middles = (heads + 1) * np.arange(len(grids)) + (heads - 1) / 2
+    axes.set_xticks(*style.thinned(middles.tolist(), sorted(rows["member"].unique()), wide.shape[1], 4))
+    axes.set_yticks(*style.thinned(range(layers), list(range(layers)), layers, 6))
+    axes.tick_params(length=1.5, pad=1.5)
+    axes.set_xlabel("member", labelpad=1)
 
 
 def scale_bar(figure, axes, top, label):

@@ -41,7 +41,7 @@ def scheme(trials, protocol):
         axes.axis("off")
         name = "two copies, causal" if causal else SETUPS[setup]
         axes.set_title(
-            f"({'abcdef'[row]}) {name}: {model}, {one['length']} tokens a copy", loc="left", pad=1, fontsize=7
+            f"({'abcdef'[row]}) {name}: {model}, {one['length']} tokens a copy", loc="left", pad=1, fontsize=8
         )
         _trial(axes, one, causal)
     return figure
@@ -60,7 +60,7 @@ def _trial(axes, one, causal):
         places[position] = left
         left += 1.0
     axes.set(xlim=(0, left), ylim=(-1.6, 1.9))
-    letters = min(7.0, 190 / len(kept))
+    letters = min(7.0, max(6.0, 190 / len(kept)))
     for before, position in zip([None, *kept], kept, strict=False):
         x = places[position]
         if before is not None and position > before + 1:
@@ -82,9 +82,7 @@ def _trial(axes, one, causal):
         axes.add_patch(FancyArrowPatch((start, edge), (end, edge), connectionstyle=f"arc3,rad={bend}", **style_of))
     labels = [READINGS[name].replace("\n", " ") for name in one["keys"]]
     keys = [Line2D([], [], color=style.head_colour(number), label=label) for number, label in enumerate(labels)]
-    axes.legend(
-        handles=keys, loc="lower right", bbox_to_anchor=(1, 0.93), ncols=len(keys), fontsize=6.5, borderaxespad=0
-    )
+    axes.legend(handles=keys, loc="lower right", bbox_to_anchor=(1, 0.93), ncols=len(keys), fontsize=8, borderaxespad=0)
 
 
 def draw_repeats(maps, models, protocol):
