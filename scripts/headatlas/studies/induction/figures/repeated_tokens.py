@@ -34,14 +34,14 @@ def scheme(trials, protocol):
             one, causal = found[protocol][setup], len(setups) == 1
             if (setup, causal) not in [(what, kind) for _, what, kind, _ in shown]:
                 shown.append((model, setup, causal, one))
-    figure = style.blank(style.WIDTH, 1.25 * len(shown), layout="none")
+    figure = style.blank(style.WIDTH, 1.45 * len(shown), layout="none")
     for row, (model, setup, causal, one) in enumerate(shown):
         height = 1 / len(shown)
-        axes = figure.add_axes((0.02, 1 - (row + 1) * height, _SCHEME_WIDTH / style.WIDTH, height * 0.8))
+        axes = figure.add_axes((0.02, 1 - (row + 1) * height, _SCHEME_WIDTH / style.WIDTH, height * 0.72))
         axes.axis("off")
         name = "two copies, causal" if causal else SETUPS[setup]
         axes.set_title(
-            f"({'abcdef'[row]}) {name}: {model}, {one['length']} tokens a copy", loc="left", pad=1, fontsize=8
+            f"({'abcdef'[row]}) {name}: {model}, {one['length']} tokens a copy", loc="left", pad=15, fontsize=8
         )
         _trial(axes, one, causal)
     return figure

@@ -30,7 +30,7 @@ def redundancy(effects, kind="mean"):
         return nothing("redundancy cannot be asked of these models: no layer has two induction heads")
     across = min(4, len(found))
     down = -(-len(found) // across)
-    figure = style.blank(max(style.COLUMN, style.WIDTH * across / 4), 3.0 * down + 0.4)
+    figure = style.blank(max(style.COLUMN, style.WIDTH * across / 2), 2.6 * down + 0.5)
     panels = figure.subplots(down, across, squeeze=False)
     for axes in panels.flat[len(found) :]:
         axes.axis("off")
