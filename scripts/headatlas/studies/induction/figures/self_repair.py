@@ -28,7 +28,7 @@ def redundancy(effects, kind="mean"):
     unasked = [model for model in effects if model not in found]
     if not found:
         return nothing("redundancy cannot be asked of these models: no layer has two induction heads")
-    across = min(4, len(found))
+    across = min(2, len(found))
     down = -(-len(found) // across)
     figure = style.blank(max(style.COLUMN, style.WIDTH * across / 2), 2.6 * down + 0.5)
     panels = figure.subplots(down, across, squeeze=False)
