@@ -40,7 +40,8 @@ TABLES_OF_HEADS = {  # all that is known of the heads of the studies among `targ
     "training": expand(
         "<results>/models/{model}/{table}.parquet", model=SUMMARISED_TOYS, table=["training", "baselines"]
     ),
-    "tables": [*shown_by_studies(".parquet"), "<results>/reproduction.parquet"],
+    "tables": list(shown_by_studies(".parquet")),
+    "reproduction": "<results>/reproduction.parquet",
 }
 FIGURES_AND_FINDINGS = list(shown_by_studies(".png", ".pdf", ".csv", ".md"))
 

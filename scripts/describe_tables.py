@@ -10,7 +10,7 @@ def main(snakemake, run):
     from headatlas.atlas import dataset_card
     from headatlas.atlas.results import Results
 
-    results = Results(Path(run.out.card).parent, snakemake.input)
+    results = Results(Path(snakemake.input.reproduction).parent, snakemake.input)
     Path(run.out.card).write_text(dataset_card.card(results, run.settings["about"]), encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ def main(snakemake, run):
     from headatlas.atlas.results import Results
 
     headvis.write_archive(
-        run.out.archive, Results(Path(run.out.archive).parents[1], snakemake.input), run.settings["model"]
+        run.out.archive, Results(Path(snakemake.input.reproduction).parent, snakemake.input), run.settings["model"]
     )
 
 

@@ -10,7 +10,7 @@ def main(snakemake, run):
     from headatlas.atlas import page
     from headatlas.atlas.results import Results
 
-    results, pieces = Results(Path(run.out.page).parents[1], snakemake.input), {}
+    results, pieces = Results(Path(snakemake.input.reproduction).parent, snakemake.input), {}
     for model, count in run.settings["pieces"].items():
         pieces[model] = [getattr(run.out, f"{model}.{number:03d}") for number in range(count)]
     about, captions = run.settings["about"], run.settings["captions"]

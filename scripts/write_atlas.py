@@ -10,7 +10,7 @@ def main(snakemake, run):
     from headatlas.atlas import page
     from headatlas.atlas.results import Results
 
-    results = Results(Path(run.out.page).parent, snakemake.input)
+    results = Results(Path(snakemake.input.reproduction).parent, snakemake.input)
     page.write_page(run.out.page, results, run.settings["about"], run.settings["captions"])
 
 

@@ -26,7 +26,7 @@ def main(snakemake, run):
     with open(run.out.summary, "w", encoding="utf-8") as file:
         file.write(words)
     with open(run.out.page, "w", encoding="utf-8") as file:
-        file.write(summary.page(words, Path(run.out.summary).parent))
+        file.write(summary.page(words, Path(snakemake.input.scores[0]).parents[1]))
 
 
 if "snakemake" in globals():

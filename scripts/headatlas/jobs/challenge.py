@@ -62,10 +62,12 @@ def recompute(record, folder):
     ----------
     record : dict
     folder : path-like
-        Where its outputs go, under their names.
+        Where its outputs go, as they lie under the results: a figure has one name under both protocols.
     """
     provenance = record["provenance"]
-    outputs = {name: str(Path(folder, Path(path).name)) for name, path in record["outputs_at"].items()}
+    outputs = {name: str(Path(folder, _below(path, record))) for name, path in record["outputs_at"].items()}
+    for path in outputs.values():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     parts = ("script", "modules", "reads")
     spec = {part: record[part] for part in parts} | {
         part: provenance[part] for part in ("code", "packages", "settings")
@@ -103,6 +105,11 @@ def _same(one, other):
         return os.path.samefile(one, other)
     except OSError:
         return False
+
+
+def _below(path, record):
+    """Where a recorded output lies under the results."""
+    return Path(path).relative_to(record["results"])
 
 
 def _here(path, record, results):
@@ -206,9 +213,9 @@ def _recomputed(record, results, temporary):
         return [f"could not be computed: {(ran.stderr.strip().splitlines() or ['nothing said'])[-1]}"]
     lines = []
     for name, path in record["outputs_at"].items():
-        made = out / Path(path).name
+        made = out / _below(path, record)
         if file_digest(made) != record["outputs"][name]["sha256"]:
-            lines.append(f"{Path(path).name}: {difference(_here(path, record, results), made)}")
+            lines.append(f"{_below(path, record)}: {difference(_here(path, record, results), made)}")
     return lines
 
 

@@ -104,6 +104,32 @@ def test_equal_bytes_and_others_are_told_apart(scripts, tmp_path, in_process):
     assert "in all: 1 of 2 steps with equal bytes (50%)" in list(compared.lines())
 
 
+TWINS = '''"""A step with two outputs of one name, as figures have."""
+from headatlas.jobs.job import job
+
+
+@job
+def main(snakemake, run):
+    for name, path in vars(run.out).items():
+        with open(path, "w") as file:
+            file.write(name)
+
+
+if "snakemake" in globals():
+    main(snakemake)
+'''
+
+
+def test_outputs_of_one_name_in_two_folders_stay_two(scripts, tmp_path, in_process):
+    (scripts / "twins.py").write_text(TWINS)
+    places = {name: f"results/{name}/fig01.txt" for name in ("published", "corrected")}
+    code = code_digest.code_digest(scripts / "twins.py", scripts)
+    made = {"rule": "twins", "code": code, "packages": {}, "settings": {}, "wildcards": {}}
+    record = {"script": "twins", "modules": [], "reads": {}, "provenance": made, "paths": {}, "mirror": None}
+    challenge.recompute({**record, "results": "results", "outputs_at": places}, tmp_path / "out")
+    assert {name: (tmp_path / "out" / name / "fig01.txt").read_text() for name in places} == {n: n for n in places}
+
+
 def test_a_draw_is_of_that_many_and_the_same_for_a_seed(scripts, tmp_path, in_process):
     run(scripts, tmp_path / "results", "settled", scale=2)
     run(scripts, tmp_path / "results", "noisy", scale=2)
