@@ -53,7 +53,7 @@ rule compare_with_papers:
     input:
         **{
             study: [f"<results>/{path}" for path in papers.inputs(config, study).values()]
-            for study in config["targets"]
+            for study in papers.compared(config)
         },
     output:
         table="<results>/reproduction.parquet",
@@ -69,7 +69,7 @@ rule compare_with_papers:
             "compare_with_papers",
             studies={
                 study: {"tables": list(papers.inputs(config, study)), "setup": papers.setup(config, study)}
-                for study in config["targets"]
+                for study in papers.compared(config)
             },
         ),
     script:

@@ -4,6 +4,11 @@ from headatlas.reproduction.papers import STUDIES
 from headatlas.workflow.model_settings import is_causal
 
 
+def compared(config):
+    """Studies among the targets that one of the four papers is about; others have none."""
+    return [study for study in config["targets"] if study in STUDIES]
+
+
 def model_of(config, study):
     """The model of a study that is held against its paper: its first, of induction its first masked one, or None."""
     models = config["studies"][study]["models"]

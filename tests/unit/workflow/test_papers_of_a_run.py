@@ -28,3 +28,7 @@ def test_a_model_is_asked_of_each_paper_and_none_of_induction_without_a_masked_o
     (claim,), differ = claims("induction", {"depth": depth}, papers.setup(config, "induction"))
     assert claim.agrees is None
     assert differ == ""
+
+
+def test_a_study_without_a_paper_is_compared_with_none():
+    assert papers.compared({"targets": ["positions", "circuits"]}) == ["circuits"]
