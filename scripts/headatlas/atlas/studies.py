@@ -58,7 +58,7 @@ def describe(results, captions=None):
 
 def _caption(caption, found):
     """A caption and, at its end, what the figure itself says that it shows."""
-    return f"{caption} Found: {found}" if caption and found else caption
+    return f"{caption} Found: {found.rstrip('.')}." if caption and found else caption
 
 
 def title(stem):
