@@ -51,8 +51,18 @@ def steps(results):
     return found
 
 
-def _named(values):
-    return SimpleNamespace(items=lambda: values.items(), get=values.get, keys=values.keys, **values)
+class _Named(dict):
+    """Named files as Snakemake hands them to a script: by attribute or name, and one after the other."""
+
+    def __getattr__(self, name):
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __iter__(self):
+        for value in self.values():
+            yield from [value] if isinstance(value, str) else value
 
 
 def recompute(record, folder):
@@ -75,11 +85,11 @@ def recompute(record, folder):
     gpu = int(not provenance.get("device", "cpu").startswith("cpu"))
     snakemake = SimpleNamespace(
         rule=provenance["rule"],
-        input=_named(record["paths"]),
-        output=_named(outputs),
+        input=_Named(record["paths"]),
+        output=_Named(outputs),
         params=SimpleNamespace(spec=spec),
-        wildcards=_named(provenance["wildcards"]),
-        resources=_named({"gpu": gpu}),
+        wildcards=_Named(provenance["wildcards"]),
+        resources=_Named({"gpu": gpu}),
         config={"store": str(Path(folder, "store")), "mirror": record["mirror"]},
         log=[],
     )

@@ -130,6 +130,19 @@ def test_outputs_of_one_name_in_two_folders_stay_two(scripts, tmp_path, in_proce
     assert {name: (tmp_path / "out" / name / "fig01.txt").read_text() for name in places} == {n: n for n in places}
 
 
+def test_files_are_named_as_snakemake_names_them():
+    files = {"maps": ["a", "b"], "depth": "c"}
+    like = Namedlist(["a", "b", "c"])
+    like._set_name("maps", 0, end=2)
+    like._set_name("depth", 2)
+    for named in (challenge._Named(files), like):
+        assert list(named.maps) == list(named["maps"]) == ["a", "b"]
+        assert named.depth == named["depth"] == "c"
+        assert list(named) == ["a", "b", "c"]
+        assert dict(named.items())["depth"] == "c"
+        assert not hasattr(named, "other")
+
+
 def test_a_draw_is_of_that_many_and_the_same_for_a_seed(scripts, tmp_path, in_process):
     run(scripts, tmp_path / "results", "settled", scale=2)
     run(scripts, tmp_path / "results", "noisy", scale=2)
