@@ -10,7 +10,9 @@ def main(snakemake, run):
 
     found = {}
     for study, settings in run.settings["studies"].items():
-        read = map(tables.read, snakemake.input[study])
+        read = [tables.read(path) for path in snakemake.input[study]]
+        for table, path in zip(read, snakemake.input[study], strict=True):
+            table.attrs = tables.facts(path)  # such as how patterns are packed
         found[study] = papers.claims(study, dict(zip(settings["tables"], read, strict=True)), settings["setup"])
     tables.write(run.out.table, claims.columns(found), provenance=run.provenance)
     with open(run.out.page, "w", encoding="utf-8") as file:

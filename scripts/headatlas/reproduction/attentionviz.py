@@ -80,10 +80,11 @@ def _maps(table, constructions):
     heads = ["member", "layer", "head"]
     best = published.loc[published.groupby(heads)["spearman"].idxmax()]
     chosen = published[published["chosen"]]
+    pairs = chosen.merge(best, on=heads, suffixes=("", "_best"))  # a head without evidence has none chosen
     said = "; ".join(
         f"layer {row.layer} head {row.head}: {row.spearman:.2f} at the constant chosen ({row.c:g}), "
-        f"{other.spearman:.2f} at the best ({other.c:g})"
-        for row, other in zip(chosen.itertuples(), best.itertuples(), strict=True)
+        f"{row.spearman_best:.2f} at the best ({row.c_best:g})"
+        for row in pairs.itertuples()
     )
     plane = constructions[constructions["method"] == "umap"].groupby("construction")["spearman"].mean()
     return Claim(
@@ -92,6 +93,6 @@ def _maps(table, constructions):
         "clouds overlap.",
         f"rank correlation of closeness on the map with attention, {said}",
         "on UMAP's plane, mean over heads: " + ", ".join(f"{name} {value:.2f}" for name, value in plane.items()),
-        bool(best["chosen"].all()),
-        "the constant chosen is the best of the six drawn, for both heads",
+        bool((pairs["c"] == pairs["c_best"]).all()) if len(pairs) else None,
+        "the constant chosen is the best of those drawn, for both heads",
     )

@@ -144,8 +144,9 @@ def _projections(table):
 
 def _components(table):
     packed = len(table["weights"].iloc[0])
-    size = int((np.sqrt(8 * packed + 1) - 1) / 2)
-    query, key = places(size, "lower")
+    square = round(np.sqrt(packed)) ** 2 == packed and table.attrs.get("packing") == "full"
+    size = round(np.sqrt(packed)) if square else round((np.sqrt(8 * packed + 1) - 1) / 2)
+    query, key = places(size, "full" if square else "lower")
     share = {}
     for number in range(min(3, table["component"].max() + 1)):
         weights = np.stack(table[table["component"] == number]["weights"]).astype(float)

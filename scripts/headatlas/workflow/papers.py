@@ -17,7 +17,7 @@ def model_of(config, study):
     return models[0] if models else None
 
 
-def inputs(config, study):
+def inputs(config, study, made):
     """Tables that a paper's claims are held against.
 
     Parameters
@@ -25,6 +25,8 @@ def inputs(config, study):
     config : mapping
         A completed configuration.
     study : str
+    made : collection of str
+        Paths of tables that the run makes, below its folder: a sweep that compares no losses has no such table.
 
     Returns
     -------
@@ -32,7 +34,8 @@ def inputs(config, study):
     """
     model = model_of(config, study)
     tables = STUDIES[study].TABLES
-    return {name: path.format(model=model) for name, path in tables.items() if model or "{model}" not in path}
+    paths = {name: path.format(model=model) for name, path in tables.items() if model or "{model}" not in path}
+    return {name: path for name, path in paths.items() if path in made}
 
 
 def setup(config, study):

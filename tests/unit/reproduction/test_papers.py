@@ -126,3 +126,34 @@ def test_shifting_queries_is_what_the_papers_section_gets_wrong():
     )
     assert attentionviz._invariance(table).agrees is False
     assert attentionviz._invariance(table.assign(difference=1e-7)).agrees is True
+
+
+def test_a_masked_models_components_are_whole_squares():
+    diagonal = np.eye(6).reshape(-1)
+    previous = np.eye(6, k=-1).reshape(-1)
+    table = pd.DataFrame({"component": [0, 1], "prompt": 0, "weights": [diagonal, previous]})
+    table.attrs = {"packing": "full"}
+    (claim,) = phrenology._components(pd.concat([table, table.tail(1).assign(component=2)]).pipe(_with, table.attrs))[
+        :1
+    ]
+    assert claim.agrees is True
+    assert "the diagonal 100%" in claim.published
+
+
+def _with(table, attrs):
+    table.attrs = attrs
+    return table
+
+
+def test_a_head_without_a_chosen_constant_is_left_out():
+    head = {"member": 0, "layer": 0, "protocol": "published", "exact": False}
+    rows = [
+        {**head, "head": 0, "c": 0.2, "spearman": 0.3, "chosen": True},
+        {**head, "head": 0, "c": 1.0, "spearman": 0.6, "chosen": False},
+        {**head, "head": 1, "c": 1.0, "spearman": 0.6, "chosen": False},
+    ]
+    plane = pd.DataFrame({"method": ["umap"], "construction": ["exact"], "spearman": [0.2]})
+    claim = attentionviz._maps(pd.DataFrame(rows), plane)
+    assert claim.agrees is False
+    assert "0.30 at the constant chosen (0.2), 0.60 at the best (1)" in claim.published
+    assert "head 1" not in claim.published

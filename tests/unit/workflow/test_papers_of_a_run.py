@@ -5,6 +5,8 @@ import pandas as pd
 from headatlas.reproduction.papers import claims
 from headatlas.workflow import papers
 
+MADE = {"phrenology/kinds.parquet", "induction/bert/maps.parquet", "induction/depth.parquet"}
+
 
 def test_a_model_is_asked_of_each_paper_and_none_of_induction_without_a_masked_one():
     architecture = {"causal": True, "layers": 2, "heads": 4, "d_model": 64, "context": 16}
@@ -16,14 +18,14 @@ def test_a_model_is_asked_of_each_paper_and_none_of_induction_without_a_masked_o
         },
         "studies": {"phrenology": {"models": ["toy"]}, "induction": {"models": ["toy", "bert"]}},
     }
-    assert papers.inputs(config, "phrenology")["kinds"] == "phrenology/kinds.parquet"
-    assert papers.inputs(config, "induction")["maps"] == "induction/bert/maps.parquet"
+    assert papers.inputs(config, "phrenology", MADE)["kinds"] == "phrenology/kinds.parquet"
+    assert papers.inputs(config, "induction", MADE)["maps"] == "induction/bert/maps.parquet"
     assert papers.setup(config, "phrenology") == {
         "model": "toy", "corpus": "mine", "members": 2, "context": 16, "layers": 2, "heads": 4, "d_model": 64,
     }  # fmt: skip
     assert papers.setup(config, "induction") == {"model": "bert-base-uncased", "corpus": "mine"}
     config["studies"]["induction"]["models"] = ["toy"]
-    assert set(papers.inputs(config, "induction")) == {"depth"}
+    assert set(papers.inputs(config, "induction", MADE)) == {"depth"}
     depth = pd.DataFrame({"protocol": ["published"], "model": ["toy"], "layers": [2], "depth": [0.7]})
     (claim,), differ = claims("induction", {"depth": depth}, papers.setup(config, "induction"))
     assert claim.agrees is None
@@ -32,3 +34,8 @@ def test_a_model_is_asked_of_each_paper_and_none_of_induction_without_a_masked_o
 
 def test_a_study_without_a_paper_is_compared_with_none():
     assert papers.compared({"targets": ["positions", "circuits"]}) == ["circuits"]
+
+
+def test_a_table_that_the_run_does_not_make_is_not_asked_for():
+    config = {"models": {}, "studies": {"circuits": {"models": []}}}
+    assert set(papers.inputs(config, "circuits", {"circuits/sweep.parquet"})) == {"sweep"}
