@@ -910,6 +910,19 @@ def test_window_settings():
     assert model_settings.window_settings(pretrained, "analysis")["size"] == 16
 
 
+@pytest.mark.parametrize("preset", [p for p in PRESETS if p.stem.startswith("circuits")], ids=lambda p: p.stem)
+def test_a_preset_that_leaves_figures_out_is_built_whole(preset, folder):
+    places = [f"results={folder}/results", f"store={folder}/store"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--configfile", preset, "--config", *places],
+        cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def planned(folder, text, *arguments):
     """What a dry run with a configuration file says, and whether it ended well."""
     (folder / "mine.yaml").write_text(f"results: {folder}/results\n{text}")
