@@ -44,7 +44,7 @@ if filled["targets"] is None and workflow.is_main_process:
 REQUIRED = [re.split("[=<>]", name)[0] for name in (ROOT / "envs/requirements.in").read_text().split()]
 # A mapping of our own, so that what follows from other keys is not written into the one that was given
 config = {**completed, "described": captions.of_run(filled, completed, REQUIRED, ROOT / "report")}
-config["described"]["found"] = captions.found(config["results"])
+config["described"]["found"] = captions.Found(config["results"])
 
 
 pathvars:

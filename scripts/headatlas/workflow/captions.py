@@ -79,27 +79,33 @@ def of_sweep(study):
     )
 
 
-def found(results):
+class Found:
     """How captions go on where figures have been drawn that say what they show.
+
+    Read when a caption asks: figures are drawn after the configuration is read, and the report is made after them.
 
     Parameters
     ----------
     results : path-like
         Folder of results.
-
-    Returns
-    -------
-    dict from str to str
-        By the figure's name below `figures`, without its protocol: "phrenology/fig05_clusters".
     """
-    sentences = {}
-    for png in sorted(Path(results).glob("figures/**/*.png")):
-        study, *within = png.relative_to(Path(results) / "figures").with_suffix("").parts
-        protocol = within.pop(0) if within[0] in ("published", "corrected") else ""
-        if said := figure_findings.read(png):
-            plain = re.sub(r"([\\*`_|])", r"\\\1", said.rstrip("."))  # a token is no markup of reStructuredText
-            sentences.setdefault("/".join((study, *within)), {})[protocol] = plain
-    return {name: f". Found: {_together(each)}" for name, each in sentences.items()}
+
+    def __init__(self, results):
+        self._figures = Path(results, "figures")
+
+    def __reduce__(self):
+        return dict, ()  # jobs are handed the configuration, and write no captions
+
+    def get(self, name, default=""):
+        """The clause of a figure by its name below `figures`, without its protocol: "phrenology/fig05_clusters"."""
+        study, _, figure = name.partition("/")
+        sentences = {}
+        for protocol in ("published", "corrected", ""):
+            png = self._figures / study / protocol / f"{figure}.png"
+            if png.is_file() and (said := figure_findings.read(png)):
+                # a token is no markup of reStructuredText
+                sentences[protocol] = re.sub(r"([\\*`_|])", r"\\\1", said.rstrip("."))
+        return f". Found: {_together(sentences)}" if sentences else default
 
 
 def _together(by_protocol):

@@ -1,5 +1,6 @@
 """What the report says of a run: corpora, models and sizes as they are configured, settings that can be given again."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -53,16 +54,28 @@ def test_captions_end_in_what_the_figures_say_that_they_show(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         style.save(style.finding(style.blank(1, 1), said), path, path.with_suffix(".pdf"))
 
+    found = captions.Found(tmp_path)  # before anything is drawn, as when a run begins
+    assert found.get("phrenology/fig05_clusters", "") == ""
+    draw("phrenology/published/fig05_clusters", "5 clusters.")
     draw("phrenology/published/fig05_clusters", "7 clusters.")
     draw("phrenology/corrected/fig05_clusters", "no kinds, p ≤ 0.6 → a continuum.")
     draw("attentionviz/corrected/toy/fig03_early_head", "it promotes *args, `x`, my_ and |.")
     draw("training/toy/training", None)
-    found = captions.found(tmp_path)
-    assert found == {
-        "phrenology/fig05_clusters": ". Found: published: 7 clusters; corrected: no kinds, p ≤ 0.6 → a continuum",
-        "attentionviz/toy/fig03_early_head": r". Found: it promotes \*args, \`x\`, my\_ and \|",
-    }
-    shown = publish_parts(f"A caption{found['attentionviz/toy/fig03_early_head']}.", writer="html")["body"]
+    draw("training/repeats", "the loss ended at 2.")
+    names = (
+        "phrenology/fig05_clusters",
+        "attentionviz/toy/fig03_early_head",
+        "training/repeats",
+        "training/toy/training",
+    )
+    assert [found.get(name, "none") for name in names] == [
+        ". Found: published: 7 clusters; corrected: no kinds, p ≤ 0.6 → a continuum",
+        r". Found: it promotes \*args, \`x\`, my\_ and \|",
+        ". Found: the loss ended at 2",
+        "none",
+    ]
+    assert pickle.loads(pickle.dumps(found)).get(names[0], "") == "", "a job is handed none"
+    shown = publish_parts(f"A caption{found.get(names[1])}.", writer="html")["body"]
     assert "system-message" not in shown
     assert "it promotes *args, `x`, my_ and |." in shown
     caption = tmp_path / "a.rst"
