@@ -6,6 +6,7 @@ large, what the prompt says decides; where it is small, position does.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,12 +37,12 @@ def page_bytes(results, model):
         Bytes of all the model's heads if they share the fewest prompts, and for each prompt more that they share.
     """
     facts = results.facts(model)
-    counted, few = _pairs_of(results, model), fewest(facts["prompts"])
-    more = min(few + _SAMPLE, facts["prompts"])
-    sizes = []
+    counted, few = _pairs_of(results.tokens(model), facts), fewest(facts["prompts"])
+    more, sizes = min(few + _SAMPLE, facts["prompts"]), []
     for layer in range(facts["layers"]):
         for patterns in results.packed_patterns(model, 0, layer):
-            sizes.append([len(_head(patterns, shared, facts, counted)[0]) for shared in (few, more)])
+            seen = _Seen.of(patterns, facts, counted)
+            sizes.append([len(seen.packed(patterns, shared)) for shared in (few, more)])
     fixed, larger = facts["members"] * facts["layers"] * facts["heads"] * np.mean(sizes, 0)
     return float(fixed), float(larger - fixed) / max(1, more - few)
 
@@ -240,19 +241,19 @@ def pieces(results, model, shared):
     steps, which = offsets(size, kind)
     by_offset = np.zeros((len(which), len(steps)), dtype=np.float32)
     by_offset[np.arange(len(which)), which] = 1 / np.bincount(which, minlength=len(steps))[which]
-    counted = _pairs_of(results, model)
+    counted = _pairs_of(tokens, facts)
     pictures, curves, errors, used, named = [], [], [], set(range(shared)), set()
     for member in range(facts["members"]):
         for layer in range(facts["layers"]):
             for head, patterns in enumerate(results.packed_patterns(model, member, layer)):
-                packed, own, pairs = _head(patterns, shared, facts, counted)
+                seen = _Seen.of(patterns, facts, counted)
                 curve = patterns @ by_offset  # (prompt, offset)
                 curves.append(curve.mean(0))
                 errors.append(curve.std(0, ddof=1) / np.sqrt(prompts) if prompts > 1 else np.full(len(steps), np.nan))
-                pictures.append(thumbnail(patterns.mean(0), size, kind))
-                used |= set(own)
-                named |= {pair[name] for pair in pairs for name in ("query", "key")}
-                yield f"{model}/{member}/{layer}/{head}", packed
+                pictures.append(thumbnail(seen.mean, size, kind))
+                used |= set(seen.own(shared))
+                named |= {pair[name] for pair in seen.pairs for name in ("query", "key")}
+                yield f"{model}/{member}/{layer}/{head}", seen.packed(patterns, shared)
     shown = np.array(sorted(used))
     ids = tokens[shown] if tokens is not None else np.tile(np.arange(size, dtype=np.int32), (len(shown), 1))
     vocabulary = np.unique(np.concatenate([ids.reshape(-1), np.array(sorted(named), dtype=ids.dtype)]))
@@ -276,25 +277,38 @@ def pieces(results, model, shared):
     )
 
 
-def _pairs_of(results, model):
-    tokens, facts = results.tokens(model), results.facts(model)
+def _pairs_of(tokens, facts):
     return None if tokens is None else TokenPairs.of(tokens[:_PAIR_PROMPTS], facts["size"], facts["packing"])
 
 
-def _head(patterns, shared, facts, counted):
-    """A head's block, the prompts that it shows beyond the shared ones, and the pairs of tokens that it seeks."""
-    mean, departure = patterns.mean(0), departures(patterns, facts["size"], facts["packing"])
-    chosen = chosen_prompts(departure)
-    pairs = [] if counted is None else counted.sought(patterns[:_PAIR_PROMPTS], mean)
-    own = sorted({prompt for prompt, _ in chosen if prompt >= shared})
-    packed = block(
-        {"shared": shared, "own": own, "chosen": chosen, "pairs": pairs},
-        quantised_finely(mean),
-        quantised_finely(departure),
-        quantised(patterns[:shared]),
-        quantised(patterns[own]),
-    )
-    return packed, own, pairs
+class _Seen(NamedTuple):
+    """What a head's patterns show: their mean, how far prompts depart from it, prompts to look at, pairs it seeks."""
+
+    mean: np.ndarray
+    departure: np.ndarray
+    chosen: list
+    pairs: list
+
+    @classmethod
+    def of(cls, patterns, facts, counted):
+        mean, departure = patterns.mean(0), departures(patterns, facts["size"], facts["packing"])
+        pairs = [] if counted is None else counted.sought(patterns[:_PAIR_PROMPTS], mean)
+        return cls(mean, departure, chosen_prompts(departure), pairs)
+
+    def own(self, shared):
+        """The prompts that it shows beyond the shared ones."""
+        return sorted({prompt for prompt, _ in self.chosen if prompt >= shared})
+
+    def packed(self, patterns, shared):
+        """The head's block."""
+        own = self.own(shared)
+        return block(
+            {"shared": shared, "own": own, "chosen": self.chosen, "pairs": self.pairs},
+            quantised_finely(self.mean),
+            quantised_finely(self.departure),
+            quantised(patterns[:shared]),
+            quantised(patterns[own]),
+        )
 
 
 def uniform_by_offset(size, packing):

@@ -18,7 +18,8 @@ SCRIPTS = (
     *("heads_view.js", "prompts.js", "head_page.js", "kinds.js", "joint.js", "studies_view.js", "compare.js", "app.js"),
 )
 PAGE = 10_000_000  # bytes of the page of one file: pictures and shared prompts keep within it
-_OF_PICTURES = 0.25  # share of it that pictures take, at most
+_OF_PICTURES = 0.3  # share of it that pictures take, at most
+_OF_OVERVIEWS = 0.07  # share of the rest that models' overviews take, about
 PIECES = 256  # scripts that the heads of one model are split over, at most, in the form of a folder
 
 
@@ -69,8 +70,9 @@ def write_page(path, results, about=None, captions=None):
     others = [_block(name, content) for name, content in (*joint.maps(results), *pictures.items())]
     others.append("</body></html>\n")
     have = [results.facts(model)["prompts"] for model in results.models]
-    opening = _opening(index(results, have, about, captions), local=False)
-    room = PAGE - len(opening.encode()) - sum(map(len, others))
+    described = index(results, have, about, captions)
+    opening = len(_opening(described, local=False).encode())  # what is shared has no more digits than what there is
+    room = (1 - _OF_OVERVIEWS) * (PAGE - opening - sum(map(len, others)))
     costs = [attention.page_bytes(results, model) for model in results.models]
     for _ in range(3):  # the costs are estimates
         shared = attention.shared_prompts(costs, have, room)
@@ -79,14 +81,16 @@ def write_page(path, results, about=None, captions=None):
             for model, prompts in zip(results.models, shared, strict=True)
             for name, packed in attention.pieces(results, model, prompts)
         ]
-        over = len(opening.encode()) + sum(map(len, [*blocks, *others])) - PAGE
+        over = opening + sum(map(len, [*blocks, *others])) - PAGE
         if over <= 0:
             break
         counted = zip(costs, have, shared, strict=True)
         taken = sum(fixed + each * (n - attention.fewest(of)) for (fixed, each), of, n in counted)
         room = min(room, taken) - 1.1 * over
     with open(path, "w", encoding="utf-8") as file:
-        file.write(_opening(index(results, shared, about, captions), local=False))
+        for model, prompts in zip(described["models"], shared, strict=True):
+            model["shared"] = prompts
+        file.write(_opening(described, local=False))
         file.writelines([*blocks, *others])
 
 

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from headatlas.base import figure_findings
 
 PROTOCOLS = ("published", "corrected")
-_COARSER = ((1000, 50), (800, 40), (640, 30))  # pixels of width, at most, and quality of an embedded picture's WebP
+_COARSER = ((1000, 50), (800, 30), (640, 30))  # pixels of width, at most, and quality of an embedded picture's WebP
 
 
 def describe(results, captions=None):
@@ -94,13 +94,14 @@ def pictures(results, room=None):
     names = results.names("figures/**/*.png")
     with ThreadPoolExecutor(2) as pool:  # Pillow lets go of the interpreter while it decodes and encodes
         for way in _COARSER:
-            made = list(pool.map(lambda name, way=way: _small(results.path(name), *way), names))
+            made = list(pool.map(lambda name, way=way: small_picture(results.path(name), *way), names))
             if room is None or sum(map(len, made)) <= room:
                 break
     return dict(zip(names, made, strict=True))
 
 
-def _small(path, widest, quality):
+def small_picture(path, widest, quality):
+    """A picture as WebP of some quality (1 to 100) in base64, at most so many pixels wide."""
     from PIL import Image
 
     with Image.open(path) as opened:
@@ -110,5 +111,5 @@ def _small(path, widest, quality):
             (widest, round(picture.height * widest / picture.width)), Image.Resampling.BOX, reducing_gap=2
         )
     content = io.BytesIO()
-    picture.save(content, "WEBP", quality=quality, method=1)
+    picture.save(content, "WEBP", quality=quality, method=4)
     return base64.b64encode(content.getvalue()).decode()

@@ -1,7 +1,5 @@
 """The summary of a run, read in two minutes: what was asked, what was found and what not, then the tables."""
 
-import base64
-import io
 import itertools
 import re
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from markdown_it import MarkdownIt
 
+from headatlas.atlas.studies import small_picture
 from headatlas.base import figure_findings
 from headatlas.scores import catalogue
 from headatlas.scores.induction_scores import ERRORS
@@ -259,17 +258,10 @@ def page(markdown, folder):
     str
     """
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
-    body = re.sub(r'<img src="([^"]+)"', lambda found: f'<img src="{_within(Path(folder) / found[1])}"', body)
+    body = re.sub(r'<img src="([^"]+)"', lambda found: f'<img src="{_within(Path(folder, found[1]))}"', body)
     head = f'<meta charset="utf-8"><title>Head Atlas</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}</body></html>\n'
 
 
 def _within(png):
-    from PIL import Image
-
-    with Image.open(png) as opened:
-        small = opened.convert("RGB")
-    small.thumbnail((_WIDE, 10 * _WIDE))
-    content = io.BytesIO()
-    small.save(content, "WEBP", quality=60)
-    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return f"data:image/webp;base64,{small_picture(png, _WIDE, quality=60)}"

@@ -36,7 +36,7 @@ const paperPanel = rows => panel("The paper beside this run", rows[0].difference
     element("thead", {}, element("tr", {}, ["", "the paper reports", "published, here", "corrected, here", "verdict"].map(title => element("th", {scope: "col"}, title)))),
     element("tbody", {}, rows.map(row => element("tr", {},
       element("th", {scope: "row"}, row.item), element("td", {}, row.reported), element("td", {}, row.published || "–"), element("td", {}, row.corrected || "–"),
-      element("td", {}, element("strong", {class: row.verdict === "differs" ? "differs" : null}, `${MARKS[row.verdict]} ${row.verdict}`), element("div", {class: "faint small"}, row.asked))))))),
+      element("td", {}, element("strong", {}, `${MARKS[row.verdict]} ${row.verdict}`), element("div", {class: "faint small"}, row.asked))))))),
   {wide: true, files: ["reproduction.parquet"], name: "paper"});
 
 const shownFigure = (run, figure, protocol) => {
