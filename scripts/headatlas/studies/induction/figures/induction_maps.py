@@ -2,7 +2,7 @@
 
 from headatlas.base import tables
 from headatlas.plotting import style
-from headatlas.studies.induction.figures.panels import READINGS, draw_members, nothing, scale_bar
+from headatlas.studies.induction.figures.panels import READINGS, draw_members, scale_bar
 
 _STANDARD = [("standard", "same"), ("standard", "before"), ("standard", "after")]
 _SHUFFLED = [
@@ -33,7 +33,7 @@ def induction_maps(found, columns, protocol):
         if len(rows):
             chosen[model] = rows
     if not chosen:
-        return nothing("causal models have no masks: these setups are for masked models")
+        return style.nothing_to_show("causal models have no masks: these setups are for masked models")
     heights = [0.5 + 0.16 * min(24, own["layer"].max() + 1) for own in chosen.values()]
     figure = style.blank(style.WIDTH, sum(heights) + 0.7)
     panels = figure.subplots(len(chosen), len(columns), squeeze=False, height_ratios=heights)

@@ -77,12 +77,6 @@ def scale_bar(figure, axes, top, label):
     bar.outline.set_visible(False)
 
 
-def nothing(text):
-    figure = style.blank(0.8 * style.WIDTH, 1.0)
-    figure.text(0.5, 0.5, style.wrapped(text, 0.75 * style.WIDTH), ha="center", va="center")
-    return figure
-
-
 def log_axis(axes, low, high, narrow=False):
     """A logarithmic x axis with a few round numbers on it, as plain text; with one or two where it is narrow."""
     axes.set_xscale("log")

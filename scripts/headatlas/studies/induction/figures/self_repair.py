@@ -6,7 +6,6 @@ from headatlas.base import tables
 from headatlas.base.statistics import interval_of_mean
 from headatlas.plotting import style
 from headatlas.studies.induction import ablation_effects
-from headatlas.studies.induction.figures.panels import nothing
 
 
 @style.paper
@@ -27,7 +26,7 @@ def redundancy(effects, kind="mean"):
     found = {model: rows for model, table in effects.items() if len(rows := ablation_effects.redundancy(table, kind))}
     unasked = [model for model in effects if model not in found]
     if not found:
-        return nothing("redundancy cannot be asked of these models: no layer has two induction heads")
+        return style.nothing_to_show("redundancy cannot be asked of these models: no layer has two induction heads")
     across = min(2, len(found))
     down = -(-len(found) // across)
     figure = style.blank(max(style.COLUMN, style.WIDTH * across / 2), 2.6 * down + 0.5)
@@ -82,7 +81,9 @@ def backup_heads(effects, backups, kind="mean"):
     found = {model: rows for model, table in effects.items() if len(rows := ablation_effects.repair(table, kind))}
     unasked = [model for model in effects if model not in found]
     if not found:
-        return nothing("self-repair cannot be asked of these models: no layer lies after an induction head")
+        return style.nothing_to_show(
+            "self-repair cannot be asked of these models: no layer lies after an induction head"
+        )
     figure = style.blank(style.WIDTH, 2.1 * len(found) + 0.8)
     panels = figure.subplots(len(found), 2, squeeze=False, width_ratios=(2, 3))
     for (left, right), (model, rows) in zip(panels, found.items(), strict=True):

@@ -8,7 +8,7 @@ from headatlas.base import tables
 from headatlas.base.statistics import interval_of_mean
 from headatlas.plotting import style
 from headatlas.studies.induction import phase_changes
-from headatlas.studies.induction.figures.panels import log_axis, nothing
+from headatlas.studies.induction.figures.panels import log_axis
 
 
 @style.paper
@@ -27,7 +27,7 @@ def training_dynamics(found):
     matplotlib.figure.Figure
     """
     if not found:
-        return nothing("no model of this study kept snapshots of its training")
+        return style.nothing_to_show("no model of this study kept snapshots of its training")
     figure = style.blank(max(3.0, min(style.WIDTH, 2.3 * len(found))), 4.4)
     panels = figure.subplots(2, len(found), squeeze=False, sharex="col", sharey="row")
     for column, (model, table) in enumerate(found.items()):
