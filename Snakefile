@@ -5,8 +5,7 @@
 #   tokenizers/{tokenizer}/tokenizer.json          trained here or fetched
 #   windows/{model}/{train,evaluation,analysis}.parquet
 #   models/{model}/model.safetensors               every tensor with a leading member axis
-#   attention/{model}/patterns.parquet             one row per member, layer, head and prompt
-#   attention/{model}/queries_keys.parquet         one row per member, layer, head, prompt and position
+#   attention/{model}/{patterns,queries_keys}.parquet   one row per member, layer, head and prompt; and position
 #   {scores,token_circuits}/{model}.parquet, knockouts/{model}/{losses,prompt}.parquet   what each head does, in numbers
 #   {study}/{step}.parquet                         a study's tables; {step}.md its findings in words
 #   figures/{study}/{published,corrected}/figNN_{slug}.{png,pdf}
@@ -58,6 +57,7 @@ if "induction" in config["studies"]:
 
 include: "rules/summary.smk"
 include: "rules/atlas.smk"
+include: "rules/every_rule.smk"
 
 
 rule all:

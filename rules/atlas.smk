@@ -9,25 +9,11 @@ ATLAS_ASSETS = sorted(os.path.relpath(path) for path in Path(SCRIPTS, "headatlas
 ATLAS_DIGESTS = {Path(file).name: contents.file_digest(file) for file in ATLAS_ASSETS}
 # Scripts that the heads of each model are split over: one for each head, as far as the configuration tells their number
 ATLAS_PIECES = {
-    model: min(
-        256,
-        (
-            math.prod(
-                (
-                    len(settings["seeds"]),
-                    settings["architecture"]["layers"],
-                    settings["architecture"]["heads"],
-                )
-            )
-            if "architecture" in settings
-            else 256
-        ),
-    )
-    for model, settings in config["models"].items()
-    if model in models_of("all")
+    name: min(256, sizes.all_heads) if sizes.trained else 256
+    for name, sizes in ((name, model_sizes.model(config, name)) for name in models_of("all"))
 }
 TABLES_OF_HEADS = {  # all that is known of the heads of the studies among `targets`
-    "patterns": expand("<results>/attention/{model}/patterns.parquet", model=models_of("all")),
+    "patterns": [file for model in models_of("all") for file in PATTERNS[model]],
     "windows": sorted({windows_of(model, "analysis") for model in models_of("all")}),
     "tokenizer": sorted({tokenizer_of(model)["tokenizer"] for model in models_of("all")}),
     "tokenizer_config": sorted({tokenizer_of(model)["tokenizer_config"] for model in models_of("all")}),
@@ -40,10 +26,11 @@ TABLES_OF_HEADS = {  # all that is known of the heads of the studies among `targ
     "training": expand(
         "<results>/models/{model}/{table}.parquet", model=SUMMARISED_TOYS, table=["training", "baselines"]
     ),
-    "tables": list(shown_by_studies(".parquet")),
+    "tables": TABLES_MADE,
     "reproduction": "<results>/reproduction.parquet",
 }
-FIGURES_AND_FINDINGS = list(shown_by_studies(".png", ".pdf", ".csv", ".md"))
+FIGURES_AND_FINDINGS = [file for file in SHOWN_BY_STUDIES if file.endswith((".png", ".pdf", ".csv", ".md"))]
+ATLAS_CAPTIONS = captions.of_figures(SHOWN_BY_STUDIES, config, ROOT / "report")
 
 
 rule write_atlas:
@@ -54,14 +41,9 @@ rule write_atlas:
         assets=ancient(ATLAS_ASSETS),
     output:
         page="<results>/atlas.html",
-    log:
-        "<logs>/write_atlas.log",
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("write_atlas"),
+    threads: config["threads"]
     params:
-        spec=spec("write_atlas", about=ATLAS_ABOUT, captions=captions_of_figures(), assets=ATLAS_DIGESTS),
+        spec=spec("write_atlas", about=ATLAS_ABOUT, captions=ATLAS_CAPTIONS, assets=ATLAS_DIGESTS),
     script:
         "../scripts/write_atlas.py"
 
@@ -79,17 +61,12 @@ rule split_atlas:
             for number in range(count)
         },
         page="<results>/atlas/index.html",
-    log:
-        "<logs>/split_atlas.log",
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("split_atlas"),
+    threads: config["threads"]
     params:
         spec=spec(
             "split_atlas",
             about=ATLAS_ABOUT,
-            captions=captions_of_figures(),
+            captions=ATLAS_CAPTIONS,
             prompts=ATLAS_PROMPTS,
             pieces=ATLAS_PIECES,
             assets=ATLAS_DIGESTS,
@@ -104,14 +81,8 @@ rule export_heads:
         **TABLES_OF_HEADS,
     output:
         archive="<results>/headvis/{model}.zip",
-    log:
-        "<logs>/export_heads/{model}.log",
     wildcard_constraints:
         model=one_of(models_of("all")),
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("export_heads"),
     params:
         spec=lambda wildcards: spec("export_heads", model=wildcards.model),
     script:
@@ -124,12 +95,6 @@ rule describe_tables:
         **TABLES_OF_HEADS,
     output:
         card="<results>/README.md",
-    log:
-        "<logs>/describe_tables.log",
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("describe_tables"),
     params:
         spec=spec("describe_tables", about=ATLAS_ABOUT),
     script:

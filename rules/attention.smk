@@ -1,25 +1,29 @@
 # IN:  models/{model}/model.safetensors, config.json, windows/{model}/analysis.parquet
 # OUT: attention/{model}/patterns.parquet, queries_keys.parquet
 
+KEPT = [name for name, model in config["models"].items() if model["analysis"]["patterns"] != "none"]
+# The table of each model's attention patterns, in a list; none where the configuration keeps none
+PATTERNS = {name: [f"<results>/attention/{name}/patterns.parquet"] * (name in KEPT) for name in config["models"]}
+
 
 rule extract_patterns:
     """Extract the attention patterns of every head over the analysis windows."""
     input:
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
         patterns="<results>/attention/{model}/patterns.parquet",
-    log:
-        "<logs>/extract_patterns/{model}.log",
-    conda:
-        "../envs/models.yaml"
+    wildcard_constraints:
+        model=one_of(KEPT),
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
-        **needs("extract_patterns"),
         gpu=1,
     params:
-        spec=lambda wildcards: spec("extract_patterns", threads=forward_threads(wildcards.model)),
+        spec=lambda wildcards: spec(
+            "extract_patterns",
+            patterns=config["models"][wildcards.model]["analysis"]["patterns"],
+            threads=forward_threads(wildcards.model),
+        ),
     script:
         "../scripts/extract_patterns.py"
 
@@ -27,18 +31,12 @@ rule extract_patterns:
 rule extract_queries_keys:
     """Extract queries and keys of every head over the first analysis windows."""
     input:
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
-    log:
-        "<logs>/extract_queries_keys/{model}.log",
-    conda:
-        "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
-        **needs("extract_queries_keys"),
         gpu=1,
     params:
         spec=lambda wildcards: spec(

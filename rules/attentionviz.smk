@@ -27,16 +27,9 @@ rule choose_scales:
     output:
         scales="<results>/attentionviz/{model}/scales.parquet",
         scores="<results>/attentionviz/{model}/scale_scores.parquet",
-    log:
-        "<logs>/choose_scales/{model}.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("choose_scales"),
     params:
         spec=spec(
-            "choose_scales",
-            **study_settings("attentionviz", "percentile", "minimum_pairs", "pairs", "draws", "seed"),
+            "choose_scales", **study_settings("attentionviz", "percentile", "minimum_pairs", "pairs", "draws", "seed")
         ),
     script:
         "../scripts/choose_scales.py"
@@ -51,12 +44,6 @@ rule map_chosen_heads:
         maps="<results>/attentionviz/{model}/maps.parquet",
         quality="<results>/attentionviz/{model}/map_quality.parquet",
         relation="<results>/attentionviz/{model}/relation.parquet",
-    log:
-        "<logs>/map_chosen_heads/{model}.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("map_chosen_heads"),
     params:
         spec=spec(
             "map_chosen_heads",
@@ -74,12 +61,6 @@ rule compare_constructions:
     output:
         constructions="<results>/attentionviz/{model}/constructions.parquet",
         maps="<results>/attentionviz/{model}/global_maps.parquet",
-    log:
-        "<logs>/compare_constructions/{model}.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("compare_constructions"),
     params:
         spec=spec(
             "compare_constructions",
@@ -96,12 +77,6 @@ rule measure_invariance:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
     output:
         invariance="<results>/attentionviz/{model}/invariance.parquet",
-    log:
-        "<logs>/measure_invariance/{model}.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("measure_invariance"),
     params:
         spec=spec("measure_invariance", **study_settings("attentionviz", "pairs")),
     script:
@@ -114,14 +89,8 @@ rule measure_parts_of_speech:
         queries_keys="<results>/attention/{model}/queries_keys.parquet",
     output:
         parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
-    log:
-        "<logs>/measure_parts_of_speech/{model}.log",
     wildcard_constraints:
         model=one_of(TAGGED_MODELS),
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("measure_parts_of_speech"),
     params:
         spec=spec("measure_parts_of_speech", **study_settings("attentionviz", "pairs")),
     script:
@@ -129,15 +98,14 @@ rule measure_parts_of_speech:
 
 
 use rule draw_figure as draw_joint_embedding with:
-    """Fig 1: queries and keys of one head in one picture, and the relation wished for."""
+    """Fig 1: queries and keys of one head in one picture, and how distance falls with the dot product."""
     input:
         maps="<results>/attentionviz/{model}/maps.parquet",
         quality="<results>/attentionviz/{model}/map_quality.parquet",
         relation="<results>/attentionviz/{model}/relation.parquet",
+        judged=lambda wildcards: judged(wildcards.model),
     output:
         **figure("attentionviz", "{model}/fig01_joint_embedding"),
-    pathvars:
-        name="draw_joint_embedding/{model}",
     params:
         spec=drawn_by("studies.attentionviz.figures.joint_embeddings.draw_joint_embedding"),
 
@@ -146,23 +114,23 @@ use rule draw_figure as draw_scales with:
     """Fig 2: the constants that the criteria choose, as heat maps of layers and heads."""
     input:
         scales="<results>/attentionviz/{model}/scales.parquet",
+        judged=lambda wildcards: judged(wildcards.model),
     output:
         **figure("attentionviz", "{model}/fig02_scales"),
-    pathvars:
-        name="draw_scales/{model}",
     params:
         spec=drawn_by("studies.attentionviz.figures.joint_embeddings.draw_scales"),
 
 
 use rule draw_figure as draw_scaled_embeddings with:
-    """Figs 3 and 4: joint maps of an early and a later head at six constants."""
+    """Figs 3 and 4: joint maps of an early and a later head at six constants, with arrows to what queries attend to."""
     input:
+        **TOKENIZER,
         maps="<results>/attentionviz/{model}/maps.parquet",
         quality="<results>/attentionviz/{model}/map_quality.parquet",
+        queries_keys="<results>/attention/{model}/queries_keys.parquet",
+        judged=lambda wildcards: judged(wildcards.model),
     output:
         **figure("attentionviz", "{model}/{figure}", caption="scaled_embeddings"),
-    pathvars:
-        name="draw_scaled_embeddings/{model}/{figure}",
     wildcard_constraints:
         figure="fig03_early_head|fig04_late_head",
     params:
@@ -177,17 +145,14 @@ use rule draw_figure as draw_global_view with:
     input:
         maps="<results>/attentionviz/{model}/global_maps.parquet",
         constructions="<results>/attentionviz/{model}/constructions.parquet",
+        judged=lambda wildcards: judged(wildcards.model),
     output:
         **figure("attentionviz", "{model}/global_view_{colour}", ["corrected"], caption="global_view"),
-    pathvars:
-        name="draw_global_view/{model}/{colour}",
     wildcard_constraints:
-        colour="type|position|part_of_speech",
-    resources:
-        **needs("draw_global_view"),
+        colour="type|position|part_of_speech" if TAGGED_MODELS else "type|position",
     params:
         spec=lambda wildcards: drawn_by(
-            "studies.attentionviz.figures.joint_embeddings.draw_global_view", colour=wildcards.colour
+            "studies.attentionviz.figures.global_views.draw_global_view", colour=wildcards.colour
         ),
 
 
@@ -195,10 +160,9 @@ use rule draw_figure as draw_constructions with:
     """Which construction, and which map of it, shows attention best."""
     input:
         constructions="<results>/attentionviz/{model}/constructions.parquet",
+        judged=lambda wildcards: judged(wildcards.model),
     output:
         **figure("attentionviz", "{model}/constructions", ["corrected"]),
-    pathvars:
-        name="draw_constructions/{model}",
     params:
         spec=drawn_by("studies.attentionviz.figures.comparisons.draw_constructions"),
 
@@ -207,10 +171,9 @@ use rule draw_figure as draw_invariance with:
     """What leaves attention alone and what does not."""
     input:
         invariance="<results>/attentionviz/{model}/invariance.parquet",
+        judged=lambda wildcards: judged(wildcards.model),
     output:
         **figure("attentionviz", "{model}/invariance", ["corrected"]),
-    pathvars:
-        name="draw_invariance/{model}",
     params:
         spec=drawn_by("studies.attentionviz.figures.comparisons.draw_invariance"),
 
@@ -219,10 +182,9 @@ use rule draw_figure as draw_parts_of_speech with:
     """Which part of speech attends to which beyond chance."""
     input:
         parts_of_speech="<results>/attentionviz/{model}/parts_of_speech.parquet",
+        judged=lambda wildcards: judged(wildcards.model),
     output:
         **figure("attentionviz", "{model}/parts_of_speech", ["corrected"]),
-    pathvars:
-        name="draw_parts_of_speech/{model}",
     wildcard_constraints:
         model=one_of(TAGGED_MODELS),
     params:
@@ -236,14 +198,9 @@ rule describe_attentionviz:
         constructions=of_models("attentionviz", "<results>/attentionviz/{model}/constructions.parquet"),
         invariance=of_models("attentionviz", "<results>/attentionviz/{model}/invariance.parquet"),
         parts_of_speech=expand("<results>/attentionviz/{model}/parts_of_speech.parquet", model=TAGGED_MODELS),
+        judged=judged(*models_of("attentionviz")),
     output:
         findings="<results>/attentionviz/findings.md",
-    log:
-        "<logs>/describe_attentionviz.log",
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("describe_attentionviz"),
     params:
         spec=spec("describe_attentionviz", models=models_of("attentionviz"), tagged=TAGGED_MODELS),
     script:

@@ -1,5 +1,5 @@
 # IN:  models, training and baselines of every run of the sweep; patterns and scores of the runs that figures show
-# OUT: circuits/{sweep,text,attention,heads,copying,skip_trigrams,composition,losses}.parquet, findings.md, figures 1-9
+# OUT: circuits/{sweep,text,attention,heads,copying,skip_trigrams,composition,losses}.parquet, findings.md, figures 1-9, composition
 
 RUNS = list(config["studies"]["circuits"]["runs"])
 SHOWN = config["studies"]["circuits"]["shown"]
@@ -12,7 +12,7 @@ rule circuits:
     input:
         figures("circuits", ["fig01_tokenizers"] if "fig01" in SHOWN else []),
         figures("circuits", ["fig02_sweep", *HEAT_MAPS]),
-        figures("circuits", ["losses_compared"] if "losses" in SHOWN else [], ["corrected"]),
+        figures("circuits", ["composition", *(["losses_compared"] if "losses" in SHOWN else [])], ["corrected"]),
         expand("<results>/figures/circuits/corrected/table1_settings.{kind}", kind=["csv", "png", "pdf"]),
         "<results>/circuits/findings.md",
 
@@ -26,12 +26,6 @@ rule gather_sweep:
         ],
     output:
         sweep="<results>/circuits/sweep.parquet",
-    log:
-        "<logs>/gather_sweep.log",
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("gather_sweep"),
     params:
         spec=spec("gather_sweep", models=RUNS, runs=config["studies"]["circuits"]["runs"]),
     script:
@@ -49,13 +43,8 @@ if "losses" in SHOWN:
             described=lambda wildcards: f"<results>/models/{SHOWN['losses']['corrected']}/snapshots.json",
         output:
             losses="<results>/circuits/losses.parquet",
-        log:
-            "<logs>/compare_losses.log",
-        conda:
-            "../envs/models.yaml"
         threads: lambda wildcards: forward_threads(SHOWN["losses"]["corrected"])
         resources:
-            **needs("compare_losses"),
             gpu=1,
         params:
             spec=lambda wildcards: spec("compare_losses", threads=forward_threads(SHOWN["losses"]["corrected"])),
@@ -69,16 +58,11 @@ rule generate_text:
         **tokenizers_of(WRITING),
         model=expand("<results>/models/{model}/model.safetensors", model=WRITING),
         config=expand("<results>/models/{model}/config.json", model=WRITING),
+        windows=[windows_of(model, "analysis") for model in WRITING],
     output:
-        text="<results>/circuits/text.parquet",
-        attention="<results>/circuits/attention.parquet",
-    log:
-        "<logs>/generate_text.log",
-    conda:
-        "../envs/models.yaml"
+        **tables("circuits", "text", "attention"),
     threads: forward_threads(*WRITING)
     resources:
-        **needs("generate_text"),
         gpu=1,
     params:
         spec=spec(
@@ -103,18 +87,7 @@ rule read_circuits:
         patterns=of_models("circuits", "<results>/attention/{model}/patterns.parquet"),
         scores=of_models("circuits", "<results>/scores/{model}.parquet"),
     output:
-        heads="<results>/circuits/heads.parquet",
-        names="<results>/circuits/names.parquet",
-        skip_trigrams="<results>/circuits/skip_trigrams.parquet",
-        copying="<results>/circuits/copying.parquet",
-        composition="<results>/circuits/composition.parquet",
-        induction="<results>/circuits/induction.parquet",
-    log:
-        "<logs>/read_circuits.log",
-    conda:
-        "../envs/models.yaml"
-    resources:
-        **needs("read_circuits"),
+        **tables("circuits", "heads", "names", "skip_trigrams", "copying", "composition", "induction"),
     params:
         spec=spec("read_circuits", models=models_of("circuits")),
     script:
@@ -129,8 +102,6 @@ if "fig01" in SHOWN:
             text="<results>/circuits/text.parquet",
         output:
             **figure("circuits", "fig01_tokenizers"),
-        pathvars:
-            name="draw_tokenizers",
         params:
             spec=lambda wildcards: drawn_by(
                 "studies.circuits.figures.sweep.draw_tokenizers", models=SHOWN["fig01"]["corrected"]
@@ -138,29 +109,22 @@ if "fig01" in SHOWN:
 
 
 use rule draw_figure as draw_sweep with:
-    """Fig 2: losses and accuracies of all runs by epoch; corrected, with baselines and what each parameter does."""
+    """Fig 2: losses and accuracies of all runs by epoch, published with the paper's loss; corrected, what each parameter does."""
     input:
         sweep="<results>/circuits/sweep.parquet",
+        losses="<results>/circuits/losses.parquet" if "losses" in SHOWN else [],
     output:
         **figure("circuits", "fig02_sweep"),
-    pathvars:
-        name="draw_sweep",
     params:
         spec=drawn_by("studies.circuits.figures.sweep.draw_sweep", axes=config["studies"]["circuits"]["sweep"]),
 
 
 use rule draw_figure as draw_heat_maps with:
-    """Figs 3 to 9: what heads look at in a sampled text; published, the chosen heads; corrected, all, with their scores."""
+    """Figs 3 to 9: what heads of a layer look at in a text; published, the chosen heads; corrected, all, with their scores."""
     input:
-        text="<results>/circuits/text.parquet",
-        attention="<results>/circuits/attention.parquet",
-        heads="<results>/circuits/heads.parquet",
-        names="<results>/circuits/names.parquet",
-        sweep="<results>/circuits/sweep.parquet",
+        **tables("circuits", "text", "attention", "heads", "names", "sweep"),
     output:
         **figure("circuits", "{figure}", caption="heat_maps"),
-    pathvars:
-        name="draw_heat_maps/{figure}",
     wildcard_constraints:
         figure=one_of(HEAT_MAPS),
     params:
@@ -177,18 +141,25 @@ if "losses" in SHOWN:
             losses="<results>/circuits/losses.parquet",
         output:
             **figure("circuits", "losses_compared", ["corrected"]),
-        pathvars:
-            name="draw_losses",
         params:
             spec=drawn_by("studies.circuits.figures.sweep.draw_losses"),
+
+
+use rule draw_figure as draw_composition with:
+    """Draw which later heads read what earlier heads write, beyond random heads."""
+    input:
+        **tables("circuits", "composition", "names", "sweep"),
+        judged=judged(*models_of("circuits")),
+    output:
+        **figure("circuits", "composition", ["corrected"]),
+    params:
+        spec=drawn_by("studies.circuits.figures.composition.draw_composition"),
 
 
 use rule draw_figure as draw_settings with:
     """Table I: settings of the reference work, of the paper and of what was run."""
     output:
         **figure("circuits", "table1_settings", ["corrected"], kinds=["csv", "png", "pdf"]),
-    pathvars:
-        name="draw_settings",
     params:
         spec=drawn_by(
             "studies.circuits.figures.sweep.draw_settings", models={model: config["models"][model] for model in RUNS}
@@ -198,21 +169,10 @@ use rule draw_figure as draw_settings with:
 rule report_circuits:
     """Say in words what the study of attention-only transformers found."""
     input:
-        sweep="<results>/circuits/sweep.parquet",
+        **tables("circuits", "text", "names", "skip_trigrams", "copying", "induction", "sweep"),
         losses="<results>/circuits/losses.parquet" if "losses" in SHOWN else [],
-        text="<results>/circuits/text.parquet",
-        names="<results>/circuits/names.parquet",
-        skip_trigrams="<results>/circuits/skip_trigrams.parquet",
-        copying="<results>/circuits/copying.parquet",
-        induction="<results>/circuits/induction.parquet",
     output:
         findings="<results>/circuits/findings.md",
-    log:
-        "<logs>/report_circuits.log",
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("report_circuits"),
     params:
         spec=spec("report_circuits", axes=config["studies"]["circuits"]["sweep"]),
     script:

@@ -1,6 +1,5 @@
-# What rules share: the checked configuration, the `spec` that a step depends on, what it needs. Holds no rule.
+# What rules share: the checked configuration, the `spec` that a step depends on, where files lie. Holds no rule.
 import copy
-import itertools
 import math
 import os
 import re
@@ -9,7 +8,6 @@ from functools import cache
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
-from snakemake.io import get_flag_value, is_flagged
 from snakemake.utils import update_config
 
 SCRIPTS = str(ROOT / "scripts")
@@ -19,7 +17,18 @@ from headatlas.base.errors import InputError
 from headatlas.jobs import code_digest, contents, invocation
 from headatlas.jobs.store import Store
 from headatlas.studies.circuits import sweep
-from headatlas.workflow import captions, configuration, model_settings, papers, resources, run_display, schema
+from headatlas.workflow import (
+    captions,
+    configuration,
+    model_settings,
+    model_sizes,
+    name_patterns,
+    papers_of_a_run,
+    resources,
+    run_display,
+    schema,
+    targets,
+)
 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
 if run_display.replaces_messages(workflow):
@@ -39,12 +48,17 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 if filled["targets"] is None and workflow.is_main_process:
     for study, reason in completed["left_out"].items():
-        logger.warning(f"{study} is left out: {reason}")
+        if study != "circuits" or not completed["compare"]:  # else no plain run would build it
+            logger.warning(f"{study} is left out: {reason}")
 
 REQUIRED = [re.split("[=<>]", name)[0] for name in (ROOT / "envs/requirements.in").read_text().split()]
 # A mapping of our own, so that what follows from other keys is not written into the one that was given
 config = {**completed, "described": captions.of_run(filled, completed, REQUIRED, ROOT / "report")}
+if Path(config["store"]).is_dir():  # a dry run makes none
+    code_digest.remember_in(Store(config["store"]).memory())
 config["described"]["found"] = captions.Found(config["results"])
+config["described"]["front_page"] = captions.FrontPage(config["results"])
+logger.addFilter(targets.Explained(workflow.rules, config))
 
 
 pathvars:
@@ -53,9 +67,9 @@ pathvars:
 
 
 wildcard_constraints:
-    corpus="[a-z0-9-]+",
-    tokenizer="[a-z0-9-]+",
-    model="[a-z0-9-]+",
+    corpus=name_patterns.matching(config["corpora"]),
+    tokenizer=name_patterns.matching(config["tokenizers"]),
+    model=name_patterns.matching(config["models"]),
     use="train|evaluation|analysis",
 
 
@@ -101,22 +115,7 @@ def content(place, suffixes):
 
 def reads(kind, *read):
     """What a step reads and no rule makes. It is no `input`, whose times would count, but stands here by content."""
-    found = [configuration.sources(kind, settings) for settings in read]
-    suffixes = found[0]["suffixes"]
-    places = sorted({place for source in found for place in source["files"]})
-    return {
-        "files": {place: content(place, suffixes and tuple(suffixes)) for place in places},
-        "mirrored": sorted({place for source in found for place in source["mirrored"]}),
-        "suffixes": suffixes,
-        "interpreter": any(source["interpreter"] for source in found),
-    }
-
-
-def forced(given):
-    """What the user asked to compute whatever is stored: by --forceall, --forcerun and --force."""
-    named = {*given.forcerun, *(given.targets or [] if given.forcetargets else [])}
-    rules_of_name = {rule.name for rule in workflow.rules} & named
-    return {"everything": given.forceall, "rules": sorted(rules_of_name), "files": sorted(named - rules_of_name)}
+    return configuration.read_by_content(kind, read, content)
 
 
 def windows_of(model, use):
@@ -137,27 +136,18 @@ def forward_threads(*models):
     return 1 if all(small) else config["threads"]
 
 
-def needs(rule, **others):
-    """Memory and minutes of a rule's jobs, more at every attempt: estimated by scripts/headatlas/workflow/resources.py."""
-
-    def asked(wildcards):
-        name = next(
-            (wildcards.get(kind) for kind in ("corpus", "tokenizer", "model") if kind in wildcards.keys()), None
-        )
-        return resources.of_rule(config, rule, name)
-
-    return {
-        **others,
-        "mem_mb": lambda wildcards, attempt: attempt * asked(wildcards).memory,
-        "runtime": lambda wildcards, attempt: attempt * asked(wildcards).minutes,
-    }
-
-
 def models_of(study):
     """Models that a study compares, or those of all studies that a plain run builds."""
     if study == "all":
         return sorted({model for target in config["targets"] for model in config["studies"][target]["models"]})
     return config["studies"][study]["models"]
+
+
+def judged(*models):
+    """What those of the models that are trained here have learnt, and the baselines that they should beat."""
+    shared = config["studies"].get("circuits", {}).get("windows", {})
+    places = [(f"{model}/training", f"{shared.get(model, model)}/baselines") for model in models if model in TOY_MODELS]
+    return [f"<results>/models/{name}.parquet" for pair in places for name in pair]
 
 
 def study_settings(study, *names):
@@ -196,6 +186,17 @@ TOKENIZER = {  # the same of the wildcard's model
 }
 
 
+MODEL = {  # weights and configuration of the wildcard's model
+    "model": "<results>/models/{model}/model.safetensors",
+    "config": "<results>/models/{model}/config.json",
+}
+
+
+def tables(folder, *names):
+    """Tables of one folder of the results, each under its own name."""
+    return {name: f"<results>/{folder}/{name}.parquet" for name in names}
+
+
 def figures(study, names, protocols=("published", "corrected"), models=None):
     """Both files of each of a study's figures under each protocol, of each of the models if they are given."""
     names = names if models is None else expand("{model}/{name}", model=models, name=names)
@@ -221,37 +222,25 @@ def reported(path, caption=None):
     return report(path, caption=file, category=study, subcategory=protocol, labels=labels)
 
 
-def shown_by_studies(*kinds):
-    """Files of these kinds that rules of the studies among `targets` make, for all that their wildcards may be; each
-    with its wildcards and its caption in the report, if it has one."""
-    found, folders = {}, (*config["targets"], "training")
-    for output in [output for each in workflow.rules for output in each.output]:
-        path = str(output)
-        folder = path.removeprefix(f"{config['results']}/").removeprefix("figures/").split("/")[0]
-        if not path.endswith(kinds) or folder not in folders:
-            continue
-        choices = {name: values.split("|") for name, values in re.findall(r"\{(\w+),([^}]*)\}", path)}
-        if not set(choices.get("model", [])) <= {*config["models"], "(?!)"}:  # any name: those that the study is of
-            choices["model"] = SUMMARISED_TOYS if folder == "training" else models_of(folder)
-        for values in itertools.product(*choices.values()):
-            wildcards = dict(zip(choices, values, strict=True))
-            file = re.sub(r"\{(\w+),[^}]*\}", r"{\1}", path).format(**wildcards)
-            if "(?!)" not in values:
-                found[file] = wildcards, get_flag_value(output, "report") if is_flagged(output, "report") else None
-    return found
-
-
-def captions_of_figures():
-    """The caption of each figure, by its name under the folder of results."""
-    found = shown_by_studies(".png")
-    return {
-        file.removeprefix(f"{config['results']}/"): captions.rendered(
-            ROOT / "report" / flag.caption.get_path_or_uri(secret_free=True).rpartition("report/")[2],
-            config,
-            wildcards,
-        )
-        for file, (wildcards, flag) in found.items()
-    }
+def complete(step):
+    """Add a log called after the rule and its wildcards, its environment, memory and minutes, unless they are said."""
+    name = re.search("(draw_.+)?$", step.name)[0] or Path(step.script).stem  # the name of a module's rule has a prefix
+    if not step.log:
+        wildcards = re.findall(r"(?<=\{)\w+", str(step.output[0])) if step.output else []
+        step.log_modifier = workflow.modifier.path_modifier
+        step.set_log(f"{os.path.join('<logs>', name, *map('{{{}}}'.format, wildcards))}.log")
+    if not step.conda_env:
+        step.conda_env = f"{ROOT}/envs/environment.yaml"
+    asked = resources.asked_by(
+        config,
+        name,
+        on_gpu=lambda: "gpu" in step.resources and workflow.global_resources.get("gpu") != 0,  # 0: there is none here
+    )
+    said = [
+        *(step.ruleinfo.resources or ((), {}))[1],
+        *workflow.resource_settings.overwrite_resources.get(step.name, {}),
+    ]
+    step.resources.update({key: asked[key] for key in asked if key not in said})
 
 
 def refused(study):
@@ -269,6 +258,6 @@ onstart:
         logger.warning(obstacle)
     invocation.announce(
         statements=code_digest.statements(SCRIPTS),
-        forced=forced(workflow.dag_settings),
+        forced=invocation.forced(workflow.dag_settings, {rule.name for rule in workflow.rules}),
         obstacle=obstacle,
     )

@@ -6,13 +6,7 @@ rule fetch_corpus:
     """Read a corpus from its source and write its passages; where jobs are submitted, on the machine that submits them."""
     output:
         documents="<results>/corpora/{corpus}/documents.parquet",
-    log:
-        "<logs>/fetch_corpus/{corpus}.log",
     localrule: True
-    conda:
-        "../envs/models.yaml"
-    resources:
-        **needs("fetch_corpus"),
     params:
         spec=lambda wildcards: spec(
             "fetch_corpus",

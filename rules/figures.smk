@@ -4,16 +4,8 @@
 
 rule draw_figure:
     """Draw a figure by the library's function that `spec` names; not a figure itself, every figure's rule inherits it."""
-    log:
-        "<logs>/<name>.log",
-    pathvars:
-        name="draw_figure",
     group:
         "figures"
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("draw_figure"),
     params:
         spec=spec("draw_figure"),
     script:

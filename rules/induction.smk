@@ -19,18 +19,11 @@ rule measure_repeats:
     """Measure attention on random repeated tokens: the induction maps, several masks at once, words and pieces."""
     input:
         **TOKENIZER,
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
     output:
-        maps="<results>/induction/{model}/maps.parquet",
-        conditions="<results>/induction/{model}/conditions.parquet",
-    log:
-        "<logs>/measure_repeats/{model}.log",
-    conda:
-        "../envs/models.yaml"
+        **tables("induction/{model}", "maps", "conditions"),
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
-        **needs("measure_repeats"),
         gpu=1,
     params:
         spec=lambda wildcards: spec(
@@ -46,24 +39,19 @@ rule measure_in_context:
     """Measure in-context learning: losses in a short and in a long context, and the curve between them."""
     input:
         **TOKENIZER,
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
         documents=lambda wildcards: f"<results>/corpora/{config['models'][wildcards.model]['corpus']}/documents.parquet",
     output:
         pairs="<results>/induction/{model}/in_context.parquet",
         curve="<results>/induction/{model}/curve.parquet",
-    log:
-        "<logs>/measure_in_context/{model}.log",
-    conda:
-        "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
-        **needs("measure_in_context"),
         gpu=1,
     params:
         spec=lambda wildcards: spec(
             "measure_in_context",
             threads=forward_threads(wildcards.model),
+            corpus=config["models"][wildcards.model]["corpus"],
             **study_settings("induction", "texts", "short", "long", "seed"),
         ),
     script:
@@ -74,19 +62,15 @@ rule ablate_induction:
     """Ablate every member's induction heads, one by one and together, and see which heads take over."""
     input:
         **TOKENIZER,
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
+        maps="<results>/induction/{model}/maps.parquet",
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
         effects="<results>/induction/{model}/ablations.parquet",
         backups="<results>/induction/{model}/backups.parquet",
-    log:
-        "<logs>/ablate_induction/{model}.log",
-    conda:
-        "../envs/models.yaml"
+        joint="<results>/induction/{model}/joint_effects.parquet",
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
-        **needs("ablate_induction"),
         gpu=1,
     params:
         spec=lambda wildcards: spec(
@@ -107,15 +91,10 @@ rule trace_training:
         evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
     output:
         dynamics="<results>/induction/{model}/dynamics.parquet",
-    log:
-        "<logs>/trace_training/{model}.log",
     wildcard_constraints:
         model=one_of(TRACED),
-    conda:
-        "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
-        **needs("trace_training"),
         gpu=1,
     params:
         spec=lambda wildcards: spec(
@@ -133,14 +112,7 @@ rule compare_induction:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
         scores=of_models("induction", "<results>/scores/{model}.parquet"),
     output:
-        depth="<results>/induction/depth.parquet",
-        look_alikes="<results>/induction/look_alikes.parquet",
-    log:
-        "<logs>/compare_induction.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("compare_induction"),
+        **tables("induction", "depth", "look_alikes"),
     params:
         spec=spec("compare_induction", models=models_of("induction"), **study_settings("induction", "seed")),
     script:
@@ -150,22 +122,16 @@ rule compare_induction:
 rule find_induction:
     """Say in sentences what the study of induction heads found."""
     input:
+        **tables("induction", "depth", "look_alikes"),
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
         conditions=of_models("induction", "<results>/induction/{model}/conditions.parquet"),
         pairs=of_models("induction", "<results>/induction/{model}/in_context.parquet"),
         effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
-        backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),
+        joint=of_models("induction", "<results>/induction/{model}/joint_effects.parquet"),
         dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=TRACED),
-        depth="<results>/induction/depth.parquet",
-        look_alikes="<results>/induction/look_alikes.parquet",
+        judged=judged(*models_of("induction")),
     output:
         findings="<results>/induction/findings.md",
-    log:
-        "<logs>/find_induction.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("find_induction"),
     params:
         spec=spec("find_induction", models=models_of("induction"), traced=TRACED),
     script:
@@ -173,14 +139,13 @@ rule find_induction:
 
 
 use rule draw_figure as draw_in_context with:
-    """Fig 5: what a long context gains over a short one; corrected, with intervals and the whole curve."""
+    """Fig 5: what a long context gains over a short one; corrected, over one as long of another text, and the curve."""
     input:
         pairs=of_models("induction", "<results>/induction/{model}/in_context.parquet"),
         curve=of_models("induction", "<results>/induction/{model}/curve.parquet"),
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "fig05_in_context_learning"),
-    pathvars:
-        name="draw_in_context",
     params:
         spec=drawn_by("studies.induction.figures.in_context_learning.draw_in_context", models=models_of("induction")),
 
@@ -189,10 +154,9 @@ use rule draw_figure as draw_repeats with:
     """Fig 6: the setups of random repeated tokens, each drawn from an actual trial."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "fig06_repeated_tokens"),
-    pathvars:
-        name="draw_repeats",
     params:
         spec=drawn_by("studies.induction.figures.repeated_tokens.draw_repeats", models=models_of("induction")),
 
@@ -201,10 +165,9 @@ use rule draw_figure as draw_induction with:
     """Fig 7: induction maps of the standard setup."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "fig07_induction"),
-    pathvars:
-        name="draw_induction",
     params:
         spec=drawn_by("studies.induction.figures.induction_maps.draw_induction", models=models_of("induction")),
 
@@ -213,10 +176,9 @@ use rule draw_figure as draw_shuffled with:
     """Fig 8: induction maps of the shuffled and the bidirectional setup."""
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "fig08_shuffled_bidirectional"),
-    pathvars:
-        name="draw_shuffled",
     params:
         spec=drawn_by("studies.induction.figures.induction_maps.draw_shuffled", models=models_of("induction")),
 
@@ -226,10 +188,9 @@ use rule draw_figure as draw_sizes with:
     input:
         maps=of_models("induction", "<results>/induction/{model}/maps.parquet"),
         depth="<results>/induction/depth.parquet",
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "fig09_sizes"),
-    pathvars:
-        name="draw_sizes",
     params:
         spec=drawn_by("studies.induction.figures.model_sizes.draw_sizes", models=models_of("induction")),
 
@@ -238,10 +199,10 @@ use rule draw_figure as draw_dynamics with:
     """Induction, previous-token and in-context-learning scores against the tokens seen in training."""
     input:
         dynamics=expand("<results>/induction/{model}/dynamics.parquet", model=TRACED),
+        maps=expand("<results>/induction/{model}/maps.parquet", model=TRACED),
+        judged=judged(*TRACED),
     output:
         **figure("induction", "dynamics", ["corrected"]),
-    pathvars:
-        name="draw_dynamics",
     params:
         spec=drawn_by("studies.induction.figures.training_dynamics.draw_dynamics", models=TRACED),
 
@@ -250,22 +211,20 @@ use rule draw_figure as draw_look_alikes with:
     """Prefix matching against copying: induction heads and their look-alikes."""
     input:
         look_alikes="<results>/induction/look_alikes.parquet",
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "look_alikes", ["corrected"]),
-    pathvars:
-        name="draw_look_alikes",
     params:
         spec=drawn_by("studies.induction.figures.head_kinds.draw_look_alikes"),
 
 
 use rule draw_figure as draw_redundancy with:
-    """Single effects of a layer's induction heads, summed, against their joint effect."""
+    """What sets of a layer's induction heads do beyond the sum of each, by their size, beside as many other heads."""
     input:
-        effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
+        joint=of_models("induction", "<results>/induction/{model}/joint_effects.parquet"),
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "redundancy", ["corrected"]),
-    pathvars:
-        name="draw_redundancy",
     params:
         spec=drawn_by("studies.induction.figures.self_repair.draw_redundancy", models=models_of("induction")),
 
@@ -275,10 +234,9 @@ use rule draw_figure as draw_backup_heads with:
     input:
         effects=of_models("induction", "<results>/induction/{model}/ablations.parquet"),
         backups=of_models("induction", "<results>/induction/{model}/backups.parquet"),
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "backup_heads", ["corrected"]),
-    pathvars:
-        name="draw_backup_heads",
     params:
         spec=drawn_by("studies.induction.figures.self_repair.draw_backup_heads", models=models_of("induction")),
 
@@ -287,9 +245,8 @@ use rule draw_figure as draw_masks with:
     """Induction with several masks at once, and on whole words against pieces of words."""
     input:
         conditions=of_models("induction", "<results>/induction/{model}/conditions.parquet"),
+        judged=judged(*models_of("induction")),
     output:
         **figure("induction", "masks", ["corrected"]),
-    pathvars:
-        name="draw_masks",
     params:
         spec=drawn_by("studies.induction.figures.masks.draw_masks", models=models_of("induction")),

@@ -8,21 +8,15 @@ rule train_model:
         train=lambda wildcards: windows_of(wildcards.model, "train"),
         evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
     output:
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
         training="<results>/models/{model}/training.parquet",
         snapshots="<results>/models/{model}/snapshots.safetensors",
         described="<results>/models/{model}/snapshots.json",
-    log:
-        "<logs>/train_model/{model}.log",
     wildcard_constraints:
-        model=one_of(TOY_MODELS),
+        model=name_patterns.matching(TOY_MODELS),
     priority: 1  # the longest jobs, and most others wait for them
-    conda:
-        "../envs/models.yaml"
     threads: lambda wildcards: training_threads(wildcards.model)
     resources:
-        **needs("train_model"),
         gpu=1,
     params:
         spec=lambda wildcards: spec(
@@ -41,12 +35,6 @@ rule measure_baselines:
         evaluation=lambda wildcards: windows_of(wildcards.model, "evaluation"),
     output:
         baselines="<results>/models/{model}/baselines.parquet",
-    log:
-        "<logs>/measure_baselines/{model}.log",
-    conda:
-        "../envs/models.yaml"
-    resources:
-        **needs("measure_baselines"),
     params:
         spec=lambda wildcards: spec(
             "measure_baselines", causal=config["models"][wildcards.model]["architecture"]["causal"]
@@ -60,17 +48,10 @@ rule fetch_model:
     input:
         **TOKENIZER,
     output:
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
-    log:
-        "<logs>/fetch_model/{model}.log",
+        **MODEL,
     wildcard_constraints:
         model=one_of(PRETRAINED_MODELS),
     localrule: True
-    conda:
-        "../envs/models.yaml"
-    resources:
-        **needs("fetch_model"),
     params:
         spec=lambda wildcards: spec(
             "fetch_model",
@@ -84,12 +65,9 @@ rule fetch_model:
 use rule draw_figure as draw_training with:
     """Draw the training curves of a family beside its baselines."""
     input:
-        training="<results>/models/{model}/training.parquet",
-        baselines="<results>/models/{model}/baselines.parquet",
+        **tables("models/{model}", "training", "baselines"),
     output:
         png=reported("<results>/figures/training/{model}.png", caption="training"),
         pdf="<results>/figures/training/{model}.pdf",
-    pathvars:
-        name="draw_training/{model}",
     params:
         spec=lambda wildcards: drawn_by("plotting.training_curves.draw_training", model=wildcards.model),

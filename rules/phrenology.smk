@@ -29,13 +29,7 @@ rule measure_distances:
     output:
         distances="<results>/phrenology/distances.parquet",
         parts="<results>/phrenology/distance_parts.parquet",
-    log:
-        "<logs>/measure_distances.log",
-    conda:
-        "../envs/analysis.yaml"
     threads: config["threads"]
-    resources:
-        **needs("measure_distances"),
     params:
         spec=spec("measure_distances", models=models_of("phrenology"), threads=config["threads"]),
     script:
@@ -49,12 +43,6 @@ rule project_heads:
         windows=prompts_of("phrenology"),
     output:
         projections="<results>/phrenology/projections.parquet",
-    log:
-        "<logs>/project_heads.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("project_heads"),
     params:
         spec=spec("project_heads", **study_settings("phrenology", "models", "seed")),
     script:
@@ -67,12 +55,6 @@ rule decompose_patterns:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
     output:
         components="<results>/phrenology/components.parquet",
-    log:
-        "<logs>/decompose_patterns.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("decompose_patterns"),
     params:
         spec=spec("decompose_patterns", models=models_of("phrenology")),
     script:
@@ -88,12 +70,6 @@ rule project_first_token:
         windows=prompts_of("phrenology"),
     output:
         first_token="<results>/phrenology/first_token.parquet",
-    log:
-        "<logs>/project_first_token.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("project_first_token"),
     params:
         spec=spec("project_first_token", models=models_of("phrenology")),
     script:
@@ -103,15 +79,10 @@ rule project_first_token:
 use rule draw_figure as draw_head_distances with:
     """Fig 7: distances between heads; corrected by Jensen-Shannon, heads of a kind and partners side by side."""
     input:
-        distances="<results>/phrenology/distances.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
-        partners="<results>/phrenology/partners.parquet",
+        **tables("phrenology", "distances", "kinds", "partners"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig07_head_distances"),
-    pathvars:
-        name="draw_head_distances",
-    resources:
-        **needs("draw_head_distances"),
     params:
         spec=drawn_by("studies.phrenology.figures.projections.draw_head_distances"),
 
@@ -121,10 +92,9 @@ use rule draw_figure as draw_projections with:
     input:
         projections="<results>/phrenology/projections.parquet",
         cards="<results>/phrenology/head_cards.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig08_projections"),
-    pathvars:
-        name="draw_projections",
     params:
         spec=drawn_by("studies.phrenology.figures.projections.draw_projections"),
 
@@ -133,10 +103,9 @@ use rule draw_figure as draw_components with:
     """Fig 9: principal components as maps of the first prompts; both protocols draw the same."""
     input:
         components="<results>/phrenology/components.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig09_components"),
-    pathvars:
-        name="draw_components",
     params:
         spec=drawn_by("studies.phrenology.figures.components.draw_components"),
 
@@ -147,10 +116,9 @@ use rule draw_figure as draw_third_component with:
         **tokenizer_of(models_of("phrenology")[0]),
         components="<results>/phrenology/components.parquet",
         windows=prompts_of("phrenology"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig10_third_component"),
-    pathvars:
-        name="draw_third_component",
     params:
         spec=drawn_by("studies.phrenology.figures.components.draw_third_component"),
 
@@ -159,9 +127,8 @@ use rule draw_figure as draw_first_token with:
     """Fig 11: tokens by what the heads do with them, as published and as its title says."""
     input:
         first_token="<results>/phrenology/first_token.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig11_first_token"),
-    pathvars:
-        name="draw_first_token",
     params:
         spec=drawn_by("studies.phrenology.figures.projections.draw_first_token"),

@@ -14,10 +14,9 @@ use rule draw_figure as draw_autoencoders with:
     """Table 1: what autoencoders of every width cost and leave, as published and held out; as CSV and on paper."""
     input:
         autoencoders="<results>/phrenology/autoencoders.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "table1_autoencoders", kinds=["csv", "png", "pdf"]),
-    pathvars:
-        name="draw_autoencoders",
     params:
         spec=drawn_by("studies.phrenology.figures.autoencoders.draw_autoencoders"),
 
@@ -25,14 +24,12 @@ use rule draw_figure as draw_autoencoders with:
 use rule draw_figure as draw_decoded_pairs with:
     """Fig 1: the token pairs that the embedding is about, and what its values decode to there."""
     input:
-        importance="<results>/phrenology/importance.parquet",
-        decoded="<results>/phrenology/decoded.parquet",
+        **tables("phrenology", "importance", "decoded"),
         published="<results>/phrenology/embeddings_published.parquet",
         corrected="<results>/phrenology/embeddings_corrected.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig01_decoded_pairs"),
-    pathvars:
-        name="draw_decoded_pairs",
     params:
         spec=drawn_by("studies.phrenology.figures.autoencoders.draw_decoded_pairs"),
 
@@ -43,29 +40,22 @@ use rule draw_figure as draw_embedded_distances with:
         published="<results>/phrenology/embeddings_published.parquet",
         corrected="<results>/phrenology/embeddings_corrected.parquet",
         distances="<results>/phrenology/distances.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig02_embedded_distances"),
-    pathvars:
-        name="draw_embedded_distances",
-    resources:
-        **needs("draw_embedded_distances"),
     params:
-        spec=drawn_by("studies.phrenology.figures.clusters.draw_embedded_distances"),
+        spec=drawn_by("studies.phrenology.figures.embedded_distances.draw_embedded_distances"),
 
 
 use rule draw_figure as draw_neighbour_graph with:
     """Fig 3: the graph of nearest neighbours that is clustered."""
     input:
-        places="<results>/phrenology/places.parquet",
+        **tables("phrenology", "clusters", "kinds", "names", "places"),
         published="<results>/phrenology/edges_published.parquet",
         corrected="<results>/phrenology/edges_corrected.parquet",
-        clusters="<results>/phrenology/clusters.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
-        names="<results>/phrenology/names.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig03_neighbour_graph"),
-    pathvars:
-        name="draw_neighbour_graph",
     params:
         spec=drawn_by("studies.phrenology.figures.clusters.draw_neighbour_graph"),
 
@@ -73,28 +63,21 @@ use rule draw_figure as draw_neighbour_graph with:
 use rule draw_figure as draw_resolutions with:
     """Fig 4: what the resolution changes; published by evenness over members, corrected by how long each number lasts."""
     input:
-        resolutions="<results>/phrenology/resolutions.parquet",
-        plateaus="<results>/phrenology/plateaus.parquet",
-        continua="<results>/phrenology/continua.parquet",
+        **tables("phrenology", "resolutions", "plateaus", "continua"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig04_resolution"),
-    pathvars:
-        name="draw_resolutions",
     params:
-        spec=drawn_by("studies.phrenology.figures.clusters.draw_resolutions"),
+        spec=drawn_by("studies.phrenology.figures.resolutions.draw_resolutions"),
 
 
 use rule draw_figure as draw_clusters with:
     """Fig 5: groups of heads on a plane; published clusters by UMAP, corrected kinds by the distances' coordinates."""
     input:
-        places="<results>/phrenology/places.parquet",
-        clusters="<results>/phrenology/clusters.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
-        names="<results>/phrenology/names.parquet",
+        **tables("phrenology", "places", "clusters", "kinds", "names"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig05_clusters"),
-    pathvars:
-        name="draw_clusters",
     params:
         spec=drawn_by("studies.phrenology.figures.clusters.draw_clusters"),
 
@@ -102,16 +85,11 @@ use rule draw_figure as draw_clusters with:
 use rule draw_figure as draw_pair_weights with:
     """Fig 6: what each group attends to; published, every token pair of single patterns, corrected, means and distances."""
     input:
+        **tables("phrenology", "clusters", "kinds", "names"),
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
-        clusters="<results>/phrenology/clusters.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
-        names="<results>/phrenology/names.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig06_pair_weights"),
-    pathvars:
-        name="draw_pair_weights",
-    resources:
-        **needs("draw_pair_weights"),
     params:
         spec=drawn_by("studies.phrenology.figures.attention_maps.draw_pair_weights"),
 
@@ -119,14 +97,10 @@ use rule draw_figure as draw_pair_weights with:
 use rule draw_figure as draw_consensus with:
     """How often two heads fall into one group on halves of the prompts: kinds, and partners."""
     input:
-        kinds="<results>/phrenology/kinds.parquet",
-        partners="<results>/phrenology/partners.parquet",
-        consensus="<results>/phrenology/consensus.parquet",
-        agreement="<results>/phrenology/agreement.parquet",
+        **tables("phrenology", "kinds", "partners", "consensus", "agreement"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "consensus", ["corrected"]),
-    pathvars:
-        name="draw_consensus",
     params:
         spec=drawn_by("studies.phrenology.figures.correspondence.draw_consensus"),
 
@@ -134,13 +108,10 @@ use rule draw_figure as draw_consensus with:
 use rule draw_figure as draw_partners with:
     """Whose counterpart each head is, in every member, and how firmly that is known."""
     input:
-        partners="<results>/phrenology/partners.parquet",
-        stability="<results>/phrenology/stability.parquet",
-        names="<results>/phrenology/names.parquet",
+        **tables("phrenology", "partners", "stability", "names"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "partners", ["corrected"]),
-    pathvars:
-        name="draw_partners",
     params:
         spec=drawn_by("studies.phrenology.figures.correspondence.draw_partners"),
 
@@ -150,10 +121,9 @@ use rule draw_figure as draw_head_scores with:
     input:
         **HEADS_AND_GROUPS,
         **SCORES_AND_LOSSES,
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "head_scores", ["corrected"]),
-    pathvars:
-        name="draw_head_scores",
     params:
         spec=drawn_by("studies.phrenology.figures.heads.draw_head_scores", models=models_of("phrenology")),
 
@@ -163,10 +133,9 @@ use rule draw_figure as draw_worth with:
     input:
         **HEADS_AND_GROUPS,
         **SCORES_AND_LOSSES,
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "worth", ["corrected"]),
-    pathvars:
-        name="draw_worth",
     params:
         spec=drawn_by("studies.phrenology.figures.heads.draw_worth", models=models_of("phrenology")),
 
@@ -176,12 +145,9 @@ use rule draw_figure as draw_mean_patterns with:
     input:
         **HEADS_AND_GROUPS,
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "mean_patterns", ["corrected"]),
-    pathvars:
-        name="draw_mean_patterns",
-    resources:
-        **needs("draw_mean_patterns"),
     params:
         spec=drawn_by("studies.phrenology.figures.heads.draw_mean_patterns"),
 
@@ -192,10 +158,9 @@ use rule draw_figure as draw_partner_flow with:
         partners="<results>/phrenology/partners.parquet",
         cards="<results>/phrenology/head_cards.parquet",
         stability="<results>/phrenology/stability.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "partner_flow", ["corrected"]),
-    pathvars:
-        name="draw_partner_flow",
     params:
         spec=drawn_by("studies.phrenology.figures.heads.draw_partner_flow"),
 
@@ -206,9 +171,8 @@ use rule draw_figure as draw_joined_tokens with:
         **tokenizer_of(models_of("phrenology")[0]),
         **HEADS_AND_GROUPS,
         circuits=of_models("phrenology", "<results>/token_circuits/{model}.parquet"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "joined_tokens", ["corrected"]),
-    pathvars:
-        name="draw_joined_tokens",
     params:
         spec=drawn_by("studies.phrenology.figures.heads.draw_joined_tokens", models=models_of("phrenology")),

@@ -8,18 +8,11 @@ rule fit_autoencoders:
     input:
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
     output:
-        autoencoders="<results>/phrenology/autoencoders.parquet",
-        importance="<results>/phrenology/importance.parquet",
-        decoded="<results>/phrenology/decoded.parquet",
+        **tables("phrenology", "autoencoders", "importance", "decoded"),
         published="<results>/phrenology/embeddings_published.parquet",
         corrected="<results>/phrenology/embeddings_corrected.parquet",
-    log:
-        "<logs>/fit_autoencoders.log",
-    conda:
-        "../envs/analysis.yaml"
     threads: 2
     resources:
-        **needs("fit_autoencoders"),
         gpu=1,
     params:
         spec=spec("fit_autoencoders", **study_settings("phrenology", "models", "autoencoders", "seed")),
@@ -35,12 +28,6 @@ rule search_resolutions:
         resolutions="<results>/phrenology/resolutions.parquet",
         edges="<results>/phrenology/edges_published.parquet",
         clusters="<results>/phrenology/clusters.parquet",
-    log:
-        "<logs>/search_resolutions.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("search_resolutions"),
     params:
         spec=spec("search_resolutions", **study_settings("phrenology", "search", "seed")),
     script:
@@ -52,16 +39,8 @@ rule find_kinds:
     input:
         distances="<results>/phrenology/distances.parquet",
     output:
-        kinds="<results>/phrenology/kinds.parquet",
-        plateaus="<results>/phrenology/plateaus.parquet",
-        continua="<results>/phrenology/continua.parquet",
+        **tables("phrenology", "kinds", "plateaus", "continua"),
         edges="<results>/phrenology/edges_corrected.parquet",
-    log:
-        "<logs>/find_kinds.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("find_kinds"),
     params:
         spec=spec("find_kinds", **study_settings("phrenology", "kinds", "seed")),
     script:
@@ -75,12 +54,6 @@ rule match_partners:
         parts="<results>/phrenology/distance_parts.parquet",
     output:
         partners="<results>/phrenology/partners.parquet",
-    log:
-        "<logs>/match_partners.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("match_partners"),
     params:
         spec=spec("match_partners", **study_settings("phrenology", "kinds", "seed")),
     script:
@@ -90,19 +63,10 @@ rule match_partners:
 rule measure_stability:
     """Ask of kinds and of partners whether they are found again on other prompts, and without any one member."""
     input:
+        **tables("phrenology", "kinds", "partners"),
         parts="<results>/phrenology/distance_parts.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
-        partners="<results>/phrenology/partners.parquet",
     output:
-        stability="<results>/phrenology/stability.parquet",
-        agreement="<results>/phrenology/agreement.parquet",
-        consensus="<results>/phrenology/consensus.parquet",
-    log:
-        "<logs>/measure_stability.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("measure_stability"),
+        **tables("phrenology", "stability", "agreement", "consensus"),
     params:
         spec=spec("measure_stability", **study_settings("phrenology", "kinds", "seed")),
     script:
@@ -112,24 +76,14 @@ rule measure_stability:
 rule name_groups:
     """Name kinds and partners by what their heads do beyond chance; a card of every head, and what was found in words."""
     input:
-        kinds="<results>/phrenology/kinds.parquet",
-        partners="<results>/phrenology/partners.parquet",
-        plateaus="<results>/phrenology/plateaus.parquet",
-        stability="<results>/phrenology/stability.parquet",
-        agreement="<results>/phrenology/agreement.parquet",
-        clusters="<results>/phrenology/clusters.parquet",
+        **tables("phrenology", "kinds", "partners", "plateaus", "stability", "agreement", "clusters"),
         scores=of_models("phrenology", "<results>/scores/{model}.parquet"),
+        judged=judged(*models_of("phrenology")),
     output:
         names="<results>/phrenology/names.parquet",
         cards="<results>/phrenology/head_cards.parquet",
         csv=reported("<results>/phrenology/head_cards.csv"),
         findings="<results>/phrenology/kinds.md",
-    log:
-        "<logs>/name_groups.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("name_groups"),
     params:
         spec=spec("name_groups", models=models_of("phrenology")),
     script:
@@ -145,12 +99,6 @@ rule place_heads:
         corrected_edges="<results>/phrenology/edges_corrected.parquet",
     output:
         places="<results>/phrenology/places.parquet",
-    log:
-        "<logs>/place_heads.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("place_heads"),
     params:
         spec=spec("place_heads", **study_settings("phrenology", "seed")),
     script:

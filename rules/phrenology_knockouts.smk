@@ -1,24 +1,17 @@
 # IN:  models/{model}/model.safetensors and windows/{model}/analysis.parquet of every model that the study compares
-# OUT: knockouts/{model}/{losses,prompt}.parquet, phrenology/{knockouts,knockout_tokens}, figures 12 to 14
+# OUT: knockouts/{model}/{losses,prompt}.parquet and, asked for by name, screen.parquet, phrenology/{knockouts,knockout_tokens}, figures 12 to 14
 
 
 rule measure_knockouts:
     """Knock out every head of a model: what it is worth in loss, and what it does to the end of one prompt."""
     input:
         **TOKENIZER,
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
-        losses="<results>/knockouts/{model}/losses.parquet",
-        prompt="<results>/knockouts/{model}/prompt.parquet",
-    log:
-        "<logs>/measure_knockouts/{model}.log",
-    conda:
-        "../envs/models.yaml"
+        **tables("knockouts/{model}", "losses", "prompt"),
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
-        **needs("measure_knockouts"),
         gpu=1,
     params:
         spec=lambda wildcards: spec(
@@ -28,6 +21,27 @@ rule measure_knockouts:
         ),
     script:
         "../scripts/measure_knockouts.py"
+
+
+rule screen_heads:
+    """Rank all heads of a model by attribution, and ablate those that stand first: a first look at a large model."""
+    input:
+        **TOKENIZER,
+        **MODEL,
+        windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
+    output:
+        **tables("knockouts/{model}", "screen"),
+    threads: lambda wildcards: forward_threads(wildcards.model)
+    resources:
+        gpu=1,
+    params:
+        spec=lambda wildcards: spec(
+            "screen_heads",
+            **study_settings("phrenology", "knockouts.screen_windows", "knockouts.screened", "seed"),
+            threads=forward_threads(wildcards.model),
+        ),
+    script:
+        "../scripts/screen_heads.py"
 
 
 rule compare_knockouts:
@@ -41,13 +55,8 @@ rule compare_knockouts:
         knockouts="<results>/phrenology/knockouts.parquet",
         tokens="<results>/phrenology/knockout_tokens.parquet",
         csv=reported("<results>/phrenology/knockout_tokens.csv"),
-    log:
-        "<logs>/compare_knockouts.log",
-    conda:
-        "../envs/models.yaml"
     threads: forward_threads(*models_of("phrenology"))
     resources:
-        **needs("compare_knockouts"),
         gpu=1,
     params:
         spec=spec(
@@ -63,13 +72,12 @@ use rule draw_figure as draw_one_head with:
     """Fig 12: the logits after one prompt with a head knocked out, by zero and, corrected, by its mean and by others."""
     input:
         prompt=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet")[0],
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig12_one_head"),
-    pathvars:
-        name="draw_one_head",
     params:
         spec=drawn_by(
-            "studies.phrenology.figures.knockouts.draw_one_head",
+            "studies.phrenology.figures.knockout_logits.draw_one_head",
             **study_settings("phrenology", "knockouts.head"),
         ),
 
@@ -77,18 +85,14 @@ use rule draw_figure as draw_one_head with:
 use rule draw_figure as draw_one_cluster with:
     """Fig 13: the logits after one prompt with each head of one cluster knocked out."""
     input:
+        **tables("phrenology", "clusters", "kinds"),
         prompts=of_models("phrenology", "<results>/knockouts/{model}/prompt.parquet"),
-        clusters="<results>/phrenology/clusters.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig13_cluster"),
-    pathvars:
-        name="draw_one_cluster",
-    resources:
-        **needs("draw_one_cluster"),
     params:
         spec=drawn_by(
-            "studies.phrenology.figures.knockouts.draw_one_cluster",
+            "studies.phrenology.figures.knockout_logits.draw_one_cluster",
             **study_settings("phrenology", "models", "knockouts.cluster"),
         ),
 
@@ -96,18 +100,12 @@ use rule draw_figure as draw_one_cluster with:
 use rule draw_figure as draw_knockout_effects with:
     """Fig 14: effects of knockouts; published on a plane, corrected against how far apart the heads attend."""
     input:
-        knockouts="<results>/phrenology/knockouts.parquet",
-        clusters="<results>/phrenology/clusters.parquet",
-        distances="<results>/phrenology/distances.parquet",
-        partners="<results>/phrenology/partners.parquet",
+        **tables("phrenology", "knockouts", "clusters", "distances", "partners"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "fig14_effects"),
-    pathvars:
-        name="draw_knockout_effects",
-    resources:
-        **needs("draw_knockout_effects"),
     params:
-        spec=drawn_by("studies.phrenology.figures.knockouts.draw_knockout_effects"),
+        spec=drawn_by("studies.phrenology.figures.knockout_effects.draw_knockout_effects"),
 
 
 use rule draw_figure as draw_knockout_losses with:
@@ -115,9 +113,8 @@ use rule draw_figure as draw_knockout_losses with:
     input:
         losses=of_models("phrenology", "<results>/knockouts/{model}/losses.parquet"),
         kinds="<results>/phrenology/kinds.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "knockout_losses", ["corrected"]),
-    pathvars:
-        name="draw_knockout_losses",
     params:
-        spec=drawn_by("studies.phrenology.figures.knockouts.draw_knockout_losses", models=models_of("phrenology")),
+        spec=drawn_by("studies.phrenology.figures.knockout_losses.draw_knockout_losses", models=models_of("phrenology")),

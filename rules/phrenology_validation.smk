@@ -1,33 +1,31 @@
 # IN:  models and windows of the study of phrenology; phrenology/{distances,kinds,partners,stability,knockouts}.parquet
 # OUT: phrenology/{transplants,circuits,evidence,universality,...}.parquet, evidence.md, figures of the same names
+# A network alone has no donors: what ablation of its heads costs is then what `measure_knockouts` found
+ALONE = sum(model_settings.member_count(config["models"][model]) for model in models_of("phrenology")) == 1
 
+if not ALONE:
 
-rule transplant_heads:
-    """Put every head of every other network in the place of every head, and say how much of the loss it recovers."""
-    input:
-        **tokenizer_of(models_of("phrenology")[0]),
-        models=of_models("phrenology", "<results>/models/{model}/model.safetensors"),
-        configs=of_models("phrenology", "<results>/models/{model}/config.json"),
-        windows=prompts_of("phrenology"),
-    output:
-        transplants="<results>/phrenology/transplants.parquet",
-        costs="<results>/phrenology/ablation_costs.parquet",
-    log:
-        "<logs>/transplant_heads.log",
-    conda:
-        "../envs/models.yaml"
-    threads: forward_threads(*models_of("phrenology"))
-    resources:
-        **needs("transplant_heads"),
-        gpu=1,
-    params:
-        spec=spec(
-            "transplant_heads",
-            **study_settings("phrenology", "models", "validation.windows", "validation.between_layers", "seed"),
-            threads=forward_threads(*models_of("phrenology")),
-        ),
-    script:
-        "../scripts/transplant_heads.py"
+    rule transplant_heads:
+        """Put every head of every other network in the place of every head, and say how much of the loss it recovers."""
+        input:
+            **tokenizer_of(models_of("phrenology")[0]),
+            models=of_models("phrenology", "<results>/models/{model}/model.safetensors"),
+            configs=of_models("phrenology", "<results>/models/{model}/config.json"),
+            windows=prompts_of("phrenology"),
+        output:
+            transplants="<results>/phrenology/transplants.parquet",
+            costs="<results>/phrenology/ablation_costs.parquet",
+        threads: forward_threads(*models_of("phrenology"))
+        resources:
+            gpu=1,
+        params:
+            spec=spec(
+                "transplant_heads",
+                **study_settings("phrenology", "models", "validation.windows", "validation.between_layers", "seed"),
+                threads=forward_threads(*models_of("phrenology")),
+            ),
+        script:
+            "../scripts/transplant_heads.py"
 
 
 rule compare_circuits:
@@ -37,13 +35,7 @@ rule compare_circuits:
         configs=of_models("phrenology", "<results>/models/{model}/config.json"),
     output:
         circuits="<results>/phrenology/circuits.parquet",
-    log:
-        "<logs>/compare_circuits.log",
-    conda:
-        "../envs/models.yaml"
     threads: config["threads"]
-    resources:
-        **needs("compare_circuits"),
     params:
         spec=spec("compare_circuits", **study_settings("phrenology", "models"), threads=config["threads"]),
     script:
@@ -53,14 +45,10 @@ rule compare_circuits:
 rule weigh_evidence:
     """Weigh the evidence for kinds and partners: stability, effects, weights and transplants, in numbers and words."""
     input:
-        distances="<results>/phrenology/distances.parquet",
-        kinds="<results>/phrenology/kinds.parquet",
-        partners="<results>/phrenology/partners.parquet",
-        stability="<results>/phrenology/stability.parquet",
-        knockouts="<results>/phrenology/knockouts.parquet",
-        circuits="<results>/phrenology/circuits.parquet",
-        transplants="<results>/phrenology/transplants.parquet",
-        costs="<results>/phrenology/ablation_costs.parquet",
+        **tables("phrenology", "distances", "kinds", "partners", "stability", "knockouts", "circuits"),
+        **({} if ALONE else tables("phrenology", "transplants", "ablation_costs")),
+        losses=of_models("phrenology", "<results>/knockouts/{model}/losses.parquet") if ALONE else [],
+        judged=judged(*models_of("phrenology")),
     output:
         evidence="<results>/phrenology/evidence.parquet",
         csv=reported("<results>/phrenology/evidence.csv"),
@@ -70,16 +58,8 @@ rule weigh_evidence:
         head_shares="<results>/phrenology/transplanted_heads.parquet",
         universality="<results>/phrenology/universality.parquet",
         findings="<results>/phrenology/evidence.md",
-    log:
-        "<logs>/weigh_evidence.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("weigh_evidence"),
     params:
-        spec=spec(
-            "weigh_evidence", **study_settings("phrenology", "validation.permutations", "validation.draws", "seed")
-        ),
+        spec=spec("weigh_evidence", **study_settings("phrenology", "validation.permutations", "seed")),
     script:
         "../scripts/weigh_evidence.py"
 
@@ -90,10 +70,9 @@ use rule draw_figure as draw_transplants with:
         head_shares="<results>/phrenology/transplanted_heads.parquet",
         shares="<results>/phrenology/transplant_shares.parquet",
         universality="<results>/phrenology/universality.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "transplants", ["corrected"]),
-    pathvars:
-        name="draw_transplants",
     params:
         spec=drawn_by("studies.phrenology.figures.validation.draw_transplants"),
 
@@ -102,10 +81,9 @@ use rule draw_figure as draw_agreement with:
     """How often attention, weights and effects name the same partner, beside heads permuted within kinds."""
     input:
         table="<results>/phrenology/partner_agreement.parquet",
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "agreement", ["corrected"]),
-    pathvars:
-        name="draw_agreement",
     params:
         spec=drawn_by("studies.phrenology.figures.validation.draw_agreement"),
 
@@ -115,11 +93,8 @@ use rule draw_figure as draw_universality with:
     input:
         table="<results>/phrenology/universality.parquet",
         patterns=of_models("phrenology", "<results>/attention/{model}/patterns.parquet"),
+        judged=judged(*models_of("phrenology")),
     output:
         **figure("phrenology", "universality", ["corrected"]),
-    pathvars:
-        name="draw_universality",
-    resources:
-        **needs("draw_universality"),
     params:
         spec=drawn_by("studies.phrenology.figures.validation.draw_universality"),

@@ -3,22 +3,16 @@
 
 
 rule score_heads:
-    """Measure what every head does: from its patterns, on random repeated tokens, and from its weights."""
+    """Measure what every head does: from its patterns (extracted anew if not kept), on repeated tokens, from its weights."""
     input:
         **TOKENIZER,
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
-        patterns="<results>/attention/{model}/patterns.parquet",
+        patterns=lambda wildcards: PATTERNS[wildcards.model],
     output:
         scores="<results>/scores/{model}.parquet",
-    log:
-        "<logs>/score_heads/{model}.log",
-    conda:
-        "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
-        **needs("score_heads"),
         gpu=1,
     params:
         spec=lambda wildcards: spec(
@@ -32,18 +26,11 @@ rule read_token_circuits:
     """Read from weights which tokens each head would raise where it looks at which, and which it seeks from which."""
     input:
         **TOKENIZER,
-        model="<results>/models/{model}/model.safetensors",
-        config="<results>/models/{model}/config.json",
+        **MODEL,
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
         pairs="<results>/token_circuits/{model}.parquet",
-    log:
-        "<logs>/read_token_circuits/{model}.log",
-    conda:
-        "../envs/models.yaml"
     threads: lambda wildcards: forward_threads(wildcards.model)
-    resources:
-        **needs("read_token_circuits"),
     params:
         spec=lambda wildcards: spec("read_token_circuits", tokens=400, threads=forward_threads(wildcards.model)),
     script:

@@ -14,9 +14,17 @@ SUMMARISED = [
 ]
 SUMMARISED_TOYS = [model for model in SUMMARISED if model in TOY_MODELS]
 
+SHOWN_BY_STUDIES = targets.shown(
+    workflow.rules,
+    config["results"],
+    {"training": SUMMARISED_TOYS} | {study: models_of(study) for study in config["targets"]},
+)
+TABLES_MADE = [file for file in SHOWN_BY_STUDIES if file.endswith(".parquet")]
 # Tables that the claims of each study's paper are held against, as far as this configuration makes them
-TABLES_MADE = {file.removeprefix(f"{config['results']}/") for file in shown_by_studies(".parquet")}
-COMPARED = {study: papers.inputs(config, study, TABLES_MADE) for study in papers.compared(config)}
+COMPARED = {
+    study: papers_of_a_run.inputs(config, study, {table.removeprefix(f"{config['results']}/") for table in TABLES_MADE})
+    for study in papers_of_a_run.compared(config)
+}
 
 
 rule write_summary:
@@ -35,12 +43,6 @@ rule write_summary:
             category="summary",
             labels={"result": "What was found"},
         ),
-    log:
-        "<logs>/write_summary.log",
-    conda:
-        "../envs/figures.yaml"
-    resources:
-        **needs("write_summary"),
     params:
         spec=spec(
             "write_summary",
@@ -59,17 +61,11 @@ rule compare_with_papers:
     output:
         table="<results>/reproduction.parquet",
         page="<results>/reproduction.md",
-    log:
-        "<logs>/compare_with_papers.log",
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        **needs("compare_with_papers"),
     params:
         spec=spec(
             "compare_with_papers",
             studies={
-                study: {"tables": list(tables), "setup": papers.setup(config, study)}
+                study: {"tables": list(tables), "setup": papers_of_a_run.setup(config, study)}
                 for study, tables in COMPARED.items()
             },
         ),

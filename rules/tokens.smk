@@ -11,14 +11,8 @@ rule build_tokenizer:
     output:
         tokenizer="<results>/tokenizers/{tokenizer}/tokenizer.json",
         config="<results>/tokenizers/{tokenizer}/tokenizer_config.json",
-    log:
-        "<logs>/build_tokenizer/{tokenizer}.log",
     wildcard_constraints:
         tokenizer=one_of(TRAINED_TOKENIZERS),
-    conda:
-        "../envs/models.yaml"
-    resources:
-        **needs("build_tokenizer"),
     params:
         spec=lambda wildcards: spec("build_tokenizer", tokenizer=config["tokenizers"][wildcards.tokenizer]),
     script:
@@ -30,15 +24,9 @@ rule fetch_tokenizer:
     output:
         tokenizer="<results>/tokenizers/{tokenizer}/tokenizer.json",
         config="<results>/tokenizers/{tokenizer}/tokenizer_config.json",
-    log:
-        "<logs>/fetch_tokenizer/{tokenizer}.log",
     wildcard_constraints:
         tokenizer=one_of(LOADED_TOKENIZERS),
     localrule: True
-    conda:
-        "../envs/models.yaml"
-    resources:
-        **needs("fetch_tokenizer"),
     params:
         spec=lambda wildcards: spec(
             "fetch_tokenizer",
@@ -56,16 +44,9 @@ rule sample_windows:
         documents=lambda wildcards: f"<results>/corpora/{config['models'][wildcards.model]['corpus']}/documents.parquet",
     output:
         windows="<results>/windows/{model}/{use}.parquet",
-    log:
-        "<logs>/sample_windows/{model}/{use}.log",
-    conda:
-        "../envs/models.yaml"
-    resources:
-        **needs("sample_windows"),
     params:
         spec=lambda wildcards: spec(
-            "sample_windows",
-            **model_settings.window_settings(config["models"][wildcards.model], wildcards.use),
+            "sample_windows", **model_settings.window_settings(config["models"][wildcards.model], wildcards.use)
         ),
     script:
         "../scripts/sample_windows.py"
