@@ -99,7 +99,7 @@ def first_prompts(path, prompts):
     parts, rows = [], []
     for group in tables.groups(path):
         kept = group["prompt"] < prompts
-        parts.append(group["pattern"][kept])
+        parts.append(group["pattern"][kept].astype(np.float32, copy=False))
         rows.append(np.stack([group[name][kept] for name in ("member", "layer", "head", "prompt")]))
     order = np.lexsort(np.concatenate(rows, axis=1)[::-1])
     patterns = np.concatenate(parts)[order]

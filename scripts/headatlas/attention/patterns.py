@@ -2,6 +2,9 @@
 
 Memory does not grow with the number of prompts: windows run in batches, and leave in blocks, both
 as large as a given number of bytes allows. No logits are computed on the way.
+
+A table holds them as float32 or, if asked, float16: then each weight is off by at most 2^-12 (0.00024), and one above
+6e-5 by at most 2^-11 of itself. Whatever reads a table turns them into float32.
 """
 
 import numpy as np
@@ -12,7 +15,9 @@ from headatlas.base import progress, tables
 from headatlas.base.errors import InputError
 from headatlas.models.forward_batches import MEMORY, batches
 
+KEPT = ("float32", "float16")  # what weights may be kept as
 _TOLERANCE = 1e-4  # by which a row's sum may miss one
+_ROW_GROUP = 16 << 20  # bytes of a row group, one prompt of a layer at least
 
 
 def blocks(family, windows, memory=MEMORY):
@@ -51,33 +56,44 @@ def blocks(family, windows, memory=MEMORY):
                 yield member, layer, first, packed[layer]
 
 
-def write(path, family, windows, *, provenance=None, memory=MEMORY):
+def described(family, windows):
+    """What a reader must know of a family's patterns over a set of windows: packing, sizes and counts."""
+    prompts, size = windows.shape
+    counts = {"members": family.members, "layers": family.layers, "heads": family.heads}
+    return {"packing": "lower" if family.causal else "full", "size": size, "prompts": prompts, **counts}
+
+
+def write(path, family, windows, *, kept="float32", provenance=None, memory=MEMORY):
     """Write a family's patterns over a set of windows to a table.
 
-    Columns are member, layer, head, prompt (int32) and `pattern`, a fixed-size list of float32; the
-    facts say how it is packed. There is one row group for each member, layer and block of prompts (one
-    block unless `memory` is exceeded), in it one head after the other.
+    Columns are member, layer, head, prompt (int32) and `pattern`, a fixed-size list of floats; the
+    facts say how it is packed. There is one row group for each member, layer and block of prompts, in it one head after
+    the other; all of them have the same prompts in a block, as many as fit in 16 MB.
 
     Parameters
     ----------
     path : path-like
     family, windows, memory
         As for `blocks`.
+    kept : {"float32", "float16"}
+        What weights are kept as.
     provenance : mapping, optional
         What produced the table.
     """
-    prompts, size = windows.shape
-    facts = {"packing": "lower" if family.causal else "full", "size": size, "prompts": prompts}
-    facts |= {"members": family.members, "layers": family.layers, "heads": family.heads}
-    total = family.members * family.layers * family.heads * prompts
+    kept = np.dtype(kept)
+    total = family.members * family.layers * family.heads * len(windows)
     with (
-        tables.Writer(path, facts=facts, provenance=provenance) as writer,
+        tables.Writer(path, facts=described(family, windows), provenance=provenance) as writer,
         progress.bar(total, "attention patterns", "patterns") as shown,
     ):
         for member, layer, first, packed in blocks(family, windows, memory):
-            heads, count, length = packed.shape
-            writer.write(identity(member, layer, heads, first, count) | {"pattern": packed.reshape(-1, length)})
-            shown.update(heads * count)
+            heads, _, length = packed.shape
+            step = max(1, _ROW_GROUP // (kept.itemsize * heads * length))
+            for low in range(0, packed.shape[1], step):
+                part = packed[:, low : low + step].reshape(-1, length).astype(kept, copy=False)
+                count = len(part) // heads
+                writer.write(identity(member, layer, heads, first + low, count) | {"pattern": part})
+                shown.update(heads * count)
 
 
 def identity(member, layer, heads, first, prompts, repeat=1):
@@ -124,41 +140,6 @@ def read_heads(path):
     rows = np.indices(shape, dtype=np.int32).reshape(3, -1)
     heads = pd.DataFrame(dict(zip(("member", "layer", "head"), rows, strict=True)))
     return heads, patterns.reshape(len(heads), facts["prompts"], -1), facts
-
-
-def read_models(paths):
-    """Read all patterns of several models that were shown the same prompts, one model after the other.
-
-    Parameters
-    ----------
-    paths : mapping from a model's name to its table
-
-    Returns
-    -------
-    heads : DataFrame of model, member, layer, head
-    patterns : float32 array of shape (head_row, prompt, entry)
-    size : int
-        Positions of a prompt.
-    packing : {"lower", "full"}
-
-    Raises
-    ------
-    InputError
-        If the tables differ in prompts, size or packing.
-    """
-    first, shape, heads, packed = None, None, [], []
-    for model, path in paths.items():
-        rows, values, facts = read_heads(path)
-        own = tuple(facts[name] for name in ("prompts", "size", "packing"))
-        first, shape = first or model, shape or own
-        if own != shape:
-            raise InputError(
-                f"models {first} and {model}: patterns of {shape} and {own} (prompts, positions, packing) "
-                "cannot be compared; they must agree"
-            )
-        heads.append(rows.assign(model=model)[["model", "member", "layer", "head"]])
-        packed.append(values)
-    return pd.concat(heads, ignore_index=True), np.concatenate(packed), *shape[1:]
 
 
 def iterate_heads(path):

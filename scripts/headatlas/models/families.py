@@ -112,6 +112,12 @@ class ToyFamily:
             self.members = opened.get_slice("token_embedding").get_shape()[0]
         self._loaded = (None, None)
 
+    @property
+    def layer_bytes(self):
+        """About how much memory the weights of a layer take."""
+        a = self.architecture
+        return 4 * a.d_model * (4 * a.heads * a.d_head + (0 if a.activation == "none" else 2 * a.d_mlp))
+
     def window_bytes(self, size):
         """About how much memory one window of `size` tokens takes in `attention`."""
         a = self.architecture

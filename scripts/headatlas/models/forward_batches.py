@@ -3,7 +3,9 @@
 from headatlas.models.memory_limits import FORWARD
 
 MEMORY = FORWARD
-_CACHED = 16 << 20  # bytes of a forward pass that a processor keeps at hand: larger batches take longer on a CPU
+# Bytes of a forward pass that a processor keeps at hand: larger batches take longer on a CPU, unless the weights of a
+# layer are larger still, which every batch reads anew.
+_CACHED = 16 << 20
 
 
 def batches(family, windows, memory=MEMORY):
@@ -21,6 +23,7 @@ def batches(family, windows, memory=MEMORY):
     -------
     list of slice
     """
-    memory = memory if family.device.type == "cuda" else min(memory, _CACHED)
+    at_hand = family.device.type != "cuda" and family.layer_bytes <= _CACHED
+    memory = min(memory, _CACHED) if at_hand else memory
     batch = max(1, memory // family.window_bytes(windows.shape[1]))
     return [slice(start, start + batch) for start in range(0, len(windows), batch)]

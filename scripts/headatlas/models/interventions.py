@@ -2,20 +2,20 @@
 
 The heads folded into the batch, a pass starts again from the cached residual stream at the layer of
 the replaced heads, so L layers of H heads cost about half of L x H forward passes; in the last
-layer nothing but the positions that are read is computed. Models of `transformers` cannot be started
-in the middle in a way that holds for all of them: there, each layer costs one pass from the start.
+layer nothing but the positions that are read is computed. A model of `transformers` that cannot be entered
+at a layer (`pretrained.restarting` finds out) costs a pass from the start for each layer.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 
-from headatlas.models import transformer
+from headatlas.models import final_norm, transformer
 from headatlas.models.cross_entropy import CrossEntropy
-from headatlas.models.memory_limits import LOGITS
+from headatlas.models.memory_limits import AT_HAND, LOGITS
 
 
 class Trace(NamedTuple):
@@ -24,8 +24,8 @@ class Trace(NamedTuple):
     tokens: torch.Tensor  # (prompt, position)
     at: torch.Tensor | None  # (prompt,), the position read in each prompt; None for all
     hidden: torch.Tensor  # (prompt, read position, d_model), what the unembedding reads
-    outputs: list  # by layer, (prompt, position, head, d_head); with `at`, a toy model's last layer has read ones only
-    streams: list | None = None  # by layer, (prompt, position, d_model), after the heads and before the MLP
+    outputs: list  # by layer, (prompt, position, head, d_head); with `at`, the last layer's may be of those read only
+    streams: list | None = None  # by layer, (prompt, position, d_model): behind the heads of a toy model, else before
 
 
 class Readout(NamedTuple):
@@ -64,6 +64,11 @@ class Readout(NamedTuple):
     def _stride(self):
         return -(-len(self.table) // 16) * 16  # rows that start at odd addresses make the product slower
 
+    def above_mean(self, hidden, targets):
+        """Logits of targets (row,) less the mean over the vocabulary, before any softcap: linear in hidden states."""
+        rows = self.table[targets] - self.table.mean(0)
+        return (hidden * rows).sum(-1) + self.bias[targets] - self.bias.mean()
+
     def losses(self, hidden, targets):
         """Cross-entropy in nats of targets (row,) under hidden states (row, d_model), blocks of rows at a time."""
         if self.softcap is None:
@@ -86,8 +91,8 @@ def open_member(family, member):
     Returns
     -------
     ToyInterventions or PretrainedInterventions
-        With the attributes `layers`, `heads` and `readout`, and the methods `run`, `replaced`, `shifted`,
-        `writers` and `prompt_bytes` of `ToyInterventions`.
+        With the attributes `layers`, `heads`, `readout` and `at_once`, and the methods `run`, `replaced`, `shifted`,
+        `slopes`, `writers` and `prompt_bytes` of `ToyInterventions`.
     """
     if hasattr(family, "architecture"):
         return ToyInterventions(family, member)
@@ -97,8 +102,12 @@ def open_member(family, member):
 class ToyInterventions:
     """One member of a toy family; parameters as in `open_member`."""
 
+    at_once = None  # bytes of passes that are quicker by themselves than among more
+
     def __init__(self, family, member):
         self._family, self._weights, self._a = family, family.weights(member), family.architecture
+        of_norm = ("norm_final.weight", "norm_final.bias")  # without which what comes out is the stream
+        self._bare = {name: value for name, value in self._weights.items() if name not in of_norm}
         self.layers, self.heads = family.layers, family.heads
         table = transformer.unembedding_matrix(self._weights, self._a)[0].T.contiguous()
         self.readout = Readout(table, self._weights["unembedding.bias"][0])
@@ -188,7 +197,15 @@ class ToyInterventions:
         return transformer._norm(x, self._weights, "norm_final")[0].unflatten(0, (passes, prompts))
 
     @torch.no_grad()
-    def visited(self, tokens, visit, at=None):
+    def norm_sizes(self, tokens):
+        """What the norm before the unembedding divides by in an undisturbed pass over tokens (prompt, position), for
+        `visited`: (prompt, position, 1), ones where there is no such norm; None where it is not known what it does."""
+        tokens = self._family.inputs(tokens)
+        x = transformer.hidden(self._bare, self._a, tokens[None], self._family.pad)[0]
+        return final_norm.size(x, centred=True) if self._a.layer_norm else torch.ones_like(x[..., :1])
+
+    @torch.no_grad()
+    def visited(self, tokens, visit, at=None, sizes=None):
         """A forward pass in which the outputs of any heads, in all layers, may be replaced on the way.
 
         Parameters
@@ -198,6 +215,9 @@ class ToyInterventions:
         visit : callable
             Given every layer's number, pattern (prompt, head, query, key) and head outputs (prompt, position, head,
             d_head) in turn; it returns the outputs that the layer goes on with.
+        sizes : Tensor of shape (prompt, position, 1), optional
+            What the norm before the unembedding divides by, as `norm_sizes` gives; by the stream's own size when not
+            given.
 
         Returns
         -------
@@ -209,8 +229,33 @@ class ToyInterventions:
             return visit(layer, pattern[0], mixed[0].transpose(1, 2)).transpose(1, 2)[None]
 
         tokens = self._family.inputs(tokens)
-        x = transformer.hidden(self._weights, self._a, tokens[None], self._family.pad, visit=turned)[0]
+        x = transformer.hidden(self._bare, self._a, tokens[None], self._family.pad, visit=turned)
+        x = final_norm.of_toy(self._weights, x, sizes)
         return _read(x, None if at is None else torch.as_tensor(at, device=x.device))
+
+    def slopes(self, tokens, loss):
+        """How a loss follows the outputs of all heads: one pass forwards and one backwards.
+
+        Parameters
+        ----------
+        tokens : integer array of shape (prompt, position)
+        loss : callable
+            From what the readout reads, (prompt, position, d_model), to the loss to be derived, one number.
+
+        Returns
+        -------
+        outputs, slopes : list of Tensor of shape (prompt, position, head, d_head), one for each layer
+            What heads gave out, and the loss's derivatives by it.
+        """
+        outputs, keep = _differentiable()
+        tokens = self._family.inputs(tokens)
+
+        def visit(layer, pattern, mixed):
+            return keep(mixed[0].transpose(1, 2)).transpose(1, 2)[None]
+
+        with torch.enable_grad():
+            hidden = transformer.hidden(self._weights, self._a, tokens[None], self._family.pad, visit=visit)[0]
+            return _derived(loss(hidden), outputs)
 
     def _attended(self, x, layer, tokens, at):
         """The stream after a layer's heads, their outputs, and the layer's weights; the last layer's at `at` only."""
@@ -237,10 +282,12 @@ class PretrainedInterventions:
         self._family, self._member, self._writers = family, member, {}
         self.layers, self.heads = family.layers, family.heads
         self.readout = family.unembedding(member).readout
+        self._restart = family.restart(member)
+        self.at_once = None if family.device.type == "cuda" else AT_HAND
 
     def prompt_bytes(self, size, count):
         """About how much memory a prompt of `size` tokens takes while `count` of its heads are replaced."""
-        return (count + 1) * self._family.window_bytes(size)
+        return self._family.trace_bytes(size) + (count + 1) * self._family.pass_bytes(size)
 
     @torch.no_grad()
     def run(self, tokens, at=None):
@@ -254,8 +301,11 @@ class PretrainedInterventions:
             outputs.append(mixed)
             return mixed
 
-        hidden = self._hidden(ids, real, keep)
-        return Trace(tokens, at, _read(hidden, at), outputs)
+        with self._restart.recording() if self._restart else nullcontext([]) as streams:
+            hidden = self._hidden(ids, real, self._family.editing(keep))
+        if at is not None and self._restart:
+            outputs[-1], streams[-1] = _read(outputs[-1], at), _read(streams[-1], at)
+        return Trace(tokens, at, _read(hidden, at), outputs, streams)
 
     @torch.no_grad()
     def replaced(self, trace, layer, change):
@@ -265,14 +315,14 @@ class PretrainedInterventions:
         each = torch.arange(len(change), device=edited.device)
         edited[each, :, :, each] += change
         edited = edited.flatten(0, 1)
-        return self._again(trace, len(change), lambda seen, mixed: edited if seen == layer else mixed)
+        return self._again(trace, len(change), layer, lambda seen, mixed: edited if seen == layer else mixed)
 
     @torch.no_grad()
     def shifted(self, trace, layer, change):
         """Hidden states of passes in which what a layer's heads write was changed, as `ToyInterventions.shifted`."""
         written = change.flatten(0, 1)  # (pass * prompt, position, d_model)
         with self._projected(layer, lambda output: output + written) as edit:
-            return self._again(trace, len(change), edit)
+            return self._again(trace, len(change), layer, edit)
 
     def writers(self, layer):
         """The output matrices of a layer's heads, as `ToyInterventions.writers`."""
@@ -280,7 +330,7 @@ class PretrainedInterventions:
             found = []
             tokens = torch.zeros(1, 1, dtype=torch.long, device=self._family.device)
             with self._projected(layer, lambda output: output, found.append) as edit:
-                self._again(Trace(tokens, None, None, []), 1, edit)
+                self._from_the_start(tokens, 1, edit)
             size = self.heads * self._family.d_value
             with torch.no_grad():
                 written = found[0](torch.cat([tokens.new_zeros(1, size), torch.eye(size, device=tokens.device)]))
@@ -316,25 +366,111 @@ class PretrainedInterventions:
         finally:
             hook.remove()
 
-    def _again(self, trace, passes, edit):
-        """Hidden states (pass, prompt, read position, d_model) of passes with `edit(layer, outputs)` in every layer."""
-        layers = count()
-        ids, real = self._family.inputs(trace.tokens.cpu())
-        hidden = self._hidden(ids.repeat(passes, 1), real.repeat(passes, 1), lambda mixed: edit(next(layers), mixed))
+    def _again(self, trace, passes, layer, edit):
+        """Hidden states (pass, prompt, read position, d_model) with `edit(layer, outputs)` from a layer on."""
         at = None if trace.at is None else trace.at.repeat(passes)
-        return _read(hidden, at).unflatten(0, (passes, -1))
+        if self._restart is None:
+            return _read(self._from_the_start(trace.tokens, passes, edit), at).unflatten(0, (passes, -1))
+        ids, real = self._family.inputs(trace.tokens.cpu())
+        ids, real = ids.repeat(passes, 1), real.repeat(passes, 1)
+        stream, outputs, last = trace.streams[layer].repeat(passes, 1, 1), trace.outputs[layer], self.layers - 1
+
+        def heads():
+            return edit(layer, outputs.repeat(passes, 1, 1, 1))
+
+        if at is not None and layer < last:  # of the last layer, nothing is computed behind its heads but what is read
+            stream, mixed = self._until_the_last(ids, real, layer, stream, heads, edit)
+            layer, stream = last, _read(stream, at)
+
+            def heads():
+                return _read(mixed, at)
+
+        if at is not None:
+            ids, real = _read(ids, at), torch.ones_like(at)[:, None]
+        numbers = count(layer + 1)
+        with self._restart.at(layer, stream, heads):
+            hidden = self._hidden(ids, real, self._family.editing(lambda mixed: edit(next(numbers), mixed)))
+        return hidden.unflatten(0, (passes, -1))
+
+    def _until_the_last(self, ids, real, layer, stream, heads, edit):
+        """What enters the last layer, and the outputs of its heads, in passes begun at the heads of one before."""
+        numbers, found = count(layer + 1), []
+
+        def show(mixed):
+            number = next(numbers)
+            mixed = edit(number, mixed)
+            if number == self.layers - 1:
+                found.append(mixed)
+                raise _AllHeadsSeen
+            return mixed
+
+        begun = self._restart.at(layer, stream, heads)
+        with self._restart.recording([self.layers - 1]) as streams, suppress(_AllHeadsSeen), begun:
+            self._hidden(ids, real, self._family.editing(show))
+        return streams[0], found[0]
+
+    def _from_the_start(self, tokens, passes, edit):
+        """Hidden states (pass * prompt, position, d_model) of whole passes, `edit(layer, outputs)` in every layer."""
+        numbers = count()
+        ids, real = self._family.inputs(tokens.cpu())
+        watching = self._family.editing(lambda mixed: edit(next(numbers), mixed))
+        return self._hidden(ids.repeat(passes, 1), real.repeat(passes, 1), watching)
 
     @torch.no_grad()
-    def visited(self, tokens, visit, at=None):
+    def norm_sizes(self, tokens):
+        """What the norm before the unembedding divides by, as `ToyInterventions.norm_sizes`."""
+        self._norm = final_norm.FinalNorm()
+        with self._norm.looking():
+            hidden = self._hidden(*self._family.inputs(tokens))
+        self._norm.settle(hidden)
+        return self._norm.sizes
+
+    @torch.no_grad()
+    def visited(self, tokens, visit, at=None, sizes=None):
         """A pass in which the outputs of any heads may be replaced on the way, as `ToyInterventions.visited`."""
         layers = count()
         ids, real = self._family.inputs(tokens)
-        with self._family.visiting(lambda pattern, mixed: visit(next(layers), pattern, mixed)):
-            hidden = self._hidden(ids, real, lambda mixed: mixed)
+        holding = nullcontext() if sizes is None else self._norm.holding(sizes)
+        with holding, self._family.visiting(lambda pattern, mixed: visit(next(layers), pattern, mixed)):
+            hidden = self._hidden(ids, real)
         return _read(hidden, None if at is None else torch.as_tensor(at, device=hidden.device))
 
-    def _hidden(self, ids, real, edit):
-        return self._family.unembedding(self._member).inputs(ids, real, self._family.editing(edit))
+    def slopes(self, tokens, loss):
+        """How a loss follows the outputs of all heads, as `ToyInterventions.slopes`."""
+        outputs, keep = _differentiable()
+        ids, real = self._family.inputs(tokens)
+
+        def run():
+            with torch.enable_grad():
+                self._family.model(self._member)(ids, attention_mask=real)
+
+        with self._family.editing(keep):
+            hidden = self._family.unembedding(self._member).reached(run)
+        with torch.enable_grad():
+            return _derived(loss(hidden), outputs)
+
+    def _hidden(self, ids, real, watching=None):
+        """What the readout reads, (batch, position, d_model)."""
+        return self._family.unembedding(self._member).inputs(ids, real, watching)
+
+
+def _differentiable():
+    """A list, and what appends every layer's head outputs to it so that a loss can be derived by them."""
+    outputs = []
+
+    def keep(mixed):
+        outputs.append(mixed if mixed.requires_grad else mixed.detach().requires_grad_())
+        return outputs[-1]
+
+    return outputs, keep
+
+
+def _derived(loss, outputs):
+    return [mixed.detach() for mixed in outputs], list(torch.autograd.grad(loss, outputs))
+
+
+class _AllHeadsSeen(Exception):
+    """Ends a pass at the heads of the last layer."""
 
 
 def _read(hidden, at):

@@ -255,7 +255,7 @@ def _real(real, outputs, at):
 def blocks(member, tokens, passes, memory=MEMORY):
     """Slices of prompts (prompt, position) that fit the memory, about, while each takes that many passes."""
     prompts, size = tokens.shape
-    block = max(1, memory // max(1, member.prompt_bytes(size, passes)))
+    block = max(1, min(memory, member.at_once or memory) // max(1, member.prompt_bytes(size, passes)))
     return [slice(first, min(first + block, prompts)) for first in range(0, prompts, block)]
 
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headatlas.attention import patterns
-from headatlas.attention.packing import entries, pack, places, rows_of, unpack
+from headatlas.attention.packing import entries, first_prompts, pack, places, rows_of, unpack
+from headatlas.attention.pattern_streams import PatternStream, iterate_blocks
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.models import families
@@ -79,6 +80,42 @@ def test_the_table_holds_every_head_of_every_member(tmp_path, causal, memory):
         np.testing.assert_array_equal(part, whole[member, layer])
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_half_precision_misses_a_weight_by_as_much_as_is_said(tmp_path, causal):
+    """By 2^-12 at most, and by 2^-11 of itself where it is no smaller than 6.1e-5; whatever reads it gives float32."""
+    size, prompts = 24, 64
+    drawn = np.random.default_rng(0).dirichlet(np.full(size, 0.1), (3, prompts, size))  # (head, prompt, query, key)
+    if causal:
+        drawn = np.tril(drawn + 1e-9)
+    weights = torch.tensor(drawn / drawn.sum(-1, keepdims=True), dtype=torch.float32)
+    family = faulty(lambda pattern, _: None)
+    family.members, family.layers, family.causal = 1, 1, causal
+    taken = weights.swapaxes(0, 1)
+    family.attention = lambda tokens, member: [SimpleNamespace(layer=0, pattern=taken[tokens[:, 0]])]
+    tokens = np.arange(prompts)[:, None].repeat(size, 1)
+    found = {}
+    for kept in patterns.KEPT:
+        patterns.write(tmp_path / kept, family, tokens, kept=kept)
+        found[kept] = patterns.read_heads(tmp_path / kept)[1]
+        packed = found[kept].reshape(3, prompts, -1)
+        for part in (
+            *(part for *_, part in patterns.iterate_heads(tmp_path / kept)),
+            *(part for *_, part in iterate_blocks(tmp_path / kept)),
+            first_prompts(tmp_path / kept, prompts),
+            PatternStream({"m": tmp_path / kept}).read(slice(0, prompts)),
+        ):
+            assert part.dtype == np.float32
+            np.testing.assert_array_equal(part, packed)
+    exact, half = (found[kept].astype(float) for kept in patterns.KEPT)
+    missed = np.abs(half - exact)
+    assert exact.max() > 0.97
+    assert 2**-13 < missed.max() <= 2**-12
+    large = exact >= 2**-14
+    assert 2**-12 < (missed[large] / exact[large]).max() <= 2**-11
+    assert missed[~large].max() <= 2**-25
+    assert (tmp_path / "float16").stat().st_size < 0.55 * (tmp_path / "float32").stat().st_size
+
+
 def test_columns_and_row_groups(tmp_path):
     patterns.write(tmp_path / "p.parquet", toy(tmp_path), windows(4))
     opened = pq.ParquetFile(tmp_path / "p.parquet")
@@ -115,6 +152,7 @@ def faulty(change):
         device=torch.device("cpu"),
         attention=attention,
         window_bytes=lambda size: 1 << 10,
+        layer_bytes=1 << 10,
     )
 
 

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from inspect import signature
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import transformers
 from safetensors.torch import save_file
 
 from headatlas.base.errors import InputError
-from headatlas.models import ablations, families, interventions, knockout, pretrained
+from headatlas.models import ablations, families, interventions, knockout, memory_limits, pretrained
 from knockout_models import SMALL, gathered, some_tokens, toy
 from tiny_checkpoints import AUTO, checkpoint, opened, task_of
 from toy_models import one_by_one, perturbed
@@ -342,3 +344,12 @@ def one_by_one_of(weights, head, tokens, factor):
         return mixed * factor if index == head else mixed
 
     return torch.stack([one_by_one(one, SMALL, torch.tensor(ids), None, replace_one)[0] for ids in tokens])
+
+
+def test_passes_are_cut_to_the_memory_that_jobs_ask_for():
+    """`workflow.resources` estimates with the bytes of the one table of limits."""
+    quarter = memory_limits.KNOCKOUT // 4
+    member = SimpleNamespace(at_once=None, prompt_bytes=lambda size, passes: quarter)
+    assert knockout.blocks(member, np.zeros((10, 5)), 3) == [slice(0, 4), slice(4, 8), slice(8, 10)]
+    for function in (knockout.mean_outputs, knockout.output_statistics, knockout.knock_out):
+        assert signature(function).parameters["memory"].default == memory_limits.KNOCKOUT

@@ -347,7 +347,7 @@ def test_what_cannot_be_loaded_is_named_in_one_line(tmp_path):
         ([], "causal", "checkpoints: at least one"),
         ([str(tmp_path / "none")], "causal", "there is no folder"),
         ([str(pickled)], "causal", r"no \.safetensors file \(only pytorch_model\.bin, which is never unpickled\)"),
-        ([str(torn)], "causal", "its weights cannot be loaded"),
+        ([str(torn)], "causal", r"has a damaged model\.safetensors"),
         ([str(empty)], "causal", r"no config\.json"),
         ([str(strange)], "causal", "configuration cannot be loaded.*nonesuch"),
         ([str(remote)], "causal", "configuration cannot be loaded"),

@@ -63,7 +63,7 @@ def layout(model, task):
     config = model.config.get_text_config()
     if config.model_type in _REFUSED:
         raise refusal(config.model_type, _REFUSED[config.model_type])
-    tokens, real = _shown(model)
+    tokens, real = shown(model)
     seen, own_code = _pass(model, tokens, real, None), False
     if not seen:
         seen, own_code = _pass(model, tokens, real, OwnCode(batch=len(tokens), measuring=True)), True
@@ -99,7 +99,7 @@ def require_eager(model, found):
         If patterns or hidden states differ.
     """
     config = model.config.get_text_config()
-    tokens, real = _shown(model)
+    tokens, real = shown(model)
     capture = Capture()
     with torch.no_grad():
         with watched(OwnCode(heads=found.heads) if found.own_code else None, capture=capture):
@@ -127,7 +127,7 @@ def require_eager(model, found):
             )
 
 
-def _shown(model):
+def shown(model):
     """Two sequences of different tokens, the second one with padding behind: ids and which of them are real."""
     config = model.config.get_text_config()
     generator = torch.Generator().manual_seed(0)

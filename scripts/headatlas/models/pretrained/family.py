@@ -1,5 +1,6 @@
 """A family of pretrained models, read through the interface of `families`."""
 
+import sys
 from contextlib import suppress
 
 import numpy as np
@@ -8,7 +9,7 @@ import transformers
 from safetensors import safe_open
 
 from headatlas.base.errors import InputError
-from headatlas.models.pretrained import checks
+from headatlas.models.pretrained import checks, restarting
 from headatlas.models.pretrained.head_weights import HeadWeights
 from headatlas.models.pretrained.loading import TASKS, eager, untied
 from headatlas.models.pretrained.positions import context
@@ -61,13 +62,27 @@ class PretrainedFamily:
         self._stand_in = checks.stand_in(text)
         self._real = 0 if self._stand_in else 1  # a token that is no padding
         self._weights_of = self._unembedding_of = None
-        inner = getattr(text, "intermediate_size", None) or 0
+        self._restart = False  # not looked for yet
+        inner, self._d_model = getattr(text, "intermediate_size", None) or 0, text.hidden_size
         self._width = max(*inner, 4 * text.hidden_size) if isinstance(inner, list) else max(inner, 4 * text.hidden_size)
+
+    @property
+    def layer_bytes(self):
+        """About how much memory the weights of a layer take."""
+        return 4 * self._d_model * (4 * self.heads * self.d_head + 2 * self._width)
 
     def window_bytes(self, size):
         """About how much memory one window of `size` tokens takes in `attention`."""
         one = self.heads * size * (size + 2 * self.d_head) * 4
         return self.layers * one + 3 * self.heads * size * size * 4 + 3 * size * self._width * 4
+
+    def pass_bytes(self, size):
+        """About how much memory one window of `size` tokens takes in a pass of which nothing is kept."""
+        return 3 * 4 * size * (self.heads * size + self._width)
+
+    def trace_bytes(self, size):
+        """How much memory is kept of one window of `size` tokens: what enters each layer, and its heads' outputs."""
+        return 4 * size * self.layers * (self._d_model + self.heads * self.d_value)
 
     def attention(self, tokens, member):
         """Yield what the heads of one member do, layer by layer; no logits are computed.
@@ -179,6 +194,23 @@ class PretrainedFamily:
         if self._unembedding_of != member:
             self._unembedding, self._unembedding_of = Unembedding(self._model), member
         return self._unembedding
+
+    def restart(self, member):
+        """How passes begin at a layer's heads, a `restarting.Restart`; None where a model cannot be entered there."""
+        unembedding = self.unembedding(member)
+        if self._restart is False:
+            tokens, real = checks.shown(self._model)
+            found = restarting.find(
+                self._model, self.layers, lambda watching: unembedding.inputs(tokens, real, watching), self.editing
+            )
+            self._restart, reason = found
+            if reason:
+                print(
+                    f"model type {self.model_type!r}: passes with heads ablated start at the tokens, not at the layer "
+                    f"({reason}): up to twice as slow",
+                    file=sys.stderr,
+                )
+        return self._restart
 
     def predictor(self, member):
         """What one member expects next, as a function: `ToyFamily.predictor`."""

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from headatlas.base.errors import InputError
+from headatlas.data import own_material
 from headatlas.models.pretrained import checks
 from headatlas.models.pretrained.checks import first_line
 from headatlas.models.pretrained.watching import EAGER
@@ -161,12 +162,10 @@ def _require_numbers(title, model):
 
 
 def _require_files(title, folder):
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{title}: {folder} has no config.json, so it is not a saved transformers model")
-    if not any(folder.glob("*.safetensors")):
-        others = sorted(path.name for path in folder.glob("*.bin"))
-        found = f"only {', '.join(others)}, which is never unpickled" if others else "no weights at all"
-        raise InputError(f"{title}: {folder} has no .safetensors file ({found}); save it with safe_serialization=True")
+    try:
+        own_material.check_checkpoint(folder)
+    except InputError as error:
+        raise InputError(f"{title}: {folder} {error}") from None
 
 
 def eager(config):
