@@ -4,7 +4,9 @@ import numpy as np
 
 from headatlas.base.errors import InputError
 
+FEWEST = 3  # members of whose mean an interval is told: of two it would span what cannot be
 _DRAWS = 100  # of a bootstrap that are in memory at once
+_TOLD = 6  # members whose counts are told one by one
 
 
 def mean_and_error(values, axis=-1):
@@ -111,7 +113,7 @@ def holm(p_values):
     return adjusted
 
 
-def describe_p_value(p_value, permutations=None, brief=False):
+def describe_p_value(p_value, permutations=None, brief=False, lowest=None):
     """A p-value in words, never smaller than its test can tell: "p ≤ 0.025 (40 permutations)".
 
     Parameters
@@ -121,6 +123,8 @@ def describe_p_value(p_value, permutations=None, brief=False):
         Of the test; none where its distribution is known.
     brief : bool
         Whether to leave out how many permutations there were, in a figure whose caption says it.
+    lowest : float, optional
+        The smallest that the test can give, where that is not one in the permutations and the observed value.
 
     Returns
     -------
@@ -129,7 +133,8 @@ def describe_p_value(p_value, permutations=None, brief=False):
     """
     if not np.isfinite(p_value):
         return "p not available"
-    lowest = 1 / (permutations + 1) if permutations else 1e-4
+    if lowest is None:
+        lowest = 1 / (permutations + 1) if permutations else 1e-4
     from_test = f" ({permutations:,} permutations)" if permutations and not brief else ""
     if p_value <= lowest * (1 + 1e-9):
         return f"p ≤ {_rounded_up(lowest):g}{from_test}"
@@ -142,7 +147,21 @@ def _rounded_up(number):
     return np.ceil(number / unit - 1e-9) * unit
 
 
-def interval_of_mean(values, level=0.95):
+def describe_holm(p_holm, p_value, p_floor):
+    """A p-value after Holm's correction in words, never smaller than its test could have made it.
+
+    Parameters
+    ----------
+    p_holm, p_value : float
+        After the correction, and before it.
+    p_floor : float
+        The smallest p-value that the test can give before it.
+    """
+    lowest = p_floor * p_holm / p_value if p_value > 0 else None  # what Holm multiplied it by, it multiplies this by
+    return describe_p_value(p_holm, lowest=lowest)
+
+
+def interval_of_mean(values, level=0.95, within=(-np.inf, np.inf)):
     """Student's interval of a mean over a few independent samples, such as the members of a family.
 
     Parameters
@@ -151,21 +170,56 @@ def interval_of_mean(values, level=0.95):
         What is not a number is left out.
     level : float
         Coverage, between 0 and 1.
+    within : (float, float)
+        What the mean can be: an interval reaches no further.
 
     Returns
     -------
     mean, low, high : float
-        NaN ends where there are fewer than two samples, and a NaN mean where there are none.
+        NaN ends where there are fewer than three samples, and a NaN mean where there are none.
     """
     from scipy.special import stdtrit  # here, for most that read this module have no need of scipy
 
     mean, error = (float(number) for number in mean_and_error(values))
     count = int(np.isfinite(np.asarray(values, dtype=np.float64)).sum())
-    reach = float(stdtrit(count - 1, (1 + level) / 2)) * error if count > 1 else np.nan
-    return mean, mean - reach, mean + reach
+    reach = float(stdtrit(count - 1, (1 + level) / 2)) * error if count >= FEWEST else np.nan
+    low, high = np.clip([mean - reach, mean + reach], *within)
+    return mean, float(low), float(high)
 
 
-def describe_mean(values, digits=2, signed=False):
+def jackknife_interval(estimate, left, level=0.95, within=(-np.inf, np.inf)):
+    """Interval of what is estimated from a few independent samples, from the same without each of them.
+
+    The spread of the estimates is that of the whole over samples, and Student's distribution makes it an interval.
+
+    Parameters
+    ----------
+    estimate : float
+        From all samples.
+    left : sequence of float, (sample,)
+        From all but one.
+    level : float
+        Coverage, between 0 and 1.
+    within : (float, float)
+        What the estimate can be: an interval reaches no further.
+
+    Returns
+    -------
+    low, high : float
+        NaN with fewer than three samples, or where one of them has all that is estimated.
+    """
+    from scipy.special import stdtrit  # here, for most that read this module have no need of scipy
+
+    left, count = np.asarray(left, dtype=np.float64), len(left)
+    if count < FEWEST or not np.isfinite(left).all():
+        return np.nan, np.nan
+    error = np.sqrt((count - 1) / count * np.square(left - left.mean()).sum())
+    reach = float(stdtrit(count - 1, (1 + level) / 2)) * error
+    low, high = np.clip([estimate - reach, estimate + reach], *within)
+    return float(low), float(high)
+
+
+def describe_mean(values, digits=2, signed=False, within=(-np.inf, np.inf)):
     """A mean over members with its interval, in words: "0.38 (95% 0.21 to 0.55 over 3 members)".
 
     Parameters
@@ -176,16 +230,52 @@ def describe_mean(values, digits=2, signed=False):
         After the point.
     signed : bool
         Whether a plus is written before what is above zero.
+    within : (float, float)
+        What the mean can be: an interval reaches no further.
 
     Returns
     -------
     str
-        "not available" where there is none; "(one member)" where there is no interval.
+        "not available" where there is none; "(one member)" and "(2 members)" where there is no interval.
     """
-    mean, low, high = interval_of_mean(values)
+    mean, low, high = interval_of_mean(values, within=within)
     count, form = int(np.isfinite(np.asarray(values, dtype=np.float64)).sum()), f"{'+' if signed else ''}.{digits}f"
     if count == 0:
         return "not available"
     if count == 1:
         return f"{mean:{form}} (one member)"
+    if count < FEWEST:
+        return f"{mean:{form}} ({count} members)"
     return f"{mean:{form}} (95% {low:{form}} to {high:{form}} over {count} members)"
+
+
+def describe_counts(counts, of, what):
+    """How many of its heads, or of anything else that it has a number of, each member has, in words.
+
+    A count of few members has no interval worth its name: all are told, or from where to where they reach.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        One for each member.
+    of : int
+        How many there are to be counted in each.
+    what : str
+        In the plural.
+
+    Returns
+    -------
+    str
+        "8 of 16 heads in each of 3 members", "0, 4, 4 and 4 of 16 heads in 4 members", "2 to 9 of 16 heads in 12
+        members (5.1 in the mean)".
+    """
+    counts = [int(count) for count in counts]
+    if len(counts) == 1:
+        return f"{counts[0]} of {of} {what}"
+    if len(set(counts)) == 1:
+        return f"{counts[0]} of {of} {what} in each of {len(counts)} members"
+    if len(counts) <= _TOLD:
+        told = ", ".join(map(str, counts[:-1]))
+        return f"{told} and {counts[-1]} of {of} {what} in {len(counts)} members"
+    reach = f"{min(counts)} to {max(counts)} of {of} {what} in {len(counts)} members"
+    return f"{reach} ({np.mean(counts):.1f} in the mean)"

@@ -5,10 +5,13 @@ together share a `document`. Each split is one contiguous block of rows, in corp
 """
 
 import ast
+import contextlib
 import hashlib
+import io
 import os
 import random
 import re
+import sys
 import sysconfig
 import tempfile
 import zipfile
@@ -22,6 +25,7 @@ from headatlas.data import downloading, text_files
 SPLITS = ("train", "validation", "test")
 DEFAULT_SHARES = (0.8, 0.1, 0.1)
 _RUNS = 40  # runs of passages that a corpus of few documents is held out by
+PLANNED = 4_000_000  # bytes of own files whose passages are counted while a run is planned
 LONGEST = 100_000  # characters of a passage: a file without line breaks is more than one
 
 
@@ -37,7 +41,8 @@ def load_corpus(settings, mirror=None, downloads=None, temporary=None, key=None)
           part-of-speech tags. Text is joined as in Edkins & Wiechecki 2023: a space goes before a word unless it is
           the first or starts with a character other than a letter or digit.
         - `datasets`: `name` (a Hub name, folder or file), `revision`, `configuration`, `text_column`, `splits` (from
-          train, validation, test to the data set's own names), `lowercase`, `space_punctuation`, `limit` (documents
+          train, validation, test to the data set's own names; without it those of these names that it has, or its only
+          one as train), `lowercase`, `space_punctuation`, `limit` (documents
           of each split, spread evenly through it), `split`. A split that is not among `splits` gets its share of train,
           spread evenly through it: the end of train will not do, for data sets are often sorted by label.
         - `python-docs`: `split`. Docstrings and language topics of the running interpreter's standard library.
@@ -73,9 +78,9 @@ def load_corpus(settings, mirror=None, downloads=None, temporary=None, key=None)
     try:
         columns = _shortened(SOURCES[source](settings, mirror, downloads, temporary))
     except InputError as error:
-        if key and source == "files":
-            raise InputError(f"{key}.files: {error}") from None
-        raise
+        if not key:
+            raise
+        raise InputError(f"{key}.files: {error}" if source == "files" else f"{key}: {error}") from None
     if not columns["text"]:
         raise InputError(f"{label}: no text in it")
     if source == "files":
@@ -97,6 +102,36 @@ def load_corpus(settings, mirror=None, downloads=None, temporary=None, key=None)
     order = ("document", "split", "text", "words", "tags")
     columns["document"] = np.asarray(columns["document"], dtype=np.int32)
     return {name: columns[name] for name in order if name in columns}
+
+
+def planned_texts(settings, key):
+    """The texts of each split of one's own files, where these are small enough to be read while a run is planned.
+
+    Parameters
+    ----------
+    settings : dict
+        As for `load_corpus`, of the source `files`.
+    key : str
+        Where the settings stand in the configuration.
+
+    Returns
+    -------
+    dict from split to list of str, or None
+        None for files of more than `PLANNED` bytes.
+
+    Raises
+    ------
+    InputError
+        As `load_corpus`.
+    """
+    if sum(map(text_files.size, settings["files"])) > PLANNED:
+        return None
+    with contextlib.redirect_stderr(io.StringIO()):  # what it says of them, the step that reads them logs
+        columns = load_corpus(settings, key=key)
+    texts = {split: [] for split in SPLITS}
+    for split, text in zip(columns["split"], columns["text"], strict=True):
+        texts[split].append(text)
+    return texts
 
 
 def describe_corpus(columns):
@@ -227,11 +262,17 @@ def _datasets(settings, mirror, downloads, temporary):
         parts, place = {split: text_files.file_rows(path, column) for split, path in files.items()}, "the mirror has"
     else:
         parts = _load_dataset(name, configuration, settings.get("revision"), column, temporary)
-    names = settings.get("splits") or {split: split for split in SPLITS if split in parts or split == "train"}
+    names = settings.get("splits") or _own_splits(parts)
     for split, own in names.items():
         if own not in parts:
             label = f"{name} {configuration}" if configuration else name
-            raise InputError(f"corpus {label}: no split {own!r} for {split}; {place} {', '.join(parts)}")
+            raise InputError(f"corpus {label}: no split {own!r} for {split}; {place} {', '.join(parts)}; set `splits`")
+    drawn = [split for split in SPLITS if split not in names]
+    print(
+        f"splits: {', '.join(f'{split} is {own!r}' for split, own in names.items())}"
+        + (f"; {' and '.join(drawn)} drawn from {names['train']!r}, evenly spread" if drawn else ""),
+        file=sys.stderr,
+    )
     headed = "wikitext" in f"{name} {configuration}".lower()
     documents = {split: _documents(parts[own], headed, settings) for split, own in names.items()}
     whole = len(documents["train"])
@@ -254,6 +295,13 @@ def _datasets(settings, mirror, downloads, temporary):
         "document": [int(starts[SPLITS.index(split)]) + number for split, number, _ in rows],
         "text": [text for _, _, text in rows],
     }
+
+
+def _own_splits(parts):
+    """The splits a data set has, by ours: those of the same names, or its only one as train."""
+    if len(parts) == 1:
+        return {"train": next(iter(parts))}
+    return {split: split for split in SPLITS if split in parts or split == "train"}
 
 
 def _spread(count, wanted):

@@ -271,6 +271,33 @@ def model_folder(name, revision=None, mirror=None, downloads=None):
     return _folder(name, revision, mirror, downloads, MODEL_FILES)
 
 
+def checkpoint_folders(checkpoints, mirror=None, downloads=None):
+    """The folders of several checkpoints, each another.
+
+    Parameters
+    ----------
+    checkpoints : list of mapping
+        Each with `name` and `revision`, as for `model_folder`.
+    mirror, downloads : path-like, optional
+
+    Raises
+    ------
+    InputError
+        If one folder stands for several of them, as one of a mirror may that does not tell revisions apart.
+    """
+    found = {}
+    for number, given in enumerate(checkpoints):
+        folder = model_folder(given["name"], given["revision"], mirror, downloads)
+        first = found.setdefault(Path(folder).resolve(), number)
+        if first != number:
+            raise InputError(
+                f"checkpoints {first} and {number}: {given['name']} at revision {given['revision']} is the same folder "
+                f"{folder} as {checkpoints[first]['name']} at revision {checkpoints[first]['revision']}; "
+                "a mirror must have a folder models/NAME@REVISION for each"
+            )
+    return list(found)
+
+
 def _folder(name, revision, mirror, downloads, files):
     if is_path(name):
         folder = Path(name).expanduser()
@@ -278,8 +305,11 @@ def _folder(name, revision, mirror, downloads, files):
             raise InputError(f"{name}: not a folder")
         return folder
     hub_name(name)
-    if mirror is not None and (folder := _inside(mirror, "models") / name.rpartition("/")[2]).is_dir():
-        return folder
+    if mirror is not None:
+        folder = _inside(mirror, "models") / name.rpartition("/")[2]
+        for place in (folder.with_name(f"{folder.name}@{revision}"), folder):
+            if place.is_dir():
+                return place
     if revision is None:
         raise InputError(f"{name}: no revision is given; pin a commit or tag of the Hugging Face Hub")
 

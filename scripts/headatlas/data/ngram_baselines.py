@@ -1,8 +1,11 @@
 """What counting neighbours achieves: the losses a transformer that has learnt anything must beat."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from headatlas.base import tables
 from headatlas.base.errors import InputError
 
 
@@ -54,6 +57,36 @@ def baselines(windows, evaluation, vocabulary, pad=None, causal=True):
         )
         rows.append((member, -np.log(unigram[after]).mean(), -np.log(bigram).mean()))
     return pd.DataFrame(rows, columns=["member", "unigram", "bigram"]).astype({"member": "int32"})
+
+
+def too_little_training(judged):
+    """Which models have learnt too little for their heads to be interpreted: none below the bigram baseline.
+
+    Parameters
+    ----------
+    judged : sequence of path-like
+        For each model the table of its training, in a folder of its name, then that of its baselines.
+
+    Returns
+    -------
+    str
+        A sentence, empty where all have learnt enough.
+    """
+    weak = []
+    for training, baselines_of in zip(judged[::2], judged[1::2], strict=True):
+        history = tables.read(training, ["step", "split", "loss"])
+        held_out = history[history["split"] == "validation"]
+        loss = held_out.loc[held_out["step"] == held_out["step"].max(), "loss"].mean()
+        bigram = tables.read(baselines_of, ["bigram"])["bigram"].mean()
+        if not loss < bigram:
+            weak.append(f"{Path(training).parent.name} (held-out loss {loss:.2f}, bigram baseline {bigram:.2f} nats)")
+    return f"TOO LITTLE TRAINING TO INTERPRET: {', '.join(weak)}" if weak else ""
+
+
+def in_findings(text, judged):
+    """A text of findings that says at its end which of its models have learnt too little, if any."""
+    said = too_little_training(judged)
+    return f"{text.rstrip()}\n\n{said}.\n" if said else text
 
 
 def _pairs(windows, pad, nothing):

@@ -12,6 +12,7 @@ from headatlas.base.errors import InputError
 
 _UNBOUNDED = int(1e30)  # how transformers says that a text may have any length
 _ROLES = ("pad_token", "mask_token", "unk_token", "cls_token", "sep_token", "bos_token", "eos_token")
+MOST_UNKNOWN = 0.5  # share of tokens that a tokenizer may not know of a text it is fit for
 PROMPT_TOKENS = 6  # of a prompt that is taken from a held-out window: "They sit alone in their rooms"
 
 
@@ -107,12 +108,18 @@ def encode_prompt(tokenizer, text, longest, key):
     Raises
     ------
     InputError
-        If there is no token in it, or more than `longest`.
+        If there is no token in it, or more than `longest`, or most of it is unknown to the tokenizer.
     """
     ids = tokenizer.encode(text)
     if not 0 < len(ids) <= longest:
         raise InputError(
-            f"{key}: {text!r} is {len(ids)} tokens; allowed: 1 to {longest}, which the models read at once"
+            f"{key}: {text!r:.80} is {len(ids)} tokens; allowed: 1 to {longest}, which the models read at once"
+        )
+    unknown = ids.count(tokenizer.unk_token_id) / len(ids)
+    if unknown > MOST_UNKNOWN:
+        raise InputError(
+            f"{key}: {unknown:.0%} of the tokens of {text!r:.80} are {tokenizer.unk_token}, unknown to the tokenizer; "
+            f"allowed: at most {MOST_UNKNOWN:.0%}"
         )
     return ids
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from headatlas.base import progress, tables
 from headatlas.base.errors import InputError
+from headatlas.data.tokenizer_reading import MOST_UNKNOWN
 
 SAMPLINGS = ("published", "corrected", "documents")
-MOST_UNKNOWN = 0.5  # share of tokens that a tokenizer may not know of a text it is fit for
 _BATCH, _CHARACTERS = 4096, 1 << 22  # texts encoded at once, and their characters, which take 40 bytes each meanwhile
 
 

@@ -21,12 +21,14 @@ from importlib import util
 from pathlib import Path
 from types import SimpleNamespace
 
+from headatlas.base import statements
 from headatlas.base.errors import InputError
 from headatlas.jobs import code_digest
 from headatlas.jobs.contents import file_digest
 
 _SCRIPTS = Path(__file__).parents[2]
 _DECIMAL = re.compile(r"\d+(\.\d+([eE][-+]?\d+)?|[eE][-+]?\d+)")  # without its sign, which is a finding
+_MEASURED = re.compile(r"\d*\.\d+([eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+(?= ?%)")  # counts are what is found
 _TEXTS = (".md", ".csv", ".json", ".html")
 _SHOWN = 12  # lines of findings that differ
 
@@ -201,7 +203,8 @@ def challenge(results, count=None, seed=0, say=print):
             differences = _recomputed(record, results, temporary)
         compared.add(record, differences)
         own = " ".join([record["provenance"]["rule"], *record["provenance"]["wildcards"].values()])
-        say(f"{position + 1} of {len(found)}: {own}: {'differs' if differences else 'equal bytes'}", file=sys.stderr)
+        result = f"differs: {differences[0]}" if differences else "equal bytes"
+        say(f"{position + 1} of {len(found)}: {own}: {result}", file=sys.stderr)
     return compared
 
 
@@ -240,13 +243,23 @@ def against(results, other):
             continue
         lines = []
         for name, path in record["outputs_at"].items():
-            pair = _here(path, record, results), _here(twin["outputs_at"][name], twin, other)
-            if all(file.is_file() for file in pair) and file_digest(pair[0]) != file_digest(pair[1]):
+            pair = [_here(path, record, results)]
+            pair += [_here(twin["outputs_at"][name], twin, other)] if name in twin["outputs_at"] else [None]
+            absent = [which for which, file in zip(("these", "the other"), pair, strict=True) if not _is_file(file)]
+            if absent:
+                lines.append(f"{Path(path).name}: not among {' and '.join(absent)} results")
+            elif file_digest(pair[0]) != file_digest(pair[1]):
                 lines.append(f"{Path(path).name}: {difference(*pair)}")
                 if path.endswith(".md"):
                     said += findings(*pair)
         compared.add(record, lines)
+    for _ in set(places) - {_name(record, results) for record in mine.values()}:
+        compared.skipped["among the other results alone"] += 1
     return compared, said
+
+
+def _is_file(path):
+    return path is not None and path.is_file()
 
 
 def _name(record, results):
@@ -254,9 +267,26 @@ def _name(record, results):
 
 
 def findings(one, other):
-    """Lines that two texts do not share but for the digits of decimals: `- ` of the first, `+ ` of the other."""
-    texts = [[_DECIMAL.sub("#", line) for line in Path(path).read_text().splitlines()] for path in (one, other)]
+    """Statements that two texts of findings do not share: `- ` of the first, `+ ` of the other.
+
+    A statement is the same with other decimals and percentages of the same signs, and not with other counts, names or
+    words, nor where one holds and the other does not.
+    """
+    texts = [
+        [
+            f"{'found' if read[3] else 'denied'}: {_MEASURED.sub('#', read[0])}"
+            for read in map(statements.read, Path(path).read_text(encoding="utf-8").splitlines())
+            if read
+        ]
+        for path in (one, other)
+    ]
     return [line for line in difflib.ndiff(*texts) if line[:2] in ("- ", "+ ")]
+
+
+def _other_words(one, other):
+    """How many lines two texts do not share but for the digits of decimals."""
+    texts = [[_DECIMAL.sub("#", line) for line in Path(path).read_text().splitlines()] for path in (one, other)]
+    return sum(line[:2] in ("- ", "+ ") for line in difflib.ndiff(*texts))
 
 
 def difference(one, other):
@@ -274,7 +304,7 @@ def difference(one, other):
         if kind == ".png":
             return _of_images(one, other)
         if kind in _TEXTS:
-            changed = len(findings(one, other))
+            changed = _other_words(one, other)
             return f"{changed} lines differ in words" if changed else "the same words, other decimals"
     except (ValueError, KeyError, InputError) as error:
         return f"cannot be compared ({error})"
@@ -301,10 +331,12 @@ def _of_arrays(mine, theirs):
         for name, values in group.items():
             given, found = np.asarray(values), np.asarray(twin[name])
             if given.dtype.kind in "fc" and given.size:
-                off, scale = np.nanmax(np.abs(given - found)), np.nanmax(np.abs(given)) or 1.0
-                worst = max(worst, (float(off / scale), name, float(off)))
-                if (np.isnan(given) != np.isnan(found)).any():
-                    words[name] = "numbers where there were none"
+                known = np.isfinite(given) & np.isfinite(found)
+                if known.any():
+                    off, scale = np.abs(given - found)[known].max(), np.abs(given[known]).max() or 1.0
+                    worst = max(worst, (float(off / scale), name, float(off)))
+                if not np.array_equal(given[~known], found[~known], equal_nan=True):
+                    words[name] = "numbers where there were none, or none where there were"
             elif given.dtype.kind in "iub" and (given != found).any():
                 words[name] = f"{int((given != found).sum())} of {given.size} differ"
             elif given.dtype.kind not in "fciub" and [str(value) for value in given] != [str(value) for value in found]:
@@ -346,7 +378,7 @@ def main(arguments=None):
         sys.exit(str(error))
     print(*compared.lines(), sep="\n")
     if given.against:
-        print("findings: the same but for decimals" if not said else "findings that differ:")
+        print("findings: the same but for measured numbers" if not said else "findings that differ:")
         print(*said[:_SHOWN], sep="\n")
     agree = not said if given.against else not any(compared.other.values())
     sys.exit(0 if agree and compared.compared else 1)

@@ -6,8 +6,10 @@ exactly the steps that can reach it.
 """
 
 import ast
+import atexit
 import contextlib
 import hashlib
+import itertools
 import sys
 from functools import cache
 from importlib import metadata
@@ -15,50 +17,115 @@ from pathlib import Path
 
 from headatlas.base.errors import InputError
 from headatlas.jobs import invocation
-from headatlas.jobs.contents import file_digest
+from headatlas.jobs.contents import file_digest, remember, remembered
+
+_KEPT = 4000  # files of which is remembered what they say
 
 
-def _tree(path):
-    return ast.parse(Path(path).read_bytes(), str(path))
+class _Memory:
+    """What files say, by the digest of their bytes, between processes: reading one costs what a hundred look-ups do."""
+
+    def __init__(self):
+        self._path, self._known, self._new = None, {}, {}
+
+    def open(self, folder):
+        if folder is None:
+            return
+        reader = hashlib.sha256(Path(__file__).read_bytes() + sys.version.encode()).hexdigest()[:16]
+        path = Path(folder) / f"code-{reader}.json"
+        if path != self._path:
+            self._path, self._known = path, remembered(path)
+            atexit.register(self.save)
+
+    def get(self, key):
+        try:
+            imported, digest = self._new.get(key) or self._known[key]
+            return [(int(level), str(name)) for level, name in imported], bytes.fromhex(digest)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def learn(self, key, imported, digest):
+        self._new[key] = imported, digest.hex()
+
+    def save(self):
+        if self._path is not None and self._new:
+            kept = itertools.islice((self._new | self._known).items(), _KEPT)
+            remember(self._path, dict(kept))
+
+
+_memory = _Memory()
+remember_in = _memory.open
+
+
+def _statements(tree):
+    """Every statement of a syntax tree, and the tree: what may import, and what may have a docstring."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            todo += getattr(node, part, ())
 
 
 @cache
-def _imported(path):
-    """What a file imports, as (level, dotted name); level 0 is absolute.
+def _read(path):
+    """What a file imports, as (level, dotted name); level 0 is absolute; and the digest of its statements.
 
     Of a package's `__init__.py`, what it imports when it is imported: whoever needs a module of the package imports it,
     and calls none of its functions.
     """
-    found = []
-    for node in _tree(path).body if path.name == "__init__.py" else ast.walk(_tree(path)):
+    content, is_package = path.read_bytes(), path.name == "__init__.py"
+    key = f"{is_package:d}-{hashlib.sha256(content).hexdigest()}"
+    if known := _memory.get(key):
+        return known
+    tree, imported = ast.parse(content, str(path)), []
+    for node in tree.body if is_package else _statements(tree):
         if isinstance(node, ast.Import):
-            found += [(0, alias.name) for alias in node.names]
+            imported += [(0, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found += [(node.level, ".".join(filter(None, (node.module, alias.name)))) for alias in node.names]
+            imported += [(node.level, ".".join(filter(None, (node.module, alias.name)))) for alias in node.names]
+    digest = hashlib.sha256(_undocumented(tree).encode()).digest()
+    _memory.learn(key, imported, digest)
+    return imported, digest
+
+
+@cache
+def _found(base, name):
+    """Local files that importing a dotted name from a folder reads."""
+    found = []
+    for part in name.split("."):
+        found += [file for file in (base / "__init__.py", base / f"{part}.py") if file.is_file()]
+        base /= part
+    if (base / "__init__.py").is_file():
+        found.append(base / "__init__.py")
     return found
+
+
+@cache
+def _imported(path, root):
+    """What a file imports: local files, and the names of everything else."""
+    files, others = set(), set()
+    for level, name in _read(path)[0]:
+        found = _found(path.parents[level - 1] if level else root, name)
+        files.update(found)
+        if not found and not level:
+            others.add(name.split(".")[0])
+    return files, others
 
 
 @cache
 def _reach(script, root, *modules):
     """Local files a script can import, and the names of everything else it imports."""
-    root, files, others, todo = Path(root).resolve(), set(), set(), [Path(script).resolve()]
-    by_name = {todo[0]: [(0, module) for module in modules]}
+    root, files, others = Path(root).resolve(), set(), set()
+    todo = [Path(script).resolve(), *(file for module in modules for file in _found(root, module))]
     while todo:
         path = todo.pop()
         if path in files:
             continue
         files.add(path)
-        for level, name in _imported(path) + by_name.get(path, []):
-            base = path.parents[level - 1] if level else root
-            found = []
-            for part in name.split("."):
-                found += [file for file in (base / "__init__.py", base / f"{part}.py") if file.is_file()]
-                base /= part
-            if (base / "__init__.py").is_file():
-                found.append(base / "__init__.py")
-            todo += found
-            if not found and not level:
-                others.add(name.split(".")[0])
+        local, foreign = _imported(path, root)
+        todo += local
+        others |= foreign
     return sorted(files), sorted(others - set(sys.stdlib_module_names))
 
 
@@ -82,7 +149,7 @@ def local_sources(script, root, *modules):
 
 def _undocumented(tree):
     """The syntax tree as text, without docstrings and positions; the tree loses them."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if (
@@ -94,9 +161,8 @@ def _undocumented(tree):
     return ast.unparse(tree)
 
 
-@cache
 def _file_digest(path):
-    return hashlib.sha256(_undocumented(_tree(path)).encode()).digest()
+    return _read(path)[1]
 
 
 @cache
@@ -150,7 +216,7 @@ def statements(root):
 
 def forget():
     """Read the files anew from now on: they are taken for unchanged as long as a process lives."""
-    for known in (_imported, _reach, _file_digest, code_digest, packages):
+    for known in (_read, _found, _imported, _reach, code_digest, packages):
         known.cache_clear()
 
 

@@ -107,8 +107,7 @@ class _Memory:
         if folder is not None:
             name = hashlib.sha256(f"{digest.__name__} {os.path.realpath(place)}".encode()).hexdigest()[:32]
             self._path = Path(folder) / f"{name}.json"
-            with contextlib.suppress(OSError, ValueError):
-                self._old = dict(json.loads(self._path.read_bytes()))
+            self._old = remembered(self._path)
 
     def recall(self, name, signed):
         entry = self._old.get(name)
@@ -122,10 +121,22 @@ class _Memory:
     def save(self):
         if self._path is None or self._new == self._old:
             return
-        part = self._path.with_name(f".{os.getpid()}.{self._path.name}")
-        with contextlib.suppress(OSError):  # remembering saves time, and nothing depends on it
-            try:
-                part.write_text(json.dumps(self._new))
-                os.replace(part, self._path)
-            finally:
-                part.unlink(missing_ok=True)
+        remember(self._path, self._new)
+
+
+def remember(path, found):
+    """Keep what took time to find for later processes, as JSON; where that cannot be done, nothing depends on it."""
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    with contextlib.suppress(OSError):
+        try:
+            part.write_text(json.dumps(found))
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def remembered(path):
+    """What `remember` kept, or nothing."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return dict(json.loads(path.read_bytes()))
+    return {}

@@ -11,6 +11,24 @@ import sys
 _VARIABLE = "HEADATLAS_RUN"
 
 
+def forced(given, rules):
+    """What the user asked to compute whatever is stored: by --forceall, --forcerun and --force.
+
+    Parameters
+    ----------
+    given : snakemake.settings.types.DAGSettings
+    rules : set of str
+        Names of the workflow's rules.
+
+    Returns
+    -------
+    dict
+        As `announce` takes it.
+    """
+    named = {*given.forcerun, *(given.targets or [] if given.forcetargets else [])}
+    return {"everything": given.forceall, "rules": sorted(rules & named), "files": sorted(named - rules)}
+
+
 def announce(statements, forced, obstacle=None):
     """Tell all jobs that this process will start.
 

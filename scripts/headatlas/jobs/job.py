@@ -21,7 +21,7 @@ from types import SimpleNamespace
 
 from headatlas.base import progress
 from headatlas.base.errors import InputError
-from headatlas.jobs import contents, gpu_lock, invocation, measurement, stopping
+from headatlas.jobs import code_digest, contents, gpu_lock, invocation, measurement, stopping
 from headatlas.jobs.code_digest import RunningCode
 from headatlas.jobs.records import Records
 from headatlas.jobs.store import Store, beside, described, move, own_name, remove, sweep
@@ -253,6 +253,7 @@ class _Attempt:
 
     def run(self):
         snakemake, spec = self.snakemake, self.snakemake.params.spec
+        code_digest.remember_in(self.store.memory())
         code = RunningCode(spec["script"], spec["modules"], spec["code"]) if "script" in spec else None
         inputs = _Inputs(snakemake, self.store.memory(), self.records)
         provenance = {

@@ -393,9 +393,12 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     store = Store(given.folder)
     if given.take:
-        if not Path(given.take, "records").is_dir():
-            sys.exit(f"--take: {given.take!r} is no results folder: it holds no `records`")
-        taken, left = store.take(given.take)
+        try:
+            if not Path(given.take, "records").is_dir():
+                sys.exit(f"--take: {given.take!r} is no results folder: it holds no `records`")
+            taken, left = store.take(given.take)
+        except OSError as error:
+            sys.exit(f"--take: {error.filename or given.take}: cannot be read ({error.strerror})")
         print(f"{given.take}: results of {taken} steps taken, of {left} left: they are not whole")
         return
     if not store.folder.is_dir():

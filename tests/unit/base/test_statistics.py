@@ -103,7 +103,47 @@ def test_an_interval_of_three_members_holds_their_mean_as_often_as_it_says():
     assert 0.93 < np.mean((ends[:, 0] < 5) & (ends[:, 1] > 5)) < 0.97
 
 
+def test_two_members_have_no_interval():
+    assert np.isnan(statistics.interval_of_mean([0.2, 0.9])[1:]).all()
+    assert statistics.describe_mean([0.2, 0.9]) == "0.55 (2 members)"
+
+
+def test_no_interval_reaches_where_a_mean_cannot_be():
+    generator = np.random.default_rng(0)
+    shares = generator.binomial(4, 0.9, (2000, 3)) / 4
+    ends = np.array([statistics.interval_of_mean(row, within=(0, 1))[1:] for row in shares])
+    free = np.array([statistics.interval_of_mean(row)[1:] for row in shares])
+    assert free.max() > 1
+    assert ends.min() >= 0
+    assert ends.max() <= 1
+    held = [(each[:, 0] <= 0.9) & (each[:, 1] >= 0.9) for each in (ends, free)]
+    np.testing.assert_array_equal(*held)  # and holds the truth no less often
+
+
+def test_holms_p_value_is_never_said_to_be_smaller_than_permutations_can_make_it():
+    floor = 1 / 200
+    p_values = np.array([floor, floor, 0.2])
+    said = [
+        statistics.describe_holm(after, before, floor)
+        for after, before in zip(statistics.holm(p_values), p_values, strict=True)
+    ]
+    assert said == ["p ≤ 0.015", "p ≤ 0.015", "p = 0.2"]
+    assert statistics.describe_holm(np.nan, np.nan, floor) == "p not available"
+
+
 def test_a_mean_over_members_is_said_with_as_much_as_there_is():
     assert statistics.describe_mean([1.0, 2.0, 3.0]) == "2.00 (95% -0.48 to 4.48 over 3 members)"
     assert statistics.describe_mean([1.0, np.nan], digits=1, signed=True) == "+1.0 (one member)"
     assert statistics.describe_mean([np.nan]) == "not available"
+
+
+def test_an_interval_reaches_no_further_than_the_mean_can_be():
+    assert statistics.describe_mean([0.0, 0.5, 1.0], within=(0, 1)) == "0.50 (95% 0.00 to 1.00 over 3 members)"
+
+
+def test_counts_are_told_one_by_one_and_have_no_interval():
+    said = statistics.describe_counts
+    assert said([8, 8, 8], 16, "heads") == "8 of 16 heads in each of 3 members"
+    assert said([0, 4, 4, 4], 16, "heads") == "0, 4, 4 and 4 of 16 heads in 4 members"
+    assert said([3], 144, "heads") == "3 of 144 heads"
+    assert said([1, 2, 3, 4, 5, 6, 7], 8, "heads") == "1 to 7 of 8 heads in 7 members (4.0 in the mean)"

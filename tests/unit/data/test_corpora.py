@@ -414,7 +414,7 @@ def local_dataset(tmp_path):
     return folder
 
 
-def test_local_data_sets_through_the_datasets_library(local_dataset, tmp_path):
+def test_local_data_sets_through_the_datasets_library(local_dataset, tmp_path, capsys):
     settings = {"source": "datasets", "name": str(local_dataset), "text_column": "body"}
     columns = load_corpus(settings, None, tmp_path / "kept")
     assert corpora.describe_corpus(columns)["train"] == 36
@@ -423,10 +423,30 @@ def test_local_data_sets_through_the_datasets_library(local_dataset, tmp_path):
     one = load_corpus(settings | {"name": str(local_dataset / "train.jsonl")}, None, tmp_path / "kept")
     assert {name: one["split"].count(name) for name in corpora.SPLITS} == {"train": 32, "validation": 4, "test": 4}
     assert len(set(one["text"])) == 40
+    assert "train is 'train'; validation and test drawn from 'train'" in capsys.readouterr().err
     assert "body" in error_of(settings | {"text_column": "text"}, None, tmp_path / "kept")
     assert "not text" in error_of(settings | {"text_column": "label"}, None, tmp_path / "kept")
-    assert "'dev'" in error_of(settings | {"splits": {"train": "train", "test": "dev"}}, None, tmp_path / "kept")
+    wrong = error_of(settings | {"splits": {"train": "train", "test": "dev"}}, None, tmp_path / "kept")
+    assert "'dev'" in wrong
+    assert wrong.endswith("set `splits`")
     assert "no such" in error_of(settings | {"name": str(tmp_path / "absent")}, None, tmp_path / "kept")
+
+
+@pytest.mark.parametrize("given", [{}, {"splits": None}], ids=["absent", "null"])
+def test_without_splits_a_data_set_gives_those_that_it_has(local_dataset, tmp_path, capsys, given):
+    """The default copes with a data set without test text, and with one whose only split has another name."""
+    settings = {"source": "datasets", "name": str(local_dataset), "text_column": "body", **given}
+    (local_dataset / "test.jsonl").unlink()
+    columns = load_corpus(settings, None, tmp_path / "kept")
+    assert {name: columns["split"].count(name) for name in corpora.SPLITS} == {"train": 32, "validation": 4, "test": 4}
+    assert "splits: train is 'train'; validation and test drawn from 'train'" in capsys.readouterr().err
+    (local_dataset / "train.jsonl").rename(local_dataset / "validation.jsonl")
+    columns = load_corpus(settings, None, tmp_path / "kept")
+    assert columns["split"].count("train") == 32
+    assert "splits: train is 'validation'" in capsys.readouterr().err
+    (local_dataset / "test.jsonl").write_text('{"body": "a test"}\n')
+    message = error_of(settings, None, tmp_path / "kept")
+    assert "no split 'train' for train; available validation, test; set `splits`" in message
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["folder", "file"])

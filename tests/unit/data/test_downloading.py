@@ -240,3 +240,15 @@ def test_the_mirror_holds_what_the_table_says(mirror):
     assert downloading.tokenizer_folder("gpt2", mirror=mirror).name == "gpt2_tokenizer"
     assert set(downloading.dataset_files("Salesforce/wikitext", "wikitext-2-raw-v1", mirror)) == {"validation", "test"}
     assert downloading.dataset_files("someone/else", None, mirror) is None
+
+
+def test_each_checkpoint_has_a_folder_of_its_own(tmp_path):
+    for name in ("tiny@step0", "tiny@step9", "tiny", "other"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+    given = [{"name": "org/tiny", "revision": revision} for revision in ("step9", "step0", "main")]
+    found = downloading.checkpoint_folders([*given, {"name": "org/other", "revision": None}], tmp_path)
+    assert [place.name for place in found] == ["tiny@step9", "tiny@step0", "tiny", "other"]
+    same = [{"name": "org/other", "revision": revision} for revision in ("step0", "step9")]
+    message = one_line_error(lambda: downloading.checkpoint_folders(same, tmp_path))
+    assert "checkpoints 0 and 1: org/other at revision step9" in message
+    assert "models/NAME@REVISION" in message

@@ -4,8 +4,10 @@ import math
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.data import ngram_baselines
 
@@ -77,3 +79,28 @@ def test_what_is_certain_costs_little_and_the_order_matters():
 def test_nothing_to_score_is_refused():
     with pytest.raises(InputError, match=r"^evaluation: "):
         ngram_baselines.baselines(np.ones((1, 3, 4), dtype=int), np.zeros((3, 4), dtype=int), 5, pad=0)
+
+
+def judged(folder, model, losses, bigram):
+    """Tables of a model's training, whose last held-out losses of two members are given, and of its baselines."""
+    (folder / model).mkdir()
+    rows = [
+        (step, split, loss + 5 * (step < 9) - 4 * (split == "train"))
+        for loss in losses
+        for step in (0, 9)
+        for split in ("train", "validation")
+    ]
+    paths = [folder / model / f"{name}.parquet" for name in ("training", "baselines")]
+    tables.write(paths[0], pd.DataFrame(rows, columns=["step", "split", "loss"]))
+    tables.write(paths[1], pd.DataFrame({"unigram": [9.0, 9.0], "bigram": bigram}))
+    return paths
+
+
+def test_a_model_that_does_not_beat_the_bigrams_has_learnt_too_little(tmp_path):
+    good = judged(tmp_path, "good", [4.0, 4.2], [4.2, 4.4])
+    weak = judged(tmp_path, "weak", [5.0, 5.24], [4.7, 4.8])
+    assert ngram_baselines.too_little_training(good) == ngram_baselines.too_little_training([]) == ""
+    said = "TOO LITTLE TRAINING TO INTERPRET: weak (held-out loss 5.12, bigram baseline 4.75 nats)"
+    assert ngram_baselines.too_little_training([*good, *weak]) == said
+    assert ngram_baselines.in_findings("Two kinds.\n", good) == "Two kinds.\n"
+    assert ngram_baselines.in_findings("Two kinds.\n", weak) == f"Two kinds.\n\n{said}.\n"

@@ -1,7 +1,10 @@
 """Tokenizers against known ids."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +58,29 @@ def test_training_is_deterministic(bpe, tmp_path):
     assert files_of(bpe, tmp_path / "first") == files_of(again, tmp_path / "second")
     words = [tokenizer_training.train_tokenizer(["a b c d e f"], "words", 9) for _ in range(2)]
     assert files_of(words[0], tmp_path / "third") == files_of(words[1], tmp_path / "fourth")
+
+
+TIES = """
+import hashlib, itertools, sys
+
+from headatlas.data import tokenizer_training
+
+texts = [" ".join(map("".join, itertools.permutations(letters, 3))) for letters in ("abcd", "wxyz")]
+for kind, size in (("byte-level-bpe", 300), ("words", 40)):
+    print(hashlib.sha256(tokenizer_training.train_tokenizer(texts, kind, size).literal.to_str().encode()).hexdigest())
+"""
+
+
+def test_ties_are_broken_alike_in_every_process():
+    """Pairs and words that occur as often as one another, counted by other threads in another order."""
+    path = str(Path(tokenizer_training.__file__).parents[2])
+    said = set()
+    for number in range(5):
+        order = {"RAYON_NUM_THREADS": str(1 + number % 3), "PYTHONHASHSEED": str(number), "PYTHONPATH": path}
+        ran = subprocess.run([sys.executable, "-c", TIES], env={**os.environ, **order}, capture_output=True, check=True)
+        said.add(ran.stdout)
+    assert len(said) == 1
+    assert len(next(iter(said)).split()) == 2
 
 
 def word_pieces():
@@ -236,6 +262,10 @@ def test_a_tokenizer_written_by_hand_as_the_page_says(tmp_path):
     tokenizer = tokenizer_training.load_tokenizer(str(tmp_path))
     assert list(tokenizer.encode("2012x")) == [2, 0, 1, 2, 3]
     assert tokenizer.pad_token_id == 4
+    assert len(tokenizer.encode("20\n\n1")) == 4, "line breaks are no letters, and stand together"
+    assert "(?m)." in page
+    (tmp_path / "tokenizer.json").write_text(text.replace('"Regex": "."', '"Regex": "(?m)."'))
+    assert list(tokenizer_training.load_tokenizer(str(tmp_path)).encode("20\n\n1")) == [2, 0, 3, 3, 1]
     words = text.replace(re.search(r'"pre_tokenizer": (\{.*\}),', text)[1], '{"type": "WhitespaceSplit"}')
     (tmp_path / "tokenizer.json").write_text(words)
     assert list(tokenizer_training.load_tokenizer(str(tmp_path)).encode("1 0 10")) == [1, 0, 3]

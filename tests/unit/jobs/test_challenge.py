@@ -96,7 +96,10 @@ def in_process(monkeypatch):
 def test_equal_bytes_and_others_are_told_apart(scripts, tmp_path, in_process):
     run(scripts, tmp_path / "results", "settled", scale=2)
     run(scripts, tmp_path / "results", "noisy", scale=2)
-    compared = challenge.challenge(tmp_path / "results", say=lambda *given, **named: None)
+    said = []
+    compared = challenge.challenge(tmp_path / "results", say=lambda line, file: said.append(line))
+    assert [line.split(": ", 2)[1:] for line in said if "settled" in line] == [["settled", "equal bytes"]]
+    assert any(": noisy: differs: noisy.parquet: value is off by" in line for line in said)  # also if it is stopped
     assert dict(compared.equal) == {"settled": 1, "noisy": 0}
     (line,) = compared.other["noisy"]
     assert line.startswith("noisy.parquet: value is off by at most ")
@@ -186,7 +189,9 @@ def test_distances_are_in_words(tmp_path):
     )
     assert differ(".parquet", tables.write, head=np.int32([0, 1, 3])) == "head: 1 of 3 differ"
     assert differ(".parquet", tables.write, name=["a", "b", "d"]) == "name: other entries"
-    assert differ(".parquet", tables.write, value=np.float32([0, 2, np.nan])) == "value: numbers where there were none"
+    unlike = "value: numbers where there were none, or none where there were"
+    assert differ(".parquet", tables.write, value=np.float32([0, 2, np.nan])) == unlike
+    assert differ(".parquet", tables.write, value=np.float32([0, 2, np.inf])) == unlike
     assert "made by another device" in differ(".parquet", tables.write)
 
     def tensors(path, values):
@@ -209,9 +214,46 @@ def test_distances_are_in_words(tmp_path):
 
 
 def test_two_results_folders_are_held_against_each_other(scripts, tmp_path, capsys):
+    folders = {name: tmp_path / name / "results" for name in ("mine", "same", "theirs")}
     for name, scale in (("mine", 2), ("same", 2), ("theirs", 2.0001)):
-        run(scripts, tmp_path / name / "results", "settled", scale=scale)
-    compared, said = challenge.against(tmp_path / "mine" / "results", tmp_path / "same" / "results")
+        run(scripts, folders[name], "settled", scale=scale)
+    compared, said = challenge.against(folders["mine"], folders["same"])
     assert (compared.equal["settled"], said) == (1, [])
-    compared, said = challenge.against(tmp_path / "mine" / "results", tmp_path / "theirs" / "results")
+    compared, said = challenge.against(folders["mine"], folders["theirs"])
     assert "value is off by at most 1.0e-04" in compared.other["settled"][0]
+    assert said == []
+    run(scripts, folders["same"], "noisy", scale=2)
+    compared, _ = challenge.against(folders["mine"], folders["same"])
+    assert dict(compared.skipped) == {"among the other results alone": 1}
+    with pytest.raises(SystemExit) as ended:
+        challenge.main([str(folders["mine"]), "--against", str(folders["theirs"])])
+    assert ended.value.code == 0
+    assert "findings: the same but for measured numbers" in capsys.readouterr().out
+
+
+def test_a_result_that_is_gone_is_not_equal(scripts, tmp_path):
+    folders = {name: tmp_path / name / "results" for name in ("mine", "theirs")}
+    for folder in folders.values():
+        run(scripts, folder, "settled", scale=2)
+    (folders["theirs"] / "settled.parquet").unlink()
+    compared, _ = challenge.against(folders["mine"], folders["theirs"])
+    assert compared.equal["settled"] == 0
+    assert "settled.parquet: not among the other results" in compared.other["settled"][0]
+
+
+@pytest.mark.parametrize(
+    ("other", "differ"),
+    [
+        ("- **2 of 8 groups are supported**: p = 0.012, gain +14% (11% to 16%)", False),
+        ("- **1 of 8 groups are supported**: p = 0.011, gain +12% (10% to 14%)", True),
+        ("- __2 of 8 groups are supported__: p = 0.011, gain +12% (10% to 14%)", True),
+        ("- **2 of 8 groups of heads are supported**: p = 0.011", True),
+        ("- nothing is said", True),
+    ],
+)
+def test_findings_differ_by_statements_and_not_by_what_is_measured(tmp_path, other, differ):
+    paths = [tmp_path / "one.md", tmp_path / "other.md"]
+    texts = "- **2 of 8 groups are supported**: p = 0.011, gain +12% (10% to 14%)", other
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(f"**A partner recovers {'9' if text is other else '12'}% more.** In numbers.\n\n{text}\n")
+    assert bool(challenge.findings(*paths)) == differ

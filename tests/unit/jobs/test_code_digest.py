@@ -19,14 +19,9 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
 @pytest.fixture(autouse=True)
 def fresh():
     """Files change within one test, which they never do within one run."""
-    forget()
+    code_digest.forget()
     yield
-    forget()
-
-
-def forget():
-    for name in ("_imported", "_reach", "_file_digest", "code_digest", "packages"):
-        getattr(code_digest, name).cache_clear()
+    code_digest.forget()
 
 
 NEAR = '''"""Near."""
@@ -63,13 +58,22 @@ def tree(tmp_path):
     return tmp_path
 
 
+def test_all_steps_ask_once_for_each_file(monkeypatch):
+    """A dry run digests every step: were each file looked for by each of them, that would be most of its time."""
+    asked, is_file = [], Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: asked.append(path) or is_file(path))
+    for script in SCRIPTS:
+        code_digest.code_digest(f"{ROOT}/scripts/{script}.py", f"{ROOT}/scripts")
+    assert len(SCRIPTS) < len(asked) < 20 * len(list((ROOT / "scripts").rglob("*.py")))
+
+
 def digest(tree, script="run", *modules):
-    forget()
+    code_digest.forget()
     return code_digest.code_digest(str(tree / f"{script}.py"), str(tree), *modules)
 
 
 def reach(tree, script="run", *modules):
-    forget()
+    code_digest.forget()
     return {str(path.relative_to(tree)) for path in code_digest.local_sources(tree / f"{script}.py", tree, *modules)}
 
 
@@ -164,7 +168,7 @@ def test_modules_that_import_one_another_end(tree):
 
 def test_packages_have_the_versions_installed(tree):
     def packages(text):
-        forget()
+        code_digest.forget()
         (tree / "lib/other.py").write_text(text)
         return code_digest.packages(str(tree / "other.py"), str(tree))
 
@@ -275,3 +279,47 @@ def test_no_import_of_the_library_hides_from_the_digest():
             text = text.replace("import_module", "")
         for hidden in ("import_module", "__import__", "exec(", "runpy"):
             assert hidden not in text, f"{path.name}: {hidden} imports what no digest covers"
+
+
+@pytest.fixture
+def remembering(tmp_path, monkeypatch):
+    """A memory of its own, as a process has it that begins now."""
+
+    def begin():
+        memory = code_digest._Memory()
+        memory.open(tmp_path)
+        monkeypatch.setattr(code_digest, "_memory", memory)
+        code_digest.forget()
+        return memory
+
+    return begin
+
+
+def test_what_files_say_is_remembered_by_their_bytes(tree, remembering, monkeypatch):
+    memory = remembering()
+    before = code_digest.code_digest(tree / "run.py", tree), code_digest.packages(tree / "run.py", tree)
+    memory.save()
+    remembering()
+    with monkeypatch.context() as patch:
+        patch.setattr(code_digest.ast, "parse", None)  # nothing is read again
+        assert (code_digest.code_digest(tree / "run.py", tree), code_digest.packages(tree / "run.py", tree)) == before
+    near = tree / "lib" / "near.py"
+    near.write_text(near.read_text().replace("x + 1", "x + 2"))
+    remembering()
+    assert code_digest.code_digest(tree / "run.py", tree) != before[0]
+
+
+@pytest.mark.parametrize("damage", [b"", b"[1, 2", b'{"a": 1}', b"null", b"\xff"])
+def test_a_damaged_memory_is_passed_over(tree, remembering, tmp_path, damage):
+    expected = code_digest.code_digest(tree / "run.py", tree)
+    memory = remembering()
+    code_digest.code_digest(tree / "run.py", tree)
+    memory.save()
+    (path,) = tmp_path.glob("code-*.json")
+    entries = json.loads(path.read_bytes())
+    path.write_bytes(damage)
+    remembering()
+    assert code_digest.code_digest(tree / "run.py", tree) == expected
+    path.write_text(json.dumps({key: [1, "no hex"] for key in entries}))
+    remembering()
+    assert code_digest.code_digest(tree / "run.py", tree) == expected

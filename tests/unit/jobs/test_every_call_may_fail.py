@@ -13,7 +13,7 @@ import pytest
 from snakemake.iocontainers import Namedlist
 
 from headatlas.jobs.job import job
-from headatlas.jobs.store import Store
+from headatlas.jobs.store import Store, main
 
 CALLS = ("open", "fsync", "rename", "replace", "link", "unlink", "mkdir", "rmdir", "chmod", "utime", "stat", "scandir")
 FAILURES = (errno.ENOSPC, errno.EIO, errno.EACCES)
@@ -62,11 +62,11 @@ def step(folder, text):
     """Run a job of two outputs whose content says from what it was made; its exit code."""
 
     @job
-    def main(snakemake, run):
+    def body(snakemake, run):
         for name, path in vars(run.out).items():
             Path(path).write_text(f"{name} of {Path(snakemake.input.text).read_text()}")
 
-    main(
+    body(
         SimpleNamespace(
             rule="r",
             input=Namedlist(fromdict={"text": str(text)}),
@@ -160,6 +160,39 @@ def test_every_call_of_a_job_may_fail(tmp_path, monkeypatch, capsys, before):
         shutil.rmtree(folder)
     assert {ended for _, ended in outcomes} == {0, 1}
     assert {"open", "write", "replace", "unlink", "mkdir"} <= {name for name, _ in outcomes}
+
+
+def test_every_call_of_taking_results_may_fail(tmp_path, capsys):
+    """Results that were copied from elsewhere: the store takes them whole or not at all."""
+
+    def copied(folder):
+        prepared(folder, "computed before")
+        shutil.rmtree(folder / "store")
+
+    def take(folder):
+        """What was said, in one line, of taking them."""
+        capsys.readouterr()
+        try:
+            main([str(folder / "store"), "--take", str(folder / "results")])
+        except SystemExit as ended:
+            return ended.code
+        return capsys.readouterr().out.strip()
+
+    copied(tmp_path / "count")
+    with Failing(tmp_path / "count") as counted:
+        assert "results of 1 steps taken, of 0 left" in take(tmp_path / "count")
+    assert counted.count > 10
+    for at in range(1, counted.count + 1):
+        folder = tmp_path / str(at)
+        copied(folder)
+        with Failing(folder, at, FAILURES[at % len(FAILURES)]) as failing:
+            said = take(folder)
+        where = f"call {at} of {counted.count} ({failing.failed}): {said}"
+        assert len(said.splitlines()) == 1, where
+        assert_right(folder, [result("old")], where)
+        assert len(Store(folder / "store").entries()) == ("of 1 steps taken" in said), where
+        assert "of 1 steps taken" in take(folder), where
+        shutil.rmtree(folder)
 
 
 def test_every_call_of_pruning_may_fail(tmp_path):

@@ -2,15 +2,22 @@
 
 import json
 import os
+import re
 import shutil
 import stat
+import subprocess
 import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from snakemake.iocontainers import Namedlist
 
+from headatlas.jobs.job import Job
 from headatlas.jobs.store import Store
+
+ROOT = Path(__file__).parents[3]
 
 KEY = "ab" + "0" * 62
 PEOPLE = (4711, 4712)
@@ -50,11 +57,9 @@ def shared(tmp_path):
     for person in PEOPLE:
         (tmp_path / str(person)).mkdir()
         os.chown(tmp_path / str(person), person, person)
-    folder = tmp_path / "store"
-    folder.mkdir()
-    os.chown(folder, 0, GROUP)
-    folder.chmod(0o2770)
-    return folder
+    made = re.search("`(mkdir store; .*?)`", (ROOT / "docs" / "reruns.md").read_text())[1]  # as a group is told to
+    subprocess.run(["sh", "-e", "-c", made.replace("GROUP", str(GROUP))], cwd=tmp_path, check=True)
+    return tmp_path / "store"
 
 
 def keep(shared, person, key, text):
@@ -91,6 +96,25 @@ def test_a_group_shares_a_store_whatever_its_umasks(shared, umask):
         assert stat.S_IMODE(status.st_mode) == (0o2770 if path.is_dir() else 0o440), path
     assert as_person(other, umask, lambda: Store(shared).prune(0)) == [2, 0]
     assert list(Store(shared).entries()) == []
+
+
+def downloaded(shared, name):
+    """Download as a job does, by a library that keeps locks beside its files; what the files held before."""
+    given = {"params": SimpleNamespace(spec={"settings": {}}), "config": {}, "resources": Namedlist()}
+    folder = Job(SimpleNamespace(**given), SimpleNamespace(), {}, Store(shared), KEY).downloads
+    (folder / "hub" / ".locks").mkdir(parents=True, exist_ok=True)
+    before = sorted(path.name for path in (folder / "hub").iterdir())
+    with open(folder / "hub" / ".locks" / "lock", "w"):
+        (folder / "hub" / name).write_text(name)
+    return before
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_downloads_and_their_locks_are_the_groups(shared, umask):
+    one, other = PEOPLE
+    assert as_person(one, umask, lambda: downloaded(shared, "first")) == [".locks"]
+    assert as_person(other, umask, lambda: downloaded(shared, "second")) == [".locks", "first"]
+    assert as_person(one, umask, lambda: downloaded(shared, "third")) == [".locks", "first", "second"]
 
 
 def test_what_one_restores_is_ones_own(shared):
@@ -130,8 +154,8 @@ def test_an_edit_in_place_is_found_before_another_checkout_gets_it(tmp_path, cap
     assert store.entries() == []
 
 
-def test_a_hundred_thousand_entries_are_listed_and_pruned_in_seconds(tmp_path):
-    """A few of them, in their share of the time."""
+def test_entries_are_listed_and_pruned_in_no_time(tmp_path):
+    """A few thousand, in their share of the seconds that a hundred thousand may take; those are in tests/long."""
     folder = tmp_path / "store" / "entries"
     template = tmp_path / "template"
     template.mkdir()
