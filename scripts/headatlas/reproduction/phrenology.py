@@ -1,6 +1,7 @@
 """Figures and tables of Attention Phrenology (Edkins & Wiechecki 2023) beside a run."""
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from headatlas.attention.packing import places
 from headatlas.reproduction.claims import Claim
@@ -77,7 +78,9 @@ def _clusters(resolutions, clusters, plateaus, kinds):
     chosen = plateaus[plateaus["chosen"]].iloc[0]
     supported = "are kinds" if (kinds["kind"] >= 0).any() else "cannot be told from a continuum"
     lasting = f"a factor of {np.exp(chosen['length']):.1f} in resolution"
-    kinds_found = f"{int(chosen['kinds'])} groups last longest ({lasting}) and {supported}"
+    rivals = ", ".join(str(count) for count in plateaus.loc[plateaus["rival"], "kinds"])
+    rivals = f", nearly as long {rivals}" if rivals else ""
+    kinds_found = f"{int(chosen['kinds'])} groups last longest ({lasting}{rivals}) and {supported}"
     return [
         Claim(
             "Figure 4",
@@ -102,8 +105,7 @@ def _distances(distances, cards):
     apart = np.stack(distances["euclidean"]).astype(float)
     np.fill_diagonal(apart, np.nan)
     mean = np.nanmean(apart, 1)
-    ranks = [np.argsort(np.argsort(values)) for values in (mean, cards["current_token"].to_numpy())]
-    correlation = float(np.corrcoef(*ranks)[0, 1])
+    correlation = float(spearmanr(mean, cards["current_token"]).statistic)  # ties have their mean rank
     between = np.stack(distances["jensen_shannon"]).astype(float)
     np.fill_diagonal(between, np.nan)
     return [

@@ -1,14 +1,21 @@
-"""What a run is about, in words: models with corpus and sizes, studies with their models, settings, versions."""
+"""What the report says of a run: models with corpus and sizes, studies, settings, versions, captions, a front page."""
 
+import html
 import json
 import platform
 import re
+import textwrap
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 
 from headatlas.base import figure_findings
+
+PROTOCOLS = ("published", "corrected")
+_WIDE, _QUALITY = 420, 40  # pixels and quality of a small picture of the report's front page
+_LINE = 5000  # characters
 
 
 def of_run(given, completed, packages, report):
@@ -114,6 +121,65 @@ def _together(by_protocol):
     return "; ".join(f"{protocol}: {said}" for protocol, said in sorted(by_protocol.items(), reverse=True))
 
 
+class FrontPage:
+    """Read when the report is made, which is after the configuration is read and anything drawn.
+
+    Parameters
+    ----------
+    results : path-like
+        Folder of results, as rules name it.
+    """
+
+    def __init__(self, results):
+        self._results = Path(results)
+
+    def __reduce__(self):
+        return dict, ()  # jobs are handed the configuration, and write no report
+
+    def summary(self):
+        """The body of the summary's page, which says what was found with its pictures; empty where there is none."""
+        page = self._results / "summary.html"
+        if not page.is_file():
+            return ""
+        (body,) = re.findall(r"<body>\n?(.*)</body>", page.read_text(encoding="utf-8"), re.DOTALL)
+        return _short_lines(re.sub(r"<h1>.*?</h1>\n?", "", body, count=1))
+
+    def beside(self, study):
+        """A study's figures as HTML, each as published beside corrected, with what it found in this run."""
+        folder, found = self._results / "figures" / study, {}
+        for protocol in PROTOCOLS:
+            for png in (folder / protocol).rglob("*.png"):
+                found.setdefault(png.relative_to(folder / protocol).as_posix(), {})[protocol] = png
+        return _short_lines("\n".join(_figure(name, found[name]) for name in sorted(found)))
+
+
+def _short_lines(page):
+    """Break pictures within a page into lines that docutils reads: beyond 10,000 characters it drops the page.
+
+    Browsers leave line breaks in such addresses out.
+    """
+    return re.sub(r"(?<=base64,)[\w+/=]+", lambda found: f"\n{textwrap.fill(found[0], _LINE)}\n", page)
+
+
+def _figure(name, pngs):
+    """One figure under its protocols; where both are the same file, once."""
+    *model, file = name.removesuffix(".png").split("/")
+    named = title(file).replace("\u2007", "") + (f" ({', '.join(model)})" if model else "")
+    if len(pngs) == 2 and len({png.read_bytes() for png in pngs.values()}) == 1:
+        pngs = {"published and corrected": pngs["corrected"]}
+    shown = "".join(_picture(protocol, png) for protocol, png in pngs.items())
+    return f'<section class="beside"><h4>{html.escape(named)}</h4>{shown}</section>'
+
+
+def _picture(protocol, png):
+    from headatlas.atlas.studies import small_picture  # the report alone needs what makes pictures small
+
+    said = html.escape(f"{protocol}: {figure_findings.read(png) or ''}".rstrip(": "))
+    image = f'<img alt="{said}" src="data:image/webp;base64,{small_picture(png, _WIDE, _QUALITY)}">'
+    link = f"javascript:app.showResultInfo('{quote(str(png))}')"
+    return f'<figure><a href="{link}">{image}</a><figcaption>{said}</figcaption></figure>'
+
+
 def versions(packages):
     """Versions of Python and of packages, as far as they are installed here."""
     found = {"Python": platform.python_version()}
@@ -172,6 +238,32 @@ def rendered(path, config, wildcards):
     template = Environment(undefined=StrictUndefined).from_string(Path(path).read_text(encoding="utf-8"))
     config = {**config, "described": {**config["described"], "found": {}}}  # the same whatever has been drawn
     return " ".join(template.render(snakemake={"config": config, "wildcards": wildcards}).split())
+
+
+def of_figures(shown, config, templates):
+    """The captions of figures as text.
+
+    Parameters
+    ----------
+    shown : dict
+        From `targets.shown`.
+    config : mapping
+        As in `rendered`.
+    templates : Path
+        The folder report/ of the checkout.
+
+    Returns
+    -------
+    dict from str to str
+        By the figure's path under the folder of results.
+    """
+    return {
+        file.removeprefix(f"{config['results']}/"): rendered(
+            templates / flag.caption.get_path_or_uri(secret_free=True).rpartition("report/")[2], config, wildcards
+        )
+        for file, (wildcards, flag) in shown.items()
+        if file.endswith(".png")
+    }
 
 
 def title(name):

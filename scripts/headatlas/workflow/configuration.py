@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from headatlas.base.errors import InputError
-from headatlas.data import downloading, text_files
-from headatlas.workflow import model_settings, schema, study_settings
+from headatlas.data import downloading, own_material, text_files
+from headatlas.workflow import model_settings, model_sizes, schema, study_settings
 from headatlas.workflow.checkpoint_patterns import expanded
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
@@ -35,11 +35,13 @@ def complete(config):
         and what is allowed; of a study only if it is asked for by `targets`, or by its own `models`.
     """
     config = _plain(config)
+    mirror = model_sizes.mirror_of(config)
     results = os.path.expanduser(config["results"]).rstrip("/") or "/"
     mirrored = _check_mirror(config["mirror"])
-    corpora = {}
+    corpora, texts = {}, {}
     for name, corpus in config["corpora"].items():
         corpora[name] = _complete_corpus(f"corpora.{name}", corpus, mirrored)
+        texts[name] = _planned_texts(f"corpora.{name}", corpora[name])
     for name, tokenizer in config["tokenizers"].items():
         if "corpus" in tokenizer:
             schema.known(f"tokenizers.{name}.corpus", tokenizer["corpus"], config["corpora"])
@@ -60,12 +62,16 @@ def complete(config):
         for position, checkpoint in enumerate(model.get("checkpoints", [])):
             _check_place(f"models.{name}.checkpoints.{position}", "name", checkpoint, mirrored)
         models[name] = model_settings.complete(f"models.{name}", model)
+        if "checkpoints" in model:
+            _check_checkpoints(f"models.{name}", models[name], config["tokenizers"][model["tokenizer"]], mirror)
+        if texts[model["corpus"]]:
+            _check_windows(f"models.{name}", models[name], texts[model["corpus"]])
     left_out = dict(config.get("left_out", {}))
     completed = {**config, "results": results, "corpora": corpora, "models": models, "left_out": left_out}
     completed = study_settings.complete_targets(completed)
     for study in list(completed["studies"]):
         try:
-            completed = study_settings.complete_study(completed, study)
+            completed = study_settings.complete_study(completed, study, texts)
         except InputError as error:
             if study in completed["targets"] and (config["targets"] or not config["compare"]):
                 raise
@@ -119,7 +125,7 @@ def _check_place(key, part, settings, mirrored):
 def _complete_corpus(key, corpus, mirrored):
     if corpus["source"] == "datasets":
         _check_place(key, "name", corpus, mirrored)
-        used = list(corpus["splits"].values())
+        used = list((corpus["splits"] or {}).values())
         if len(set(used)) < len(used):
             raise InputError(
                 f"{key}.splits: {corpus['splits']} found; allowed: a different split of the data set for each"
@@ -143,6 +149,58 @@ def _complete_corpus(key, corpus, mirrored):
                 f"allowed: shortest_period ({shortest}) to length - 1 ({length - 1})"
             )
     return corpus
+
+
+def _planned_texts(key, corpus):
+    """The texts of each split of small files of one's own; None of any other corpus."""
+    if corpus["source"] != "files":
+        return None
+    from headatlas.data import corpora  # a plan without files of one's own need not pay for its import
+
+    return corpora.planned_texts(corpus, key)
+
+
+def _check_checkpoints(key, model, tokenizer, mirror):
+    """What can be told of checkpoints without loading them: their files, how much they see, which tokens they know."""
+    for position, checkpoint in enumerate(model["checkpoints"]):
+        name, place = checkpoint["name"], f"{key}.checkpoints.{position}.name"
+        if downloading.is_path(name):
+            try:
+                own_material.check_checkpoint(Path(name).expanduser())
+            except InputError as error:
+                raise InputError(f"{place}: {name!r} {error}") from None
+        most, called = model_sizes.checkpoint_context(name, mirror) or (math.inf, "")
+        if model["context"] > most:
+            raise InputError(
+                f"{key}.context: {model['context']} found; allowed: at most {most}, which is {called} of {name!r}"
+            )
+    name = model["checkpoints"][0]["name"]  # all are of one architecture
+    vocabulary = model_sizes.checkpoint_sizes(name, mirror).get("vocabulary", math.inf)
+    highest = own_material.highest_token(tokenizer["load"])
+    if highest is not None and highest >= vocabulary:
+        raise InputError(
+            f"{key}.tokenizer: {model['tokenizer']!r} has tokens up to {highest}, but {name!r} knows 0 to "
+            f"{vocabulary - 1}; allowed: the tokenizer that the checkpoint was trained with"
+        )
+
+
+_WINDOWS = {"analysis": "analysis.windows", "train": "training.windows", "evaluation": "training.evaluation_windows"}
+
+
+def _check_windows(key, model, texts):
+    """Windows that a corpus cannot have: each starts at a passage of its own, or at a token of its own."""
+    for use in ["analysis"] if "checkpoints" in model else _WINDOWS:
+        wanted = model_settings.window_settings(model, use)
+        count, split = wanted["count"], wanted["split"]
+        held = texts["validation"] + texts["test"] if split == "held-out" else texts[split]
+        found, starts = len(held), "passages"
+        if wanted["sampling"] == "corrected" and count > found:
+            found, starts = 2 * sum(len(text.encode()) + 1 for text in held), "tokens at most"  # two a byte: generous
+        if count > found:
+            raise InputError(
+                f"{key}.{_WINDOWS[use]}: {count} found, but the {split} text of corpora.{model['corpus']} has {found} "
+                f"{starts} to start at, each used at most once; allowed: no more than these, or more text"
+            )
 
 
 def ordered(value):
@@ -192,6 +250,36 @@ def sources(kind, settings):
     else:
         found["files"] = [name]
     return found
+
+
+def read_by_content(kind, read, digests):
+    """What steps read from places outside the results, by content.
+
+    Parameters
+    ----------
+    kind : str
+        As in `sources`.
+    read : sequence of dict
+        Corpora, tokenizers or checkpoints.
+    digests : callable
+        From a place and the suffixes of files that count, a tuple or None, to the digests of the files below it.
+
+    Returns
+    -------
+    dict
+        As `sources`, of all of them at once; `files` maps each place to its digests.
+    """
+    found = [sources(kind, settings) for settings in read]
+    suffixes = found[0]["suffixes"]
+    return {
+        "files": {
+            place: digests(place, suffixes and tuple(suffixes))
+            for place in sorted({place for source in found for place in source["files"]})
+        },
+        "mirrored": sorted({place for source in found for place in source["mirrored"]}),
+        "suffixes": suffixes,
+        "interpreter": any(source["interpreter"] for source in found),
+    }
 
 
 def downloaded(config):

@@ -75,7 +75,7 @@ def followed(rules):
 
 
 def _is_section(rules):
-    return rules.get("type") == "object" and "allowed" not in rules
+    return "object" in rules.get("type", "") and "allowed" not in rules
 
 
 def _table(rules):

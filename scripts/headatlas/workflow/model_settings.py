@@ -6,7 +6,13 @@ WINDOW_SETTINGS = ("windows", "sampling", "evaluation_windows")  # of `training`
 EVALUATION_SEED = 9991  # of the windows that the loss along the way is measured on
 
 
+PROMPTS, FEWER_PROMPTS = 1024, 128  # that a model is shown where that is not given: one trained here, a pretrained one
+
+
 def complete(key, model):
+    if model["analysis"]["windows"] is None:
+        windows = FEWER_PROMPTS if "checkpoints" in model else PROMPTS
+        model = {**model, "analysis": {**model["analysis"], "windows": windows}}
     if "checkpoints" in model:
         return model
     shape = dict(model["architecture"])
@@ -34,12 +40,8 @@ def complete(key, model):
     return {**model, "architecture": shape}
 
 
-def head_count(model):
-    """Heads of a toy family, or None: a checkpoint's are known only once it is loaded."""
-    if "checkpoints" in model:
-        return None
-    shape = model["architecture"]
-    return len(model["seeds"]) * shape["layers"] * shape["heads"]
+def member_count(model):
+    return len(model["checkpoints" if "checkpoints" in model else "seeds"])
 
 
 def is_causal(model):

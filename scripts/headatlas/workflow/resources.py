@@ -8,11 +8,12 @@ length of a corpus) is taken as large as those that people use most; beyond that
 for twice as much when it is tried again.
 """
 
+from headatlas.attention import STREAMED
 from headatlas.data import text_files
 from headatlas.models.forward_batches import MEMORY
-from headatlas.models.memory_limits import EFFECTS, EVALUATION_TOKENS, KNOCKOUT, LOGITS
-from headatlas.studies.phrenology import PARTS
-from headatlas.workflow.model_sizes import FLOAT, Need, model, need
+from headatlas.models.memory_limits import AT_HAND, EFFECTS, EVALUATION_TOKENS, KNOCKOUT, LOGITS
+from headatlas.studies.phrenology import parts_of
+from headatlas.workflow.model_sizes import FLOAT, TRANSFORMERS, Need, model, need
 
 # MiB that an interpreter holds, a quarter more than measured
 FIGURES = 350  # pandas, pyarrow, matplotlib, seaborn
@@ -20,6 +21,7 @@ TABLES = 250  # pandas, pyarrow, a tokenizer
 TORCH = 475  # torch
 ANALYSIS = 500  # scikit-learn, igraph, scipy, torch
 UMAP = 800  # and what numba has compiled
+CUDA = 1100  # CUDA's libraries and context, in the memory of the machine, for any step on a GPU
 
 
 def training(model, threads=1):
@@ -66,13 +68,18 @@ def tokenizing(text, model=None):
 
 def fetching(model):
     """`fetch_model`: each checkpoint as it is loaded, all of them stacked, and once more while they are written."""
-    return need(TORCH, (model.members - 1) * 3 * FLOAT * model.weights + model.loaded, 600)
+    return need(TORCH, model.members * 3 * FLOAT * model.weights + TRANSFORMERS, 600)
 
 
 def _passes(model, count, size=None):
     """Seconds of `count` forward passes of windows of `size` tokens."""
-    inner = model.weights - 2 * model.vocabulary * model.d_model
-    return 2 * inner * count * (size or model.context) / 1e10
+    inner = model.weights - (2 - model.tied) * model.vocabulary * model.d_model
+    return 2 * inner * count * (size or model.context) / _rate(model)
+
+
+def _rate(model):
+    """Operations a second of a thread: products of a toy's size wait for memory."""
+    return 1e10 if model.trained else 7e10
 
 
 def _window(model):
@@ -104,26 +111,43 @@ def scoring(model):
     """`score_heads`.
 
     The patterns of one layer, as read and as sorted; of 8 million of their entries the entropies, and what tokens equal
-    one another. Then a member, and of each layer the embedding and the unembedding with its norm folded in.
+    one another; extracted where none are kept. Then a member, and of each layer both embeddings, the norm folded in.
     """
     layer = FLOAT * model.heads * model.prompts * model.entries
     entropies = 3 * min(layer, FLOAT << 23)
     tables = FLOAT * model.vocabulary * model.d_model * (2 * model.layers + 5)
     numbers = model.all_heads * model.prompts * model.entries
-    seconds = numbers / 3e6 + _passes(model, 200 * model.members)
-    return need(TORCH, max(3 * layer + entropies, model.loaded + tables + _window(model)), seconds)
+    seconds = numbers / 3e6 + _passes(model, model.members * (200 if model.keeps_patterns else 200 + model.prompts))
+    extracted = 0 if model.keeps_patterns else model.loaded + _window(model) + _patterns(model) + entropies
+    return need(TORCH, max(extracted, 3 * layer + entropies, model.loaded + tables + _window(model)), seconds)
 
 
 def knocking_out(model, windows, others, **_):
-    """`measure_knockouts`: passes with each head of a layer replaced, a block of logits, the table of the readout."""
+    """`measure_knockouts`: passes with each head of a layer replaced, a block of logits, the table of the readout.
+
+    Pretrained models' passes begin at the layer: half of each, on average.
+    """
     inner = 4 * model.d_model + 3 * model.d_mlp + model.heads * (4 * model.d_head + 2 * model.context)
     prompt = FLOAT * model.context * inner * (model.heads + model.layers)
     clean = FLOAT * model.context * inner * model.layers * model.prompts
-    block = max(prompt, min(KNOCKOUT, max(prompt * windows, clean)))
+    limit = KNOCKOUT if model.trained else AT_HAND
+    block = max(prompt, min(limit, max(prompt * windows, clean)))
     held = model.loaded + FLOAT * model.vocabulary * model.d_model + block + FLOAT * LOGITS
     passes = model.all_heads * (3 + others) * windows
-    readout = 2 * model.vocabulary * model.d_model * passes * model.context / 1e10
-    return need(TORCH, held, _passes(model, passes) + readout)
+    readout = 2 * model.vocabulary * model.d_model * passes * model.context / _rate(model)
+    return need(TORCH, held, _passes(model, passes) / (1 if model.trained else 2) + readout)
+
+
+def screening(model, screen_windows, screened, **_):
+    """`screen_heads`: what a block of prompts leaves behind for the pass backwards, logits twice, and the readout.
+
+    Passes for the means, forwards, and backwards as long as three; then twice `screened` heads, as in `knocking_out`.
+    """
+    table, windows = FLOAT * model.vocabulary * model.d_model, model.members * screen_windows
+    ablated = 2 * screened / (1 if model.trained else 2)
+    readout = 2 * model.vocabulary * model.d_model * windows * (5 + 2 * screened) * model.context / _rate(model)
+    held = model.loaded + table + 2 * MEMORY + 2 * FLOAT * LOGITS
+    return need(TORCH, held, _passes(model, windows * (5 + ablated)) + readout)
 
 
 def comparing(models, prompts):
@@ -155,46 +179,54 @@ def _heads(models):
 
 
 def _compared(models):
-    """Bytes of all patterns, what reading the last layer left behind, and blocks of patterns in double precision: two
-    of 256 MB unless one holds all; then a few matrices of heads by heads."""
-    read, layer = _read(models), max(FLOAT * one.heads * one.prompts * one.entries for one in models)
-    blocks = 2 * read if 2 * read <= MEMORY else 2 * MEMORY
-    return read + max(read, blocks) + 3 * min(layer, MEMORY) + 6 * 8 * _heads(models) ** 2
+    """Bytes of a block of prompts, a row group as it is read, and blocks of patterns in double precision: two of 256 MB
+    unless one holds all; then a few matrices of heads by heads."""
+    read = _read(models)
+    block = max(read // models[0].prompts, min(read, STREAMED))
+    blocks = 2 * block if 2 * block <= MEMORY else 2 * MEMORY
+    return block + max(block, blocks) + 3 * min(read, 16 << 20) + 6 * 8 * _heads(models) ** 2
 
 
 def distances(models):
-    """`measure_distances`, `decompose_patterns`, `draw_pair_weights`: what is compared, and distances on all parts."""
-    return need(
-        ANALYSIS, _compared(models) + 3 * PARTS * 8 * _heads(models) ** 2, _heads(models) * _read(models) / FLOAT / 6e7
-    )
+    """`measure_distances`, `decompose_patterns`, `draw_pair_weights`: a block of prompts, distances on all parts."""
+    heads, read = _heads(models), _read(models)
+    parts = parts_of(heads, models[0].prompts)
+    return need(ANALYSIS, _compared(models) + 20 * parts * heads**2, heads * read / FLOAT / 6e7)
 
 
 def projecting(models):
-    """`project_heads`: as `distances`, with UMAP, and three artificial heads as whole patterns."""
-    artificial = 6 * 3 * FLOAT * models[0].prompts * models[0].context ** 2
+    """`project_heads`: as `distances`, with UMAP, and of a block of prompts three artificial heads."""
+    one = models[0]
+    prompts = min(one.prompts, max(1, STREAMED * one.prompts // _read(models)))
+    artificial = 6 * 3 * FLOAT * prompts * one.context**2
     return need(UMAP, _compared(models) + artificial, 40 + _heads(models) * _read(models) / FLOAT / 5e8)
 
 
 def first_token(models):
-    """`project_first_token`: all patterns twice, and all queries and keys, as read and as arrays."""
+    """`project_first_token`: the patterns of the prompts whose queries and keys are kept, twice; those, as read and as
+    arrays."""
+    share = min(1, models[0].queries_keys / models[0].prompts)
     kept = 2 * 2 * FLOAT * sum(one.all_heads * one.queries_keys * one.context * one.d_head for one in models)
-    return need(ANALYSIS, 2 * _read(models) + kept, 20)
+    return need(ANALYSIS, 2 * share * _read(models) + 3 * (16 << 20) + kept, 20)
 
 
 def autoencoders(models, settings):
-    """`fit_autoencoders`.
+    """`fit_autoencoders`, on as many prompts as the configuration's `numbers` allow.
 
     Both protocols at once. Published: whole patterns, as unpacked and as fitted. Corrected: packed ones, split into
     those fitted and those held out, and for the errors of the principal components once centred and once squared in
-    double precision. Each holds the rows fitted, and what 2,048 rows are in every layer of every network.
+    double precision. Each holds the rows fitted, what 2,048 rows are in every layer of every network (of long prompts
+    fewer), and weights with their gradients and Adam's two means.
     """
-    packed, one = _read(models), models[0]
-    whole = packed * one.context**2 // one.entries
-    rows = sum(each.all_heads * each.prompts for each in models)
+    one, heads = models[0], _heads(models)
+    prompts = min(one.prompts, max(8, (settings["numbers"] or 1 << 62) // (heads * one.context**2)))
+    rows = heads * prompts
+    packed, whole = FLOAT * rows * one.entries, FLOAT * rows * one.context**2
     fitted = min(rows, settings["rows"] or rows)
     networks = len(settings["widths"]) * len(settings["seeds"])
-    passed = 2 * 2048 * networks * FLOAT * (2 * one.context**2 + 512)
-    held = 6 * packed + 2 * whole + 2 * FLOAT * fitted * one.context**2 + passed
+    passed = 2 * FLOAT * min(2048 * networks * (2 * one.context**2 + 512), 4 << 24)
+    weights = 2 * 4 * FLOAT * networks * 2 * 128 * one.context**2
+    held = 6 * packed + 2 * whole + 2 * FLOAT * fitted * one.context**2 + passed + weights
     learnt = 2 * 6 * fitted * settings["epochs"] * networks * 2 * one.context**2 * 128
     return need(ANALYSIS, held, learnt / 2e10 + 30)
 
@@ -220,7 +252,7 @@ def finding_kinds(models, settings):
 def resampling_groups(models, settings):
     """`match_partners` and `measure_stability`: distances on all parts of the prompts, searched again and again."""
     heads, members = _heads(models), sum(one.members for one in models)
-    held = (3 * PARTS + 20) * 8 * heads**2
+    held = (3 * parts_of(heads, models[0].prompts) + 20) * 8 * heads**2
     return need(ANALYSIS, held, (2 * settings["kinds"]["halvings"] + members) * (150 * heads * 1e-4 + 0.1))
 
 
@@ -323,10 +355,10 @@ def logits(models):
     return need(FIGURES, 2000 * min(1000, models[0].vocabulary) * _heads(models))
 
 
-def panels(model):
-    """`draw_global_view`: the whole page as pixels some ten times over, and the maps as a table."""
-    inches = 7 * (1 + model.members * model.layers * min(6.5 / model.heads, 1.1))
-    return need(FIGURES, 10 * inches * 200**2 * FLOAT)
+def global_views(model, sentences, methods, **others):
+    """`draw_global_view`: a point for every query and key of every map of a head, as a table some times over."""
+    points = 2 * min(sentences, model.queries_keys) * model.context
+    return need(FIGURES, 3 * 100 * model.all_heads * len(methods) * points)
 
 
 def atlas(models):
@@ -357,7 +389,22 @@ def of_rule(config, rule, name=None):
             each: model(config, each) for target in config["targets"] for each in config["studies"][target]["models"]
         }
         return atlas(list(shown.values()))
-    return Need(FIGURES, 10)  # figures and findings: tables that are small, and a canvas
+    # figures and findings: tables that are small, and a canvas; or the statistics that papers are compared by
+    return Need(ANALYSIS if rule == "compare_with_papers" else FIGURES, 10)
+
+
+def asked_by(config, rule, on_gpu):
+    """What jobs of a rule ask for under a completed configuration: `mem_mb` and `runtime` (minutes), by wildcards and
+    attempt. `on_gpu` is called when a job is planned: whether it runs on a GPU."""
+
+    def estimated(wildcards):
+        named = {wildcards.get(kind) for kind in ("corpus", "tokenizer", "model")} - {None}
+        return of_rule(config, rule, *named)
+
+    return {
+        "mem_mb": lambda wildcards, attempt: attempt * (estimated(wildcards).memory + bool(on_gpu()) * CUDA),
+        "runtime": lambda wildcards, attempt: attempt * estimated(wildcards).minutes,
+    }
 
 
 OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text, threads
@@ -370,6 +417,7 @@ OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text
     "score_heads": lambda one, studies, text, threads: scoring(one),
     "read_token_circuits": lambda one, studies, text, threads: scoring(one),
     "measure_knockouts": lambda one, studies, text, threads: knocking_out(one, **studies["phrenology"]["knockouts"]),
+    "screen_heads": lambda one, studies, text, threads: screening(one, **studies["phrenology"]["knockouts"]),
     "choose_scales": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
     "measure_invariance": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
     "measure_parts_of_speech": lambda one, studies, text, threads: pairs(one, studies["attentionviz"]["pairs"]),
@@ -382,7 +430,7 @@ OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text
         5 * one.all_heads * len(studies["attentionviz"]["all_heads"]["methods"]),
         studies["attentionviz"]["all_heads"]["methods"],
     ),
-    "draw_global_view": lambda one, studies, text, threads: panels(one),
+    "draw_global_view": lambda one, studies, text, threads: global_views(one, **studies["attentionviz"]["all_heads"]),
     "measure_repeats": lambda one, studies, text, threads: induction(one, studies["induction"]["trials"], 60),
     "measure_in_context": lambda one, studies, text, threads: induction(one, studies["induction"]["texts"], 60),
     "trace_training": lambda one, studies, text, threads: induction(
@@ -390,8 +438,10 @@ OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text
     ),
     "ablate_induction": lambda one, studies, text, threads: induction(
         one,
-        studies["induction"]["sequences"],  # below: sets of heads, kinds of ablation, total, direct and on other text
-        (studies["induction"]["ablated"] + 1) * (studies["induction"]["controls"] + 1) * 3 * 3,
+        studies["induction"]["sequences"],  # below: sets of heads, kinds of ablation, total, direct and on other text;
+        # sets of each size and of their control, with the last norm free and held
+        (studies["induction"]["ablated"] + 1) * (studies["induction"]["controls"] + 1) * 3 * 3
+        + studies["induction"]["ablated"] * 2 * 6 * 2,
     ),
 }
 

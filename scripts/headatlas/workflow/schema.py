@@ -117,7 +117,7 @@ def explain(error):
         name = _short(found)
         return f"{join(where, name.strip(chr(39)))}: {name} is not a name{_misread(found)}; allowed: {_named()}"
     rule = {
-        "type": lambda: f"of type {_either(allowed)}",
+        "type": lambda: " or ".join(_OF_TYPE[kind] for kind in _listed(allowed)),
         "enum": lambda: f"one of {', '.join(map(str, allowed))}",
         "minimum": lambda: f"at least {allowed}",
         "maximum": lambda: f"at most {allowed}",
@@ -235,5 +235,12 @@ def _listed(types):
     return [types] if isinstance(types, str) else types
 
 
-def _either(types):
-    return " or ".join(_listed(types))
+_OF_TYPE = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a mapping of keys to values",
+    "string": "text",
+}

@@ -9,19 +9,19 @@ from markdown_it import MarkdownIt
 
 from headatlas.atlas.studies import small_picture
 from headatlas.base import figure_findings
+from headatlas.base import statements as marked
 from headatlas.scores import catalogue
 from headatlas.scores.induction_scores import ERRORS
 
 # The picture of the first statement in each text of findings; a model's name may stand before the figure's
 PICTURES = {
     "phrenology/evidence.md": "transplants",
-    "phrenology/kinds.md": "partners",
+    "phrenology/kinds.md": "fig05_clusters",
     "attentionviz/findings.md": "constructions",
     "circuits/findings.md": "fig02_sweep",
     "induction/findings.md": "dynamics",
 }
-# How a statement says that what was asked is not so, not shown, or cannot be asked
-_DENIED = re.compile(r"cannot be|not settled|does not determine|not supported|not available|^No |^0 of |\bin 0 of ")
+_SHOWN = re.compile(r'<img src="([^"]+)"')  # a picture of a page
 NOBODY = "none above chance"
 _SENTENCES, _POINTS = 2, 2  # that follow a statement in the short of it
 _WIDE = 720  # pixels of a picture within the page
@@ -52,10 +52,8 @@ def losses(name, history, baselines):
     loss, unigram, bigram = last["loss"].mean(), baselines["unigram"].mean(), baselines["bigram"].mean()
     if loss < min(unigram, bigram):
         verdict = "below both baselines"
-    elif loss < unigram:
-        verdict = "below the unigram baseline only"
     else:
-        verdict = "ABOVE THE UNIGRAM BASELINE: too little training to interpret"
+        verdict = f"ABOVE THE {'UNIGRAM' if loss >= unigram else 'BIGRAM'} BASELINE: too little training to interpret"
     return {
         "model": name,
         "members": str(last["member"].nunique()),
@@ -84,7 +82,8 @@ def strongest_heads(name, scores):
     """
     rows = []
     for score in catalogue.names(shown="summary"):
-        of_score = scores[(scores["score"] == score) & scores["value"].notna()]
+        able = scores["layer"] >= catalogue.score(score).first_layer
+        of_score = scores[(scores["score"] == score) & scores["value"].notna() & able]
         if of_score.empty:
             continue
         best = of_score.loc[of_score["value"].idxmax()]
@@ -143,21 +142,22 @@ def statements(text):
     Returns
     -------
     list of (str, str, bool)
-        The statement; it in short, with the sentences or else the points that follow it; whether it holds: not if it
-        denies what was asked.
+        The statement; it in short, with the sentences or else the points that follow it; whether it holds, as whoever
+        wrote it marked it.
     """
     found = []
     lines = text.splitlines()
     for number, line in enumerate(lines):
-        begun = re.match(r"(?:- )?(\*\*(.+?)\*\*[.:,]?)(.*)", line)
-        if not begun or len(begun[2].split()) < 3:
+        begun = marked.read(line)
+        if not begun or len(begun[0].split()) < 3:
             continue
-        rest = " ".join(re.split(r"(?<=[.)]) (?=[A-Z])", begun[3])[:_SENTENCES])
-        short = f"{begun[1]}{rest}"
+        words, bold, rest, holds = begun
+        rest = " ".join(re.split(r"(?<=[.)]) (?=[A-Z])", rest)[:_SENTENCES])
+        short = f"{bold}{rest}"
         if not rest or rest.endswith(":"):  # its numbers are the points below
             points = itertools.takewhile(lambda each: each.startswith("- ") or not each, lines[number + 1 :])
             short = "\n".join([short, "", *(f"   {point}" for point in filter(None, points))][: _POINTS + 2])
-        found.append((begun[2].rstrip(".:"), short, not _DENIED.search(begun[2])))
+        found.append((words.rstrip(".:"), short, holds))
     return found
 
 
@@ -191,8 +191,10 @@ def text(asked, trained, heads, found, built):
     lines += [f"- {study}: {question}" for study, question in asked.items()]
     lines += ["", "## Found", ""]
     told = [name for study in asked for name in _in_order(found, study)]
-    for number, name in enumerate(told, start=1):
-        lines += _first(number, name.split("/")[0], statements(found[name]), picture(built, PICTURES.get(name)))
+    holding = [(name, held) for name in told if (held := [each for each in statements(found[name]) if each[2]])]
+    for number, (name, held) in enumerate(holding, start=1):
+        lines += _first(number, name.split("/")[0], held[0], picture(built, PICTURES.get(name)))
+    lines += [] if holding else ["Nothing of what was asked.", ""]
     denied = [
         f"- ({name.split('/')[0]}) {headline}."
         for name in told
@@ -231,11 +233,9 @@ def _in_order(found, study):
     )
 
 
-def _first(number, study, stated, drawn):
-    """The first statement that holds, else the first: its paragraph cut short, and its picture."""
-    if not stated:
-        return []
-    headline, short, _ = next((each for each in stated if each[2]), stated[0])
+def _first(number, study, statement, drawn):
+    """A statement with its paragraph cut short, and its picture."""
+    headline, short, _ = statement
     lines = [f"{number}. ({study}) {short}", ""]
     if drawn:
         parts = Path(drawn).parts
@@ -244,21 +244,22 @@ def _first(number, study, stated, drawn):
     return lines
 
 
-def page(markdown, folder):
+def page(markdown, built):
     """A summary as an HTML page that needs no other file: its pictures are within.
 
     Parameters
     ----------
     markdown : str
-    folder : path-like
-        That pictures are linked from.
+    built : list of path-like
+        Files of the run, those among them that `markdown` shows.
 
     Returns
     -------
     str
     """
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
-    body = re.sub(r'<img src="([^"]+)"', lambda found: f'<img src="{_within(Path(folder, found[1]))}"', body)
+    drawn = {shown: path for path in map(str, built) for shown in _SHOWN.findall(body) if path.endswith(f"/{shown}")}
+    body = _SHOWN.sub(lambda found: f'<img src="{_within(drawn[found[1]])}"', body)
     head = f'<meta charset="utf-8"><title>Head Atlas</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}</body></html>\n'
 

@@ -16,6 +16,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
+from headatlas.attention import patterns
 from headatlas.base.errors import InputError
 from headatlas.data import corpora, text_files, tokenizer_training, windows
 from headatlas.jobs import contents
@@ -82,17 +83,17 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
     "key that is no text": ({"3": 1}, "3: unknown key", "allowed: compare", "threads"),
     "unknown study": ({"studies.circus": {}}, "studies.circus: unknown key", "allowed: ", "phrenology"),
     "unknown training key": ({"models.toy.training.lr": 1}, "models.toy.training.lr", "unknown key", "learning_rate"),
-    "wrong type": ({"models.toy.architecture.heads": "8"}, "models.toy.architecture.heads", "'8'", "integer"),
+    "wrong type": ({"models.toy.architecture.heads": "8"}, "models.toy.architecture.heads", "'8'", "a whole number"),
     "boolean for integer": (
         {"models.toy.architecture.layers": True},
         "models.toy.architecture.layers",
         "True",
-        "integer",
+        "a whole number",
     ),
-    "integer for boolean": ({"models.toy.architecture.causal": 1}, "models.toy.architecture.causal", "1", "boolean"),
-    "fraction for integer": ({"threads": 1.5}, "threads", "1.5", "integer"),
-    "null for a section": ({"models.toy": None}, "models.toy", "None", "object"),
-    "list for a section": ({"corpora": ["brown"] * 40}, "corpora", "['brown', 'brown'", "...", "object"),
+    "integer for boolean": ({"models.toy.architecture.causal": 1}, "models.toy.architecture.causal", "1", "true or"),
+    "fraction for integer": ({"threads": 1.5}, "threads", "1.5", "a whole number"),
+    "null for a section": ({"models.toy": None}, "models.toy", "None", "a mapping of keys to values"),
+    "list for a section": ({"corpora": ["brown"] * 40}, "corpora", "['brown', 'brown'", "...", "a mapping of keys"),
     "out of range": ({"threads": 0}, "threads", "0", "at least 1"),
     "above range": ({"models.toy.training.learning_rate": 11}, "models.toy.training.learning_rate", "11", "at most 10"),
     "share of none": ({"models.toy.training.masking": 0}, "models.toy.training.masking", "0", "more than 0"),
@@ -156,7 +157,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "''",
         "not empty",
     ),
-    "null for a study": ({"studies.circuits": None}, "studies.circuits", "None", "object"),
+    "null for a study": ({"studies.circuits": None}, "studies.circuits", "None", "a mapping of keys to values"),
     "unknown model to compare": ({"compare": ["toy", "mine"]}, "compare.1", "'mine' is not configured", "toy"),
     "nothing to compare": ({"compare": []}, "compare", "[]", "at least 1"),
     "no models for a study": (
@@ -185,7 +186,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "'circuits' is not configured",
         "allowed: attentionviz, induction, phrenology",
     ),
-    "truth value for a name": ({"models.toy.corpus": False}, "models.toy.corpus", "False", "in quotes", "string"),
+    "truth value for a name": ({"models.toy.corpus": False}, "models.toy.corpus", "False", "in quotes", "text"),
     "truth value as a name": (
         {"models": {True: TOY}},
         "models.True",
@@ -205,7 +206,7 @@ BAD = {  # changed keys, and what the line must say: the key, the value, what is
         "tokenizers.x.revision",
         "1234567 found",
         "a number: put the text in quotes",
-        "string or null",
+        "text or null",
     ),
     "revision like a date": (
         {"tokenizers.x": {"load": "gpt2", "revision": datetime.date(2024, 1, 31)}},
@@ -620,6 +621,8 @@ ENUMERATIONS = {  # what the schema lists, by where it does: what the library ha
     "$defs.trained_tokenizer.properties.train": tokenizer_training.KINDS,
     "$defs.pretrained_model.properties.task": pretrained.TASKS,
     "$defs.architecture.properties.activation": transformer.ACTIVATIONS,
+    "$defs.analysis.properties.patterns": [*patterns.KEPT, "none"],
+    "$defs.circuits.properties.analysis.properties.patterns": patterns.KEPT,
     "$defs.autoencoders.properties.widths.items": [2**power for power in range(1, 7)],  # of the paper's Table 1
     "$defs.variant": sweep.VARIANTS,
 }
@@ -687,7 +690,7 @@ def test_numbers_in_lists_and_of_whole_numbers_too():
     assert found["models"]["toy"]["training"]["windows"] == 10000
     text = checked(layered({"models.1e5": TOY, "studies.phrenology.models": ["1e5"]}))  # where text is meant, it stays
     assert text["studies"]["phrenology"]["models"] == ["1e5"]
-    with pytest.raises(InputError, match=r"models.toy.training.windows: 0.01 found; allowed: of type integer"):
+    with pytest.raises(InputError, match=r"models.toy.training.windows: 0.01 found; allowed: a whole number"):
         checked(layered({"models.toy.training.windows": "1e-2"}))
 
 
@@ -738,6 +741,7 @@ def test_a_study_that_is_not_a_target_stops_nobody():
         checked(layered({**few, "targets": ["phrenology"]}))
 
 
+ENOUGH = "\n\n".join(f"passage {number}" for number in range(8000))  # for the sweep of circuits too
 OWN = {
     "corpora.mine": {"source": "files", "files": ["mine.txt"]},
     "tokenizers.mine-2k": {"train": "byte-level-bpe", "corpus": "mine", "vocabulary": 2048},
@@ -747,7 +751,7 @@ OWN = {
 
 
 def test_what_is_compared_is_compared_by_every_study(folder):
-    (folder / "mine.txt").write_text("some")
+    (folder / "mine.txt").write_text(ENOUGH)
     found = checked(layered(OWN))
     for study in ("phrenology", "attentionviz", "induction"):
         assert found["studies"][study]["models"] == ["mine"]
@@ -763,7 +767,7 @@ def test_what_is_compared_is_compared_by_every_study(folder):
 
 
 def test_a_study_that_cannot_look_at_what_is_compared_is_left_out_and_said(folder):
-    (folder / "mine.txt").write_text("some")
+    (folder / "mine.txt").write_text(ENOUGH)
     few = {"models.mine": {**OWN["models.mine"], "seeds": [1], "architecture": {**TOY["architecture"], "heads": 4}}}
     found = checked(layered(OWN | few))
     assert found["targets"] == ["attentionviz", "induction"]
@@ -773,10 +777,46 @@ def test_a_study_that_cannot_look_at_what_is_compared_is_left_out_and_said(folde
         checked(layered(OWN | few | {"targets": ["phrenology", "induction"]}))
 
 
+def test_models_are_compared_however_their_patterns_are_kept_but_not_where_none_are(folder):
+    (folder / "mine.txt").write_text(ENOUGH)
+    half = layered(
+        {"models.b": {**TOY, "analysis": {"patterns": "float16"}}, "studies.phrenology.models": ["toy", "b"]}
+    )
+    assert checked(half)["studies"]["phrenology"]["models"] == ["toy", "b"]
+    found = checked(layered(OWN | {"models.mine": {**OWN["models.mine"], "analysis": {"patterns": "none"}}}))
+    assert found["targets"] == ["attentionviz", "induction"]
+    assert found["left_out"] == {
+        "phrenology": "models.mine.analysis.patterns: none found, but the study of phrenology compares patterns; "
+        "allowed: float32, float16, or `targets` without phrenology"
+    }
+
+
+def test_a_corpus_of_too_few_passages_for_the_sweep_is_told_before_the_first_job(folder):
+    """Named as the configuration names them; where windows start anywhere, no passage is missing."""
+    mine = {"corpora": {"mine": {"source": "files", "files": ["mine.txt"]}}, "targets": ["circuits"]}
+    mine["studies"] = {"circuits": {"sweep": {"corpus": ["mine"]}, "figures": dict.fromkeys(["fig08", "fig09"])}}
+    (folder / "mine.txt").write_text("\n\n".join(f"The passage of number {number}." for number in range(700)))
+
+    def told(**training):
+        config = layered()
+        update_config(config, mine | {"studies": {"circuits": mine["studies"]["circuits"] | {"training": training}}})
+        return checked(config)
+
+    with pytest.raises(
+        InputError, match=r"studies\.circuits\.training\.windows: 6000 and .*evaluation_windows: 512 found"
+    ):
+        told()
+    with pytest.raises(InputError, match=r"corpora\.mine has (5\d\d) \(train\) and \d\d \(validation\) passages"):
+        told(windows=500)
+    assert "circuits" in told(windows=500, evaluation_windows=50)["studies"]
+    assert "circuits" in told(sampling="corrected")["studies"]
+
+
 def test_examples_of_the_readme_do_what_they_say_for_all_studies(folder):
     (folder / "texts").mkdir()
     for name in ("one.txt", "more.jsonl"):
-        (folder / "texts" / name).write_text("some")
+        rows = "\n".join(json.dumps({"text": text}) for text in ENOUGH.split("\n\n"))
+        (folder / "texts" / name).write_text(rows if name.endswith(".jsonl") else ENOUGH)
     examples = [
         yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     ]
@@ -796,6 +836,21 @@ def test_examples_of_the_readme_do_what_they_say_for_all_studies(folder):
         assert set(found["studies"]) == STUDIES
         assert set(found["targets"]) == STUDIES - {"circuits"}
         assert found["results"] != "results"
+
+
+def test_of_a_pretrained_model_less_is_measured_where_nothing_is_said(monkeypatch):
+    """A first look at 144 heads takes minutes; a number that is given is kept."""
+    loaded = {"tokenizers.loaded": LOADED, "models.one": PRETRAINED, "studies.phrenology.models": ["one"]}
+    for changes, prompts, knocked_out in (
+        ({}, 1024, {"prompts": 64, "windows": 64, "others": 8}),
+        (loaded, 128, {"prompts": 8, "windows": 8, "others": 2}),
+        (loaded | {"studies.phrenology.knockouts": {"windows": 32}}, 128, {"prompts": 8, "windows": 32, "others": 2}),
+        (loaded | {"models.one": {**PRETRAINED, "analysis": {"windows": 2048}}}, 2048, {"prompts": 8}),
+    ):
+        found = checked(layered(changes))
+        (compared,) = found["studies"]["phrenology"]["models"]
+        assert found["models"][compared]["analysis"]["windows"] == prompts
+        assert found["studies"]["phrenology"]["knockouts"].items() >= knocked_out.items()
 
 
 def test_contexts_of_in_context_learning_follow_from_the_models():
@@ -840,7 +895,7 @@ def test_whole_numbers_are_integers_so_that_equal_settings_are_written_equally()
 
 def test_paths_are_tidied(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
-    (folder / "mine.txt").write_text("some")
+    (folder / "mine.txt").write_text(ENOUGH)
     config = layered({"results": "~/there/", "corpora.x": {"source": "files", "files": ["~/mine.txt"]}})
     complete = checked(config)
     assert complete["results"] == str(folder / "there")
@@ -852,7 +907,7 @@ def test_folders_and_globs_of_text_are_read_by_content(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("texts").mkdir()
     for name in ("b.txt", "a.txt", "c.png"):
-        Path("texts", name).write_text("x")
+        Path("texts", name).write_text("x\n\ny\n\nz")
     found = {"source": "files", "files": ["texts", "texts/*", "texts/b.txt"]}
     complete = checked(layered({"corpora.x": found}))
     places = configuration.sources("corpus", complete["corpora"]["x"])["files"]

@@ -26,7 +26,7 @@ TOY = model_sizes.Model(
     training=TRAINING,
 )
 STUDY = {
-    "autoencoders": {"widths": [2, 4, 64], "seeds": [0, 1], "epochs": 3, "rows": 24576},
+    "autoencoders": {"widths": [2, 4, 64], "seeds": [0, 1], "epochs": 3, "rows": 24576, "numbers": 64000000},
     "kinds": {"continua": 199, "halvings": 20},
     "search": {"draws": 1000},
     "validation": {"permutations": 5000},
@@ -73,6 +73,29 @@ def test_a_checkpoint_is_as_large_as_its_own_configuration_says(tmp_path, monkey
     assert asked(str(tmp_path / "mirror/models/small")) < 1000 < 5000 < asked("somebody/large")
 
 
+GPT2 = {"model_type": "gpt2", "n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257}
+MEASURED = {  # at GPT-2 small's shape, 64-token prompts, one thread: MB held at most, processor seconds
+    "measure_knockouts": ({"windows": 2, "others": 1}, 1409, 129),
+    "screen_heads": ({"screen_windows": 8, "screened": 12}, 1651, 29.6),
+}
+
+
+@pytest.mark.parametrize("rule", MEASURED)
+def test_estimates_at_gpt2_s_shape_are_within_a_factor_of_two_of_what_was_measured(tmp_path, monkeypatch, rule):
+    (tmp_path / "config.json").write_text(json.dumps(GPT2))
+    given = {"checkpoints": [{"name": str(tmp_path)}], "task": "causal", "context": 64}
+    given |= {"analysis": {"windows": 64, "queries_keys": 8}}
+    gpt2 = model_sizes.model({"models": {"m": given}, "mirror": None}, "m")
+    settings, memory, seconds = MEASURED[rule]
+    asked = {}
+    monkeypatch.setattr(
+        resources, "need", lambda base, held, time: asked.update(seconds=time) or model_sizes.need(base, held, time)
+    )
+    found = resources.OF_MODELS[rule](gpt2, {"phrenology": {"knockouts": settings}}, 0, 1)
+    assert memory <= found.memory <= 2 * memory
+    assert seconds / 2 <= asked["seconds"] <= 2 * seconds
+
+
 def test_a_pattern_has_as_many_entries_as_it_is_packed_into():
     assert TOY.entries == entries(16, "lower")
     assert replace(TOY, causal=False).entries == entries(16, "full")
@@ -116,7 +139,7 @@ def test_studies_grow_with_the_heads_of_all_their_models():
         resources.distances,
         resources.projecting,
         resources.first_token,
-        lambda models: resources.autoencoders(models, STUDY["autoencoders"]),
+        lambda models: resources.autoencoders(models, STUDY["autoencoders"] | {"numbers": None}),
         lambda models: resources.searching(models, STUDY),
         lambda models: resources.finding_kinds(models, STUDY),
         lambda models: resources.resampling_groups(models, STUDY),
@@ -128,6 +151,27 @@ def test_studies_grow_with_the_heads_of_all_their_models():
         one, three = need([TOY]), need([replace(TOY, members=900)] * 3)
         assert three.memory > 2 * one.memory
         assert three.minutes >= one.minutes
+
+
+def test_what_streams_needs_no_more_memory_for_more_prompts():
+    for need in (resources.distances, resources.projecting, resources.first_token):
+        some, many = (need([replace(TOY, context=128, prompts=prompts)]) for prompts in (1024, 8192))
+        assert many.memory == some.memory
+    thousand = replace(TOY, members=125, context=128)  # 1,000 heads
+    assert resources.distances([thousand]).memory < 4000
+    assert resources.projecting([thousand]).memory < 4000
+    five = replace(TOY, members=625, context=128)
+    assert resources.distances([five]).memory < 8000
+    assert resources.projecting([five]).memory < 8000
+
+
+def test_autoencoders_cost_no_more_than_their_numbers_allow():
+    settings = STUDY["autoencoders"]
+    long, longer = (resources.autoencoders([replace(TOY, context=context)], settings) for context in (64, 128))
+    assert longer.memory < 5000
+    assert longer.minutes < 2 * long.minutes
+    whole = resources.autoencoders([replace(TOY, context=128)], settings | {"numbers": None})
+    assert whole.memory > 5 * longer.memory
 
 
 def test_pairs_are_no_more_than_the_configuration_allows():
