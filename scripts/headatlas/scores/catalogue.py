@@ -26,7 +26,11 @@ class Score:
         Who defined it; empty for plain descriptions.
     measured_on : {"prompts", "repeated tokens", "weights"}
     names_heads : bool
-        Whether a head, a kind or a group of partners may be named by it where it lies beyond chance.
+        Whether a head, a kind or a group of partners may be named by it where it lies beyond chance. Never by weights:
+        a name is measured on other samples than it was chosen on, and weights have no other half.
+    first_layer : int
+        The first layer whose heads may be named by it: what looks for a token by the one before it needs a layer that
+        has looked there (Elhage et al. 2021).
     shown : frozenset of {"summary", "heat maps"}
         Tables that have a row or column for it.
     short : str
@@ -38,6 +42,7 @@ class Score:
     measured_on: str
     source: str = ""
     names_heads: bool = False
+    first_layer: int = 0
     shown: frozenset = frozenset()
     short: str = ""
 
@@ -47,8 +52,8 @@ _ELHAGE = "Elhage et al. 2021"
 _OLSSON = "Olsson et al. 2022"
 
 
-def _of(words, formula, measured_on, source="", *, names=False, shown=(), short=""):
-    return Score(words, formula, measured_on, source, names, frozenset(shown), short or words)
+def _of(words, formula, measured_on, source="", *, names=False, first=0, shown=(), short=""):
+    return Score(words, formula, measured_on, source, names, first, frozenset(shown), short or words)
 
 
 SCORES = {
@@ -86,10 +91,15 @@ SCORES = {
         REPEATED,
         _ELHAGE,
         names=True,
+        first=1,
         shown=(_SUMMARY, _MAPS),
     ),
     "induction_mirrored": _of(
-        "induction, mirrored", "as induction with time reversed; bidirectional models only", REPEATED, names=True
+        "induction, mirrored",
+        "as induction with time reversed; bidirectional models only",
+        REPEATED,
+        names=True,
+        first=1,
     ),
     "duplicate_token_repeated": _of(
         "duplicate token, repeated",
@@ -104,6 +114,7 @@ SCORES = {
         REPEATED,
         _OLSSON,
         names=True,
+        first=1,
     ),
     "prefix_matching_mirrored": _of(
         "prefix matching, mirrored",
@@ -123,7 +134,6 @@ SCORES = {
         "sum of the eigenvalues of W_E W_V W_O W_U over the sum of their moduli, -1 to 1",
         WEIGHTS,
         _ELHAGE,
-        names=True,
     ),
     "q_composition": _of(
         "Q-composition",

@@ -13,6 +13,12 @@ from headatlas.scores import pattern_scores
 _WAYS = ("q_composition", "k_composition", "v_composition")
 
 
+def score_tables(family, *, seed=0):
+    """Yield `score_table` of each member of a family (ToyFamily or PretrainedFamily)."""
+    for member in range(family.members):
+        yield score_table(member, [family.head_weights(member, layer) for layer in range(family.layers)], seed=seed)
+
+
 def score_table(member, layers, *, draws=50, seed=0):
     """Scores from the weights of one member's layers.
 

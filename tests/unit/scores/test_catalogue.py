@@ -33,3 +33,8 @@ def test_every_score_says_what_it_is():
         assert row.shown <= {"summary", "heat maps"}, name
     assert "induction" in catalogue.names(shown="summary", names_heads=True)
     assert "q_composition" not in catalogue.names(names_heads=True)
+
+
+def test_no_score_of_weights_names_heads():
+    """A name is measured on other samples than it was chosen on, and weights have no other half."""
+    assert not catalogue.names(measured_on="weights", names_heads=True)

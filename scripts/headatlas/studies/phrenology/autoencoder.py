@@ -19,6 +19,7 @@ from headatlas.base.progress import bar, track
 from headatlas.models.adam import Adam
 
 CHUNK = 2048  # rows passed at a time where nothing is learned: small enough to stay in the cache
+DRAWN = 1 << 24  # numbers drawn by all networks at a time: of long prompts, fewer rows
 Layer = tuple[torch.Tensor, torch.Tensor]  # weight (network, in, out), bias (network, 1, out)
 
 
@@ -184,7 +185,7 @@ class Autoencoders:
         """Sum of squared reconstruction errors of rows (row, entry), per network: float64 (width, seed)."""
         total = torch.zeros(len(self.widths), len(self.seeds), dtype=torch.float64, device=self.device)
         with torch.no_grad():
-            for part in _tensor(rows).split(CHUNK):
+            for part in _tensor(rows).split(min(CHUNK, max(1, DRAWN // (total.numel() * self.entries)))):
                 part = part.to(self.device).expand(len(self.seeds), *part.shape)
                 total += (self.reconstruct(part) - part).square().sum((-1, -2), dtype=torch.float64)
         return total.cpu().numpy()
@@ -404,7 +405,11 @@ def entry_importance(network, rows, replacement="permutation", seed=0, entries=N
     rng = np.random.default_rng(seed)
     rows = _tensor(rows)
     weight, bias = network.encoder[0]
-    rest = network.encoder[1:] + network.decoder
+    rest, (drawn, offset) = network.encoder[1:] + network.decoder[:-1], network.decoder[-1]
+    # |h W + b - x|², of which only h changes from entry to entry: no pattern is drawn again
+    products = drawn.double() @ drawn.double().T
+    linear = torch.cat([2 * ((offset - part) @ drawn.T).double() for part in rows.split(CHUNK)])
+    constant = sum((offset - part).square().sum(dtype=torch.float64).item() for part in rows.split(CHUNK))
     entries = range(rows.shape[1]) if entries is None else entries
     errors = np.zeros(len(entries))
     with torch.no_grad():
@@ -413,10 +418,14 @@ def entry_importance(network, rows, replacement="permutation", seed=0, entries=N
             true = rows[:, entry].numpy()
             new = rng.random(len(rows), dtype=np.float32) if replacement == "uniform" else rng.permutation(true)
             change = torch.from_numpy(new - true)
+            errors[place] = constant
             for start in range(0, len(rows), CHUNK):
                 part = slice(start, start + CHUNK)
                 h = torch.tanh(torch.addr(first[part], change[part], weight[entry]))
-                errors[place] += (_forward(h, rest, None) - rows[part]).square().sum(dtype=torch.float64).item()
+                for inner, bias_of_inner in rest:
+                    h = torch.tanh(h @ inner + bias_of_inner)
+                h = h.double()
+                errors[place] += ((h @ products + linear[part]) * h).sum().item()
     return errors / rows.numel()
 
 

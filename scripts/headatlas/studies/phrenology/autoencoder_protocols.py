@@ -5,6 +5,7 @@ were fitted to, by a criterion that the narrowest always wins; the corrected one
 and are judged on held-out prompts of a held-out member, by BIC with the parameters counted.
 """
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from headatlas.attention.packing import places, unpack
 from headatlas.studies.phrenology import autoencoder
 
 PERTURBED_ROWS = 8192  # heads and prompts on which an entry's importance is measured
+FEWEST_PROMPTS = 8  # some to fit, some to hold out
 PAIRS = 12  # token pairs that Figure 1 shows
 POINTS = 5  # embedding values along each axis of Figure 1
 
@@ -96,6 +98,23 @@ def both_protocols(packed, members, size, packing, settings, **options):
     with ThreadPoolExecutor(len(protocols)) as pool:
         found = [pool.submit(compress, packed, members, size, packing, name, settings, **options) for name in protocols]
         return {name: future.result() for name, future in zip(protocols, found, strict=True)}
+
+
+def prompts_within(most, shape, size):
+    """How many prompts are looked at, the first ones, so that whole patterns have `most` numbers at most (None: all).
+
+    Never fewer than `FEWEST_PROMPTS` where there are as many; `shape` is (head, prompt, entry).
+    """
+    heads, prompts, _ = shape
+    return prompts if most is None else min(prompts, max(FEWEST_PROMPTS, most // (heads * size**2)))
+
+
+def read_within(stream, most):
+    """The patterns of those prompts of a `PatternStream`, and a line on standard error where they are not all."""
+    prompts = prompts_within(most, stream.shape, stream.size)
+    if prompts < stream.shape[1]:
+        print(f"{prompts} of {stream.shape[1]} prompts are looked at: {most} numbers at most", file=sys.stderr)
+    return stream.read(slice(0, prompts))
 
 
 def compressing(settings, entries):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from headatlas.attention.packing import rows_of
+from headatlas.attention.pattern_streams import blocks_of
 from headatlas.base import progress
 from headatlas.base.errors import InputError
 
@@ -25,27 +26,38 @@ def gram(*groups):
     ----------
     *groups : arrays of shape (head, prompt, entry)
         Heads of equal prompts and entries, taken one group after the other; anything that can be sliced by head, a
-        memory-mapped array included.
+        memory-mapped array included. The first may be a `PatternStream`, of which one block of prompts is in memory at
+        a time; of the others, only those prompts are asked for.
 
     Returns
     -------
     ndarray of shape (head, head), float64
     """
+    first, *others = groups
+    count = sum(map(len, groups))
+    products = np.zeros((count, count))
+    for prompts, block in blocks_of(first):
+        _add_products(products, [block, *(group[:, prompts] for group in others)])
+    return products
+
+
+def _add_products(products, groups):
+    """Add the inner products of all pairs of heads of the groups to those of earlier prompts."""
     blocks, count = [], 0
     for heads in groups:
         for part in _blocks(heads, itemsize=8):
             place = slice(count, count + part.stop - part.start)
             blocks.append((place, heads, part))
             count = place.stop
-    products = np.empty((count, count))
     for first, (place, heads, part) in enumerate(blocks):
         rows = np.asarray(heads[part], dtype=np.float64).reshape(place.stop - place.start, -1)
         for other, their_heads, their_part in blocks[: first + 1]:
             same = other == place
             theirs = rows if same else np.asarray(their_heads[their_part], np.float64).reshape(-1, rows.shape[1])
-            products[place, other] = rows @ theirs.T
-            products[other, place] = products[place, other].T
-    return products
+            found = rows @ theirs.T
+            products[place, other] += found
+            if not same:
+                products[other, place] += found.T
 
 
 def euclidean(heads):
@@ -56,19 +68,22 @@ def euclidean(heads):
 
     Parameters
     ----------
-    heads : array of shape (head, prompt, entry)
+    heads : array of shape (head, prompt, entry), or PatternStream
 
     Returns
     -------
     ndarray of shape (head, head), float32
     """
     products = gram(heads)
-    squares = np.diagonal(products)
-    squared = squares[:, None] + squares[None, :] - 2 * products
-    # two heads this near are the same up to the rounding of the inner products
-    squared[squared < 1e-13 * (squares[:, None] + squares[None, :])] = 0
-    np.fill_diagonal(squared, 0)
-    return np.sqrt(squared).astype(np.float32)
+    squares = np.diagonal(products).copy()
+    distances = np.empty(products.shape, dtype=np.float32)
+    for head, row in enumerate(products):
+        squared = squares[head] + squares - 2 * row
+        # two heads this near are the same up to the rounding of the inner products
+        squared[squared < 1e-13 * (squares[head] + squares)] = 0
+        distances[head] = np.sqrt(squared)
+    np.fill_diagonal(distances, 0)
+    return distances
 
 
 def jensen_shannon(heads, size, packing, weights=None, device="cpu", parts=None):
@@ -81,7 +96,8 @@ def jensen_shannon(heads, size, packing, weights=None, device="cpu", parts=None)
     Parameters
     ----------
     heads : array of shape (head, prompt, entry)
-        Packed patterns; anything that can be sliced by head, a memory-mapped array included.
+        Packed patterns; anything that can be sliced by head, a memory-mapped array included, or a `PatternStream`, of
+        which one block of prompts is in memory at a time.
     size : int
         Positions of a prompt.
     packing : {"lower", "full"}
@@ -114,23 +130,30 @@ def jensen_shannon(heads, size, packing, weights=None, device="cpu", parts=None)
     on_cpu = torch.device(device).type == "cpu"
     step, workers = (_CACHED, torch.get_num_threads()) if on_cpu else (1 << 25, 1)
     distances = torch.zeros((count, count, weights.shape[2]), dtype=torch.float64, device=device)
-    with progress.bar(count * count, "Jensen-Shannon distances", "pairs") as shown, ThreadPoolExecutor(workers) as pool:
-        for first in _blocks(heads, itemsize=4):
-            ours = _on(heads[first], device)  # (head, prompt, entry)
-            for second in _blocks(heads, itemsize=4):
-                if second.start > first.start:
-                    break
-                same = second.start == first.start
-                theirs = ours if same else _on(heads[second], device)
-                for query, (start, end) in enumerate(rows):
-                    p, q = _keys_first(ours, start, end), _keys_first(theirs, start, end)
-                    one = partial(_row_distances, p, q, weights[:, query], step, same)
-                    for head, found in enumerate(pool.map(one, range(len(ours)))):
-                        distances[first.start + head, second.start : second.start + len(found)] += found
-                shown.update(len(ours) * len(theirs) * (1 if same else 2))
-    distances = distances.permute(2, 0, 1).cpu().numpy()
-    distances = (distances + distances.transpose(0, 2, 1)).astype(np.float32)
-    return distances[0] if parts is None else distances
+    with (
+        progress.bar(prompts * count * count, "Jensen-Shannon distances", "pairs") as shown,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        for chosen, block in blocks_of(heads):
+            counted = weights[chosen]
+            for first in _blocks(block, itemsize=4):
+                ours = _on(block[first], device)  # (head, prompt, entry)
+                for second in _blocks(block, itemsize=4):
+                    if second.start > first.start:
+                        break
+                    same = second.start == first.start
+                    theirs = ours if same else _on(block[second], device)
+                    for query, (start, end) in enumerate(rows):
+                        p, q = _keys_first(ours, start, end), _keys_first(theirs, start, end)
+                        one = partial(_row_distances, p, q, counted[:, query], step, same)
+                        for head, found in enumerate(pool.map(one, range(len(ours)))):
+                            distances[first.start + head, second.start : second.start + len(found)] += found
+                    shown.update(len(ours) * len(theirs) * (1 if same else 2) * len(counted))
+    both = np.empty((len(weights[0, 0]), count, count), dtype=np.float32)
+    for part, into in enumerate(both):  # one at a time: of many heads each is large
+        half = distances[:, :, part].cpu().numpy()
+        np.add(half, half.T, out=into, casting="same_kind")
+    return both[0] if parts is None else both
 
 
 def _row_distances(p, q, weights, step, triangle, head):

@@ -68,6 +68,21 @@ def artificial_heads(prompts, size, packing, real=None):
     return np.concatenate(rows, axis=-1).astype(np.float32)
 
 
+class _Landmarks:
+    """The artificial heads, made for those prompts that are asked for."""
+
+    def __init__(self, size, packing, real):
+        self._size, self._packing, self._real = size, packing, np.asarray(real)
+
+    def __len__(self):
+        return len(ARTIFICIAL)
+
+    def __getitem__(self, chosen):
+        heads, prompts = chosen
+        real = self._real[prompts]
+        return artificial_heads(len(real), self._size, self._packing, real)[heads]
+
+
 def project(heads, size, packing, *, seed=0, neighbours=5, min_dist=0.1, perplexity=5, real=None):
     """PCA, UMAP (densMAP) and t-SNE of heads as vectors over all prompts, fitted with the artificial heads.
 
@@ -76,7 +91,7 @@ def project(heads, size, packing, *, seed=0, neighbours=5, min_dist=0.1, perplex
 
     Parameters
     ----------
-    heads : array of shape (head, prompt, entry)
+    heads : array of shape (head, prompt, entry), or PatternStream
         Packed patterns.
     size : int
     packing : {"lower", "full"}
@@ -104,7 +119,7 @@ def project(heads, size, packing, *, seed=0, neighbours=5, min_dist=0.1, perplex
             f"{len(heads)} heads are too few for neighbours {neighbours} and perplexity {perplexity}: "
             f"with {len(ARTIFICIAL)} artificial heads there must be at least {fewest}"
         )
-    landmarks = artificial_heads(heads.shape[1], size, packing, real)
+    landmarks = _Landmarks(size, packing, np.ones((heads.shape[1], size), dtype=bool) if real is None else real)
     with threadpool_limits(1):
         rotated, ratios = _rotated(heads, landmarks)  # with the landmarks there are at least two components
         # before UMAP, whose numba gives OpenMP its threads back: they would wait for one another at every step
@@ -169,7 +184,7 @@ def components(heads, *, count=5, prompts=8):
 
     Parameters
     ----------
-    heads : array of shape (head, prompt, entry)
+    heads : array of shape (head, prompt, entry), or PatternStream
         Without artificial heads.
     count : int
         Components.
@@ -187,7 +202,8 @@ def components(heads, *, count=5, prompts=8):
     if rotated.shape[1] < count:
         raise InputError(f"{len(heads)} heads span {rotated.shape[1]} components; {count} are asked for")
     chosen = rotated[:, :count]
-    part = np.asarray(heads[:, :prompts], dtype=np.float64)
+    first = heads.first(prompts) if hasattr(heads, "first") else heads[:, :prompts]
+    part = np.asarray(first, dtype=np.float64)
     centred = part - part.mean(0)
     weights = np.einsum("hc,hpe->cpe", chosen / np.square(chosen).sum(0), centred)
     return weights.astype(np.float32), ratios[:count]

@@ -186,3 +186,15 @@ def test_what_cannot_be_is_refused_in_one_line(action, named):
     with pytest.raises(InputError, match=named) as raised:
         action()
     assert "\n" not in str(raised.value)
+
+
+def test_few_rows_at_a_time_change_no_error(patterns, monkeypatch):
+    rows = patterns.reshape(-1, 36)
+    networks = autoencoder.fit(rows, QUICK)
+    whole = networks.squared_errors(rows)
+    passed = []
+    reconstruct = networks.reconstruct
+    monkeypatch.setattr(networks, "reconstruct", lambda part: passed.append(part.shape[1]) or reconstruct(part))
+    monkeypatch.setattr(autoencoder, "DRAWN", 4 * 36 * 7)  # four networks, seven rows of 36 entries
+    np.testing.assert_allclose(networks.squared_errors(rows), whole, rtol=1e-6)
+    assert max(passed) == 7

@@ -22,6 +22,13 @@ def found(request):
     )
 
 
+def test_long_prompts_are_fewer():
+    assert autoencoder_protocols.prompts_within(64_000_000, (72, 1024, 136), 16) == 1024  # all
+    assert autoencoder_protocols.prompts_within(64_000_000, (32, 1024, 2080), 64) == 488
+    assert autoencoder_protocols.prompts_within(64_000_000, (5000, 1024, 8256), 128) == 8
+    assert autoencoder_protocols.prompts_within(None, (5000, 1024, 8256), 128) == 1024
+
+
 def test_widths_that_compress_nothing_are_left_out(found):
     _, _, result = found
     assert set(result.table["width"]) == {2, 4}

@@ -10,7 +10,15 @@ from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.studies.phrenology import head_tables, knn_graph, resolution_search
 from headatlas.studies.phrenology.correspondence import kinds
-from headatlas.studies.phrenology.figures import attention_maps, autoencoders, clusters, correspondence, matrix
+from headatlas.studies.phrenology.figures import (
+    attention_maps,
+    autoencoders,
+    clusters,
+    correspondence,
+    embedded_distances,
+    matrix,
+    resolutions,
+)
 from planted import planted_heads
 
 NAMES = {0: "previous token", 1: "low entropy, low previous token repeated", 2: "mixed"}
@@ -105,6 +113,7 @@ def correspondence_figures():
         yield f"4 corrected {are_kinds}", lambda f=facts, v=lengths: correspondence.number_of_kinds(PLATEAUS, v, f)
     for name, sizes in {
         "small": (1, 4, 1, 4),
+        "nine": (1, 9, 1, 8),
         "layers": (1, 3, 12, 12),
         "models": (2, 2, 1, 4),
         "one": (1, 1, 1, 8),
@@ -143,8 +152,8 @@ def every_figure():
             )
     heads = heads_of()
     far = distances_of(heads)
-    yield "2 published", lambda: clusters.embedded_distances(heads, far, 2)
-    yield "2 corrected", lambda: clusters.embedded_distances(heads, far, 64, jensen_shannon=far / 9)
+    yield "2 published", lambda: embedded_distances.embedded_distances(heads, far, 2)
+    yield "2 corrected", lambda: embedded_distances.embedded_distances(heads, far, 64, jensen_shannon=far / 9)
     packed = np.random.default_rng(0).random((12, 8, 21))
     split = np.arange(12) // 5
     yield "6", lambda: attention_maps.pair_weights(packed, places(6, "lower"), split, NAMES)
@@ -158,7 +167,7 @@ def every_figure():
                 f"3 {name} {protocol}",
                 lambda a=laid, e=edges, o=own, p=protocol: clusters.neighbour_graph(a, e, o, NAMES, p, 8),
             )
-        yield f"4 {name}", lambda d=draws, f=facts: clusters.resolution(d, f)
+        yield f"4 {name}", lambda d=draws, f=facts: resolutions.resolution(d, f)
         for filled in (True, False):
             yield (
                 f"5 {name} {filled}",
@@ -262,3 +271,33 @@ def test_figure_7_orders_heads_by_kind_and_leaves_the_diagonal_out():
     apart = ~np.eye(len(far), dtype=bool)
     np.testing.assert_allclose(np.ma.filled(left, np.nan)[apart], far[np.ix_(order, order)][apart])
     assert not np.array_equal(left[apart], right[apart])
+
+
+def test_edges_within_groups_that_were_made_of_them_are_held_against_no_chance():
+    laid, edges, own, *_ = SEARCHES["four members"]
+    figure = clusters.neighbour_graph(laid, edges, own, NAMES, "corrected", 8)
+    assert "made for that" in figure.finding
+    assert not any("chance" in axes.get_title() for axes in figure.axes)
+    assert "chance" not in figure.finding
+
+
+def test_rivals_of_the_longest_plateau_stand_beside_it():
+    figure = correspondence.number_of_kinds(PLATEAUS, np.full(9, 1.0), CONTINUUM | {"are_kinds": True})
+    assert "2 groups last longest, over a factor of 12.00 (nearly as long: 3), longer than in" in figure.finding
+    figure = correspondence.number_of_kinds(
+        PLATEAUS.assign(rival=False), np.full(9, 1.0), CONTINUUM | {"are_kinds": True}
+    )
+    assert "nearly as long" not in figure.finding
+
+
+def test_the_number_of_groups_is_written_clear_of_the_steps():
+    figure = correspondence.number_of_kinds(PLATEAUS, np.full(9, 1.0), CONTINUUM | {"are_kinds": True})
+    figure.draw_without_rendering()
+    steps = figure.axes[0]
+    labels = [text.get_window_extent() for text in steps.texts]
+    assert len(labels) == 2  # the chosen number and its rival
+    for low, high, count in PLATEAUS[["low", "high", "kinds"]].to_numpy():
+        rise = np.geomspace(max(count - 1, 1), count, 50) if count < 12 else np.geomspace(3, 12, 50)
+        along = np.stack([np.geomspace(low, high, 200), np.full(200, count)], axis=1)
+        for point in steps.transData.transform(np.concatenate([along, np.stack([np.full(50, low), rise], axis=1)])):
+            assert not any(box.contains(*point) for box in labels), f"the step of {count:.0f} groups runs through words"

@@ -58,7 +58,7 @@ def every_figure(heads):
     }
 
 
-@pytest.mark.parametrize("sizes", [(1, 3, 1, 4), (2, 2, 1, 4), (1, 3, 4, 6), (1, 2, 1, 2)], ids=str)
+@pytest.mark.parametrize("sizes", [(1, 3, 1, 4), (2, 2, 1, 4), (1, 3, 4, 6), (1, 2, 1, 2), (1, 3, 12, 12)], ids=str)
 @pytest.mark.parametrize("name", every_figure(grouped()))
 def test_text_is_legible_for_models_of_any_shape(tmp_path, name, sizes):
     figure = every_figure(grouped(*sizes))[name]()
@@ -88,6 +88,22 @@ def test_worth_is_correlated_with_looks():
     assert "the more it is worth" in figure.get_suptitle().replace("\n", " ")
 
 
+def test_heads_of_a_network_are_no_independent_samples_of_what_a_head_is_worth():
+    """Networks that differ in both, and heads in which one says nothing of the other."""
+    said = plain = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        value, effect = (np.repeat(rng.normal(size=6), 8) + 0.5 * rng.normal(size=48) for _ in range(2))
+        table = pd.DataFrame({"model": "toy", "member": np.repeat(np.arange(6), 8), "value": value, "effect": effect})
+        rank, low, high = figures.rank_over_members(table)
+        said += low > 0 or high < 0
+        plain += abs(np.arctanh(rank)) > 1.96 / 45**0.5  # as if heads were independent
+        assert -1 <= low <= rank <= high <= 1
+    assert plain >= 12
+    assert said <= 6
+    assert np.isnan(figures.rank_over_members(table[table["member"] < 2])[1:]).all()
+
+
 def test_mean_patterns_stand_by_network_and_group():
     heads = grouped(heads=2)
     patterns = np.stack([np.eye(3) if group == 0 else np.tril(np.ones((3, 3))) / 3 for group in heads["group"]])
@@ -109,6 +125,10 @@ def test_partners_flow_from_network_to_network():
     assert ends == [(3, 1), (2, 2), (1, 3)]
     widths = [line.get_linewidth() for line in axes.lines]
     assert widths[1] > widths[0] == widths[2]
+    title = figure.get_suptitle()
+    assert title == "Partners, matched by attention, vary by 0.9 ranks of attention"
+    assert "no evidence that they correspond" in figure.finding
+    assert "chance" not in title + figure.finding  # ranks by attention are no test of a matching by attention
     alone = figures.flow_of_partners(heads.assign(group=-1), np.zeros(6), set(), "attention")
     assert "not available" in alone.texts[0].get_text()
 

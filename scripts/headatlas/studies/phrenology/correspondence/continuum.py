@@ -5,11 +5,17 @@ held against those of continua made from the same distances: heads spread evenly
 leading coordinate draws, with the deviations from it that the real heads have. It is the reference of the gap statistic
 (even along the principal axes: Tibshirani, Walther & Hastie 2001), laid along a curve, because an axis of attention is
 an arch in the space of its distances, and the ends of an arch look like two groups.
+
+Noise has a leading coordinate too. That heads are spread along one which the members share is said only where it holds
+more of the distances within members than it does with every member turned at random: its heads keep their distances,
+and what they have in common with other members is lost.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from scipy.linalg import eigh
 from scipy.spatial.distance import pdist, squareform
 
 from headatlas.base.errors import InputError
@@ -37,6 +43,10 @@ class Continuum:
         The leading coordinate.
     share : float
         Of the sum of squared distances that it accounts for.
+    share_within : float
+        Of the sum of squared distances within members that their leading coordinate, one for all, accounts for.
+    p_shared : float
+        Share of turnings of the members, the real one counted in, in which it accounts for as much.
     """
 
     length: float
@@ -44,6 +54,8 @@ class Continuum:
     p: float
     axis: np.ndarray
     share: float
+    share_within: float
+    p_shared: float
 
     @property
     def kinds(self):
@@ -137,6 +149,49 @@ def _longest(distances, neighbours):
     return float(plateaus["length"][plateaus["chosen"]].sum())  # 0 where there is none
 
 
+def leading_share(points):
+    """Share of the squares of points (head, coordinate) of mean zero that their leading coordinate accounts for."""
+    products, last = points @ points.T, len(points) - 1
+    return eigh(products, eigvals_only=True, subset_by_index=[last, last])[0] / max(np.trace(products), 1e-300)
+
+
+def within_members(points, members):
+    """Points (head, coordinate) less the mean of those of their member."""
+    members = pd.factorize(np.asarray(members))[0]
+    return points - np.array([points[members == name].mean(0) for name in range(members.max() + 1)])[members]
+
+
+def turned(points, members, rng):
+    """The same points with those of every member turned at random about the origin: distances within members stay."""
+    result, members = np.empty_like(points), np.asarray(members)
+    for name in np.unique(members):
+        own = members == name
+        left, sizes, _ = np.linalg.svd(points[own], full_matrices=False)
+        frame, triangle = np.linalg.qr(rng.normal(size=(points.shape[1], len(sizes))))
+        result[own] = left * sizes @ (frame * np.sign(np.diag(triangle))).T
+    return result
+
+
+def shared_coordinate(points, members, *, draws, seed=0):
+    """How much of the distances within members one coordinate makes up, and whether members share it.
+
+    Parameters
+    ----------
+    points : array of float, (head, coordinate)
+    members : sequence, (head,)
+    draws, seed : int
+        Of turnings of the members.
+
+    Returns
+    -------
+    share, p : float
+    """
+    within, rng = within_members(points, members), np.random.default_rng(seed)
+    shares = [leading_share(turned(within, members, rng)) for _ in range(draws)]
+    share = round(float(leading_share(within)), 9)
+    return share, permutation_p_value(share, np.round(shares, 9))
+
+
 def against_continuum(distances, members, neighbours, *, draws, seed=0):
     """Hold the longest plateau against those of continua made from the same distances.
 
@@ -147,7 +202,7 @@ def against_continuum(distances, members, neighbours, *, draws, seed=0):
     neighbours : int
         Of the graph, as for `find_kinds`.
     draws, seed : int
-        Of the continua.
+        Of the continua, and of as many turnings of the members.
 
     Returns
     -------
@@ -164,4 +219,5 @@ def against_continuum(distances, members, neighbours, *, draws, seed=0):
             shown.update()
     length = _longest(distances, neighbours)
     p = permutation_p_value(round(length, 9), np.round(lengths, 9))
-    return Continuum(length, lengths, p, points[:, 0], float(squares[0] / squares.sum()))
+    shared = shared_coordinate(points, members, draws=draws, seed=seed)
+    return Continuum(length, lengths, p, points[:, 0], float(squares[0] / squares.sum()), *shared)

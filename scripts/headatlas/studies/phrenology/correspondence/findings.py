@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from headatlas.base import statements
 from headatlas.base.statistics import describe_p_value
-from headatlas.studies.phrenology.correspondence.kinds import describe_plateaus
+from headatlas.studies.phrenology.correspondence.continuum import ALPHA
+from headatlas.studies.phrenology.correspondence.kinds import describe_count, describe_plateaus
 from headatlas.studies.phrenology.correspondence.stability import STABLE
 
 PAPER = (
@@ -13,13 +15,14 @@ PAPER = (
 )
 
 
-def kinds_sentences(facts, plateaus, stability, agreement, names):
+def kinds_sentences(facts, heads, plateaus, stability, agreement, names):
     """Are there kinds, how many, and how firmly are they known?
 
     Parameters
     ----------
     facts : dict
-        Of kinds.parquet: are_kinds, p, continua, axis_share.
+        Of kinds.parquet: are_kinds, p, continua, axis_share_within, axis_p.
+    heads : DataFrame of [model, kind]
     plateaus, stability, agreement : DataFrame
     names : DataFrame of [what, group, name]
 
@@ -32,18 +35,35 @@ def kinds_sentences(facts, plateaus, stability, agreement, names):
     longest = longest[0].upper() + longest[1:]
     if not facts["are_kinds"]:
         return [
-            f"**Kinds of heads cannot be told from a continuum here.** {longest}; those of continua "
-            f"with the same leading coordinate last as long ({test}). Heads are spread along an axis that makes up "
-            f"{facts['axis_share']:.0%} of their squared distances.",
+            f"{statements.denied('Kinds of heads cannot be told from a continuum here.')} {longest}; those of continua "
+            f"with the same leading coordinate last as long ({test}). {_axis(facts)}",
             *_agreement(agreement, "candidate", "The groups of that plateau"),
         ]
-    count = int(plateaus.loc[plateaus["chosen"], "kinds"].item())
+    of_models = heads.groupby("kind")["model"].nunique()
+    answer = statements.found(f"Heads come in {describe_count(plateaus)} kinds.")
+    why = ""
+    if heads["model"].nunique() > 1 and (of_models == 1).all():
+        answer = statements.denied("No kind of heads is shared by the models compared.")
+        why = " Each group holds heads of one model alone: what sets them apart may be the models, not what heads do."
     return [
-        f"**Heads come in {count} kinds.** {longest}, longer than those of continua with the same leading coordinate "
-        f"({test}).",
+        f"{answer} {longest}, longer than those of continua with the same leading coordinate ({test}).{why}",
         *[_of_group(rows, names) for _, rows in stability[stability["what"] == "kind"].groupby("group")],
         *_agreement(agreement, "kind", "Kinds"),
     ]
+
+
+def _axis(facts):
+    share, p = f"{facts['axis_share_within']:.0%} of the squared distances within members", facts["axis_p"]
+    test = describe_p_value(p, facts["continua"]).replace("permutations", "random turns")
+    if p <= ALPHA:
+        return (
+            f"Heads are spread along a coordinate that the members share: it makes up {share}, more than where each "
+            f"member is turned at random ({test})."
+        )
+    return (
+        f"Nor is it shown that members share a coordinate: the leading one makes up {share}, no more than where each "
+        f"member is turned at random ({test})."
+    )
 
 
 def partner_sentences(partners, stability, agreement):
@@ -60,16 +80,20 @@ def partner_sentences(partners, stability, agreement):
     """
     if (partners["group"] < 0).all():
         return [
-            "**Partners are not available**: heads can be matched only between two or more members with equally many "
-            "heads in every layer."
+            f"{statements.denied('Partners are not available')}: heads can be matched only between two or more "
+            "members with equally many heads in every layer."
         ]
     own = stability[stability["what"] == "partner"].pivot(index="group", columns="resampling", values="jaccard")
     firm = (own[[name for name in ("prompts", "members") if name in own]].fillna(np.inf) >= STABLE).all(axis=1)
     ties = int((partners["tie"] >= 0).sum())
+    count = int(firm.sum())
+    stable = f"{count} of them {'is' if count == 1 else 'are'} stable"
+    matched = f"Matched one to one over all members, heads form {len(own)} groups of partners, as any heads do"
+    said = f"mean Jaccard index of {STABLE} or more on other prompts and, of three members or more, without one"
+    first = f"{matched}; {stable}" if count else f"{statements.denied('No group of partners is stable.')} {matched}"
     return [
-        f"**Matched one to one over all members, heads form {len(own)} groups of partners, {int(firm.sum())} of them "
-        f"stable** (mean Jaccard index of {STABLE} or more on other prompts and, of three members or more, without "
-        f"one). {ties} of {len(partners)} heads belong to another group nearly as well.",
+        f"{first} ({said}), and {ties} of {len(partners)} heads belong to another group nearly as well. That tells how "
+        "well the matching is known, not whether heads correspond.",
         *_agreement(agreement, "partner", "Groups of partners"),
     ]
 

@@ -112,6 +112,12 @@ def _plateaus(partitions, bounds):
     return table, partitions[kept]
 
 
+def describe_count(plateaus):
+    """How many groups the longest plateau has and those that rival it, in words: "2, 3 or 5"."""
+    counts = [str(count) for count in sorted(set(plateaus.loc[plateaus["chosen"] | plateaus["rival"], "kinds"]))]
+    return " or ".join([", ".join(counts[:-1]), counts[-1]] if len(counts) > 1 else counts)
+
+
 def describe_plateaus(plateaus):
     """How many kinds the longest plateau has, and which plateaus rival it, in words."""
     chosen = plateaus[plateaus["chosen"]]

@@ -2,8 +2,9 @@
 
 A name is chosen on one half of the samples behind each score and measured on the other. "Previous token" is said of a
 group only if its heads are beyond chance, "low previous token" only if all the others are; entropy and distance, which
-have no chance to exceed, are named by their side. So no group is called after something that none of its heads does,
-and what its heads do is said before how they look, and that before what they lack.
+have no chance to exceed, are named by their side. What takes two layers is said of no head of the first. So no group
+is called after something that none of its heads does, and what its heads do is said before how they look, and that
+before what they lack.
 """
 
 import numpy as np
@@ -120,6 +121,7 @@ def _word(score, own, others, part, effect):
     if score in SIDES:
         return SIDES[score][0 if effect > 0 else 1]
     beyond = own if effect > 0 else others
+    beyond = beyond[beyond["layer"] >= catalogue.score(score).first_layer]
     if not above_chance(beyond[part], beyond["network"], beyond["chance"]):
         return None
     return f"{'' if effect > 0 else 'low '}{catalogue.score(score).words}"

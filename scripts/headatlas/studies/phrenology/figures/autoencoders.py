@@ -218,7 +218,7 @@ def decoded_pairs(importance, decoded, protocol, width):
     panels = right.subplots(3, 4, sharex=True, sharey=True).ravel()
     for axes in panels[decoded["rank"].nunique() :]:
         axes.set_axis_off()
-    colours = colormaps["magma"].with_extremes(under="#1892C2", over="#0CC4BC")
+    colours = colormaps["magma"].with_extremes(under=style.colour(2), over=style.colour(4))
     for axes, (_, rows) in zip(panels, decoded.groupby("rank"), strict=False):
         first, second = np.unique(rows["first"]), np.unique(rows["second"])
         grid = rows.pivot(index="second", columns="first", values="weight").to_numpy()

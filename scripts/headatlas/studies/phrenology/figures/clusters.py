@@ -1,17 +1,16 @@
-"""Figures 2 to 5 of "Attention phrenology" (Edkins & Wiechecki 2023): the graph of heads and its clusters."""
+"""The graph of heads and its clusters: Figures 3 and 5 of "Attention phrenology" (Edkins & Wiechecki 2023)."""
 
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 from scipy.spatial import ConvexHull
 
 from headatlas.base import tables
 from headatlas.base.statistics import describe_p_value
 from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables
-from headatlas.studies.phrenology.figures import correspondence, matrix
+from headatlas.studies.phrenology.figures import matrix
 
 PUBLISHED_COLOURS = 9  # Figure 3 as published takes the row's remainder for the model
 
@@ -41,68 +40,6 @@ def _network_colours(heads):
 def _keys(labels, colours, shape="o", **options):
     marks = {"linestyle": "", "markersize": 5, "markeredgecolor": "white", "marker": shape} | options
     return [Line2D([], [], color=colour, label=label, **marks) for label, colour in zip(labels, colours, strict=True)]
-
-
-# Figure 2
-
-
-@style.paper
-def embedded_distances(heads, embedded, width, *, jensen_shannon=None):
-    """Fig 2: distances of heads in the embedding, similar ones side by side, with the tree that orders them.
-
-    Parameters
-    ----------
-    heads : DataFrame of [model, member, layer, head]
-    embedded : array of shape (head, head)
-        Euclidean.
-    width : int
-        Of the embedding.
-    jensen_shannon : array of shape (head, head), optional
-        Drawn beside it, in the order of its own tree.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    given = [(embedded, f"distance in the embedding\n(Euclidean, width {width})")]
-    if jensen_shannon is not None:
-        given.append((jensen_shannon, "distance of attention\n(mean Jensen-Shannon, √bit)"))
-    two = len(given) == 2
-    figure = style.blank(style.WIDTH if two else 0.72 * style.WIDTH, 3.35 if two else 3.9)
-    column = matrix.levels(heads)[0]
-    strip = matrix.colours(heads, column)[:, None]  # (head, 1, 3)
-    order = matrix.clustered_order(given[-1][0])  # one for both, so that they can be compared
-    panels = figure.subplots(1, len(given), squeeze=False)[0]
-    for axes, (distances, label) in zip(panels, given, strict=True):
-        ordered = matrix.without_diagonal(distances)[np.ix_(order, order)]
-        limits, name = matrix.apart(distances), f"heads, colour: {column}"
-        matrix.draw(figure, axes, ordered, label, strip=strip[order], blocks=[], name=name, limits=limits)
-    matrix.draw_tree(panels[-1], given[-1][0])
-    matrix.key(figure, heads, column)
-    pairs = np.triu_indices(len(heads), 1)
-    if two:
-        rank = _rank_correlation(np.asarray(embedded)[pairs], np.asarray(jensen_shannon)[pairs])
-        style.headline(figure, f"The embedding ranks distances as attention does (rank correlation {rank:.2f})")
-        words = f"rank correlation {rank:.2f} between the two distances, over {len(pairs[0]):,} pairs of heads"
-        return style.finding(figure, words)
-    same = (heads[column].to_numpy()[:, None] == heads[column].to_numpy())[pairs]
-    within, across = np.asarray(embedded)[pairs][same], np.asarray(embedded)[pairs][~same]
-    if len(within) and len(across):
-        figure = style.finding(
-            figure,
-            f"heads lie {within.mean():.2f} apart within a {column} and {across.mean():.2f} across (means over "
-            f"{len(within):,} and {len(across):,} pairs)",
-        )
-    return figure
-
-
-def _rank_correlation(a, b):
-    from scipy.stats import spearmanr  # slow to import
-
-    return float(spearmanr(a, b).statistic) if len(a) > 2 else np.nan
-
-
-# Figure 3
 
 
 def _graph(axes, places, edges, colours, shapes, groups=None):
@@ -176,7 +113,7 @@ def neighbour_graph(places, edges, clusters, names, protocol, neighbours):
     matplotlib.figure.Figure
     """
     clusters = np.asarray(clusters)
-    inside, by_chance = _within(edges, clusters)
+    inside, _ = _within(edges, clusters)
     if protocol == "published":
         figure = style.blank(0.75 * style.WIDTH, 3.9)
         axes = figure.subplots()
@@ -195,7 +132,7 @@ def neighbour_graph(places, edges, clusters, names, protocol, neighbours):
         )  # fmt: skip
         own, chance = _within(edges, remainder)
         return style.finding(
-            figure, f"{own:.0%} of the edges join heads of one colour, by chance {chance:.0%}; edges have no weights"
+            figure, f"{own:.0%} of the edges join heads of one colour, of all pairs {chance:.0%}; edges have no weights"
         )
     figure = style.blank(style.WIDTH, 3.7)
     left, right = figure.subplots(1, 2)
@@ -204,8 +141,8 @@ def neighbour_graph(places, edges, clusters, names, protocol, neighbours):
     _graph(left, places, edges, colours, _shapes(places, [values.index(value) for value in places[column]]))
     _graph(right, places, edges, cluster_colours(clusters), _shapes(places, clusters), clusters)
     own, chance = _within(edges, places[column])
-    left.set_title(f"by {column}: {own:.0%} of the edges\nwithin one (by chance {chance:.0%})")
-    right.set_title(f"by group: {inside:.0%} within one\n(by chance {by_chance:.0%})")
+    left.set_title(f"by {column}: {own:.0%} of the edges\nwithin one (of all pairs {chance:.0%})")
+    right.set_title(f"by group: {inside:.0%} within one\n(groups of this graph)")
     seen = dict(zip(places[column], map(tuple, colours), strict=True))
     shown = sorted(seen) if column != "model" else values
     _, shown = style.thinned(range(len(shown)), shown, len(shown), 12)
@@ -216,8 +153,9 @@ def neighbour_graph(places, edges, clusters, names, protocol, neighbours):
     columns = min(len(handles), 5 if max(len(str(value)) for value in shown) < 4 else 2)
     left.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, title=column, **narrow)
     _cluster_legend(right, clusters, names, alone)
-    words = f"{own:.0%} of the edges' weight joins heads of one {column} (by chance {chance:.0%})"
-    return style.finding(figure, f"{words} and {inside:.0%} heads of one group (by chance {by_chance:.0%})")
+    words = f"{own:.0%} of the edges' weight joins heads of one {column}, of all pairs {chance:.0%} are such"
+    groups = f"{inside:.0%} heads of one group, which were made for that: groups are what hangs together in this graph"
+    return style.finding(figure, f"{words}; {groups}")
 
 
 def _cluster_legend(axes, clusters, names, shaped, most=8):
@@ -231,65 +169,6 @@ def _cluster_legend(axes, clusters, names, shaped, most=8):
     columns = 1 if max(len(key.get_label()) for key in keys) > 12 else 2 if len(keys) < 5 else 4
     narrow = {"handletextpad": 0.1, "columnspacing": 0.7}
     axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, title="group", **narrow)
-
-
-# Figure 4
-
-
-@style.paper
-def resolution(draws, facts):
-    """Fig 4, published: how evenly the clusters of each resolution draw on the members, and which one is chosen.
-
-    Parameters
-    ----------
-    draws : DataFrame of [leiden, resolution, precision, recall, f_published, clusters, modularity, silhouette]
-        Of Leiden as published and run until it converges.
-    facts : mapping
-        criterion, leiden (whose choice is taken), for each Leiden its choice (value, resolution, draws), and null
-        (null_mean, null_95) where there are several members.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    alone, chosen = facts["criterion"] == "modularity", facts[facts["leiden"]]
-    figure = style.blank(style.WIDTH, 3.0)
-    panels = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
-    published, converged = (draws[draws["leiden"] == leiden] for leiden in ("published", "converged"))
-    if null := facts.get("null"):
-        label = "members permuted, mean to 95%"
-        panels[0].axhspan(null["null_mean"], null["null_95"], color="0.88", zorder=0, label=label)
-    scores = {"precision": ("precision", style.colour(2)), "recall": ("recall", style.colour(1))}
-    scores = {"modularity": ("modularity", "black")} if alone else scores | {"f_published": ("F", "black")}
-    for name, (label, colour) in scores.items():
-        panels[0].scatter(published["resolution"], published[name], s=2, color=colour, linewidths=0, label=label)
-    line = converged.sort_values("resolution", kind="stable")
-    panels[0].plot(
-        line["resolution"], line[facts["criterion"]], color=style.colour(0), linewidth=1, label="the same, converged"
-    )
-    panels[0].axvline(chosen["resolution"], color=style.colour(3), linewidth=0.8)
-    panels[0].set(ylabel="modularity" if alone else "evenness over members", xlabel="resolution")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=3, columnspacing=1.2)
-    score, count = "modularity" if alone else "F", len(chosen["clusters"])
-    said = f"{score} = {chosen['value']:.3f} at resolution {chosen['resolution']:.2f}, {count} clusters"
-    if null:
-        said += f";\nwith members permuted {null['null_mean']:.2f}, 95% below {null['null_95']:.2f}"
-    style.headline(figure, said)
-    said = said.replace(";\n", "; ")
-    style.finding(figure, f"{said}; {chosen['draws']:,} of {len(converged):,} draws reach it")
-    for axes, name, label in ((panels[1], "clusters", "clusters"), (panels[2], "silhouette", "mean silhouette")):
-        axes.scatter(published["resolution"], published[name], s=3, color="black", linewidths=0)
-        axes.plot(line["resolution"], line[name], color=style.colour(0), linewidth=1)
-        axes.axvline(chosen["resolution"], color=style.colour(3), linewidth=0.8)
-        axes.set(ylabel=label, xlabel="resolution")
-    for axes in panels:
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-    panels[1].yaxis.set_major_locator(MaxNLocator(integer=True))
-    return figure
-
-
-# Figure 5
 
 
 @style.paper
@@ -347,7 +226,7 @@ def groups_on_plane(places, groups, names, title, axes_labels, filled=True, what
     for value in values[:24]:
         own = points[groups == value]
         middle = own[np.square(own - np.median(own, axis=0)).sum(1).argmin()]
-        label = axes.text(*middle, str(value), fontsize=10, fontweight="bold", color="black", ha="center", va="center")
+        label = axes.annotate(str(value), middle, (4, 4), textcoords="offset points", fontsize=10, fontweight="bold")
         label.set_path_effects([withStroke(linewidth=2, foreground="white")])
     return figure
 
@@ -362,34 +241,12 @@ def names_in(path, protocol):
     return names_of(tables.read(path, what="kind")) if protocol == "corrected" else {}
 
 
-def draw_embedded_distances(published, corrected, distances, protocol):
-    """Fig 2; corrected, the Jensen-Shannon distance of the heads' patterns beside the distance of their embeddings."""
-    from sklearn.metrics.pairwise import euclidean_distances  # slow to import, and of this figure alone
-
-    path = {"published": published, "corrected": corrected}[protocol]
-    heads = tables.read(path, ["model", "member", "layer", "head"])
-    embedded = euclidean_distances(tables.read_lists(path, "embedding"))
-    beside = tables.read_lists(distances, "jensen_shannon") if protocol == "corrected" else None
-    return embedded_distances(heads, embedded, tables.facts(path)["width"], jensen_shannon=beside)
-
-
 def draw_neighbour_graph(places, published, corrected, clusters, kinds, names, protocol):
     """Fig 3; `published` and `corrected` hold the edges of each graph."""
     edges = {"published": published, "corrected": corrected}[protocol]
     groups, neighbours = groups_of(protocol, clusters, kinds), tables.facts(edges)["neighbours"]
     places, edges = tables.read(places, protocol=protocol), tables.read(edges)
     return neighbour_graph(places, edges, groups, names_in(names, protocol), protocol, neighbours)
-
-
-def draw_resolutions(resolutions, plateaus, continua, protocol):
-    """Fig 4; corrected, how long each number of groups lasts."""
-    if protocol == "published":
-        scores = ["f_published", "precision", "recall", "clusters", "modularity", "silhouette"]
-        draws = tables.read(resolutions, ["leiden", "resolution", *scores])
-        return resolution(draws, tables.facts(resolutions))
-    found = tables.read(plateaus, ["kinds", "low", "high", "length", "chosen", "rival"])
-    lengths = tables.read(continua)["length"].to_numpy()
-    return correspondence.number_of_kinds(found, lengths, tables.facts(continua))
 
 
 def draw_clusters(places, clusters, kinds, names, protocol):
@@ -404,11 +261,14 @@ def draw_clusters(places, clusters, kinds, names, protocol):
         return style.finding(figure, f"{title}, of {sizes} heads; the paper reports 7 of 15, 11, 10, 10, 9, 9 and 8")
     facts = tables.facts(kinds)
     found = facts["are_kinds"]
-    title = f"{count} kinds of heads" if found else f"No kinds: {count} groups, as a continuum has them"
+    title = f"No kinds: {count} groups, as a continuum has them"
+    if found:
+        title = f"{facts['counted']} kinds of heads" + ("" if facts["counted"] == str(count) else f", here {count}")
     axes = f"first coordinate of the distances ({facts['axis_share']:.0%})", "second coordinate"
     what = "kind" if found else "group"
     figure = groups_on_plane(places, groups, names_in(names, protocol), title, axes, filled=found, what=what)
     apart = tables.read(kinds, ["silhouette"])["silhouette"].mean()
     chance = describe_p_value(facts["p"], facts["continua"]).replace("permutations", "continua")
     more = "more than continua show" if found else "continua made from these distances show as much"
-    return style.finding(figure, f"{count} {what}s, mean silhouette {apart:.2f}; {more} ({chance})")
+    title = f"{count} {what}s" if facts["counted"] == str(count) else title
+    return style.finding(figure, f"{title}, mean silhouette {apart:.2f}; {more} ({chance})")

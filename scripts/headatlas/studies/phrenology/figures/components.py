@@ -13,6 +13,7 @@ from headatlas.base.errors import InputError
 from headatlas.data import tokenizer_reading
 from headatlas.data.windows import read_windows
 from headatlas.plotting import style
+from headatlas.studies.phrenology.figures.projections import distinguished
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _TOKEN_SIZE = 8
@@ -184,26 +185,21 @@ def third_component(table, facts, tokens):
 
 def _of_stop_words(maps, tokens, share):
     """How well the weight on key 0 tells stop words from other tokens, in words."""
-    from scipy.stats import rankdata
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # slow to import, and of this figure alone
 
     weights = np.concatenate([of_prompt[1 : len(names), 0] for of_prompt, names in zip(maps, tokens, strict=True)])
     names = [name.strip(" ␣Ġ▁").lower() in ENGLISH_STOP_WORDS for prompt in tokens for name in prompt[1:]]
     stop = np.array(names, dtype=bool)
-    inside, outside = stop.sum(), (~stop).sum()
     part = np.nansum(np.square(maps[..., 0])) / np.nansum(np.square(maps))
     said = f"The third component ({share:.0%} of the variance)"
-    if not inside or not outside:
+    auc, error = distinguished(weights, stop)
+    if not np.isfinite(auc):
         return f"{said}, token by token", f"{said} has {part:.0%} of its squared weight on the first token"
-    auc = (rankdata(weights)[stop].sum() - inside * (inside + 1) / 2) / (inside * outside)
-    auc = max(auc, 1 - auc)  # the sign of a component is arbitrary
-    error = np.sqrt((inside + outside + 1) / (12 * inside * outside))  # of the AUC of two groups that are alike
-    apart = auc - 0.5 > 1.96 * error
-    verdict = "tells stop words from the rest" if apart else "does not tell stop words from the rest"
+    verdict = "tells stop words from the rest" if auc - 0.5 > error else "does not tell stop words from the rest"
     return (
         f"{said} {verdict} by its weight on the first token: AUC {auc:.2f}",
-        f"its weight on the first token tells stop words from others with AUC {auc:.2f} (0.50 ± {1.96 * error:.2f} by "
-        f"chance; {inside} against {outside} tokens); key 0 holds {part:.0%} of its squared weight",
+        f"its weight on the first token tells stop words from others with AUC {auc:.2f} (0.50 ± {error:.2f} by "
+        f"chance; {stop.sum()} against {(~stop).sum()} tokens); key 0 holds {part:.0%} of its squared weight",
     )
 
 

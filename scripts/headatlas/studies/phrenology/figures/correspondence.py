@@ -10,6 +10,7 @@ from headatlas.base import tables
 from headatlas.base.statistics import describe_p_value
 from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables
+from headatlas.studies.phrenology.correspondence.kinds import describe_count
 from headatlas.studies.phrenology.correspondence.stability import STABLE
 from headatlas.studies.phrenology.figures import matrix
 
@@ -42,10 +43,12 @@ def number_of_kinds(table, lengths, facts):
         steps.plot([row.low, row.high], [row.kinds] * 2, color=colour, linewidth=wide, solid_capstyle="butt")
         if row.chosen or row.rival:
             words = f"{row.kinds} groups, a factor of {np.exp(row.length):.1f}"
-            low = row.low < 0.3  # so that words stay inside the axes
-            where = (row.low if low else row.high, row.kinds), (0, 5)
-            side = "left" if low else "right"
-            steps.annotate(words, *where, textcoords="offset points", ha=side, color=colour)
+            # steps rise to the right: words stand left of the next step, or, where there is no room, right of this one
+            first, last = np.log(table["low"].min()), np.log(table["high"].max())
+            right = np.log(row.high) - first > 0.5 * (last - first)
+            look = {"ha": "right", "va": "bottom"} if right else {"ha": "left", "va": "center"}
+            offset = (-2, 4) if right else (5, 0)
+            steps.annotate(words, (row.high, row.kinds), offset, textcoords="offset points", color=colour, **look)
     edges = np.append(table["low"], table["high"].iloc[-1])
     steps.stairs(table["kinds"], edges, color="0.75", linewidth=0.6, baseline=None, zorder=0)
     steps.set(xscale="log", yscale="log", xlabel="resolution (log scale)", ylabel="groups (log scale)")
@@ -67,7 +70,9 @@ def number_of_kinds(table, lengths, facts):
     chosen = table[table["chosen"]].iloc[0]
     verdict = "longer than in continua" if facts["are_kinds"] else "no longer than in continua"
     factor = np.exp(chosen["length"])
-    said = f"{chosen['kinds']} groups last longest, over a factor of {factor:.2f}, {verdict}: {words}"
+    rivals = describe_count(table[table["rival"]]) if table["rival"].any() else ""
+    rivals = f" (nearly as long: {rivals.replace(' or ', ' and ')})" if rivals else ""
+    said = f"{chosen['kinds']} groups last longest, over a factor of {factor:.2f}{rivals}, {verdict}: {words}"
     style.headline(figure, said)
     return style.finding(figure, said)
 
@@ -117,7 +122,7 @@ def ordered_distances(heads, distances, kinds, partners, are_kinds):
     matplotlib.figure.Figure
     """
     two = bool((np.asarray(partners) >= 0).any())
-    figure = style.blank(style.WIDTH if two else 0.72 * style.WIDTH, 3.45 if two else 3.9)
+    figure = style.blank(style.WIDTH if two else 0.72 * style.WIDTH, 3.6 if two else 3.9)
     limits = matrix.apart(distances)
     label = "mean Jensen-Shannon distance (√bit)" if not two else "Jensen-Shannon distance (√bit)"
     panels = figure.subplots(1, 1 + two, squeeze=False)[0]
@@ -158,7 +163,7 @@ def shared_groups(heads, shared, groups, agreement):
     matplotlib.figure.Figure
     """
     two = len(shared) == 2
-    figure = style.blank(style.WIDTH if two else 0.72 * style.WIDTH, 3.7 if two else 4.1)
+    figure = style.blank(style.WIDTH if two else 0.72 * style.WIDTH, 3.95 if two else 4.1)
     titles = {"kind": "kind", "candidate": "group (no kinds)", "partner": "group of partners"}
     said = []
     found = agreement.set_index(["what", "resampling"])["ari"]
@@ -248,7 +253,8 @@ def groups_of_partners(table, stability, names):
     every = stability.groupby("group")["jaccard"].min()
     stable, count = int((every >= STABLE).sum()), table["group"].nunique()
     ties = int((table["tie"] >= 0).sum())
-    style.headline(figure, f"{stable} of {count} groups of partners are found again")
+    cut = "" if len(order) == count else f"; shown: the {len(order)} whose heads are nearest"
+    style.headline(figure, f"{stable} of {count} groups of partners are found again{cut}")
     sentence = (
         f"{stable} of {count} groups of partners are stable (Jaccard {STABLE:g} or more on halves of the prompts and "
         f"with a member left out), and {ties} of {len(table)} heads fit another group nearly as well"

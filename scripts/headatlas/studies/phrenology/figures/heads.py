@@ -7,12 +7,15 @@ from matplotlib.ticker import MaxNLocator
 
 from headatlas.attention import packing
 from headatlas.base import tables
+from headatlas.base.statistics import jackknife_interval
 from headatlas.data import tokenizer_reading
 from headatlas.plotting import style
 from headatlas.studies.phrenology import head_tables
 from headatlas.studies.phrenology.figures.attention_maps import by_distance
 
 MOST_MAPS = 9  # networks and groups of the figure of mean patterns
+MOST_GROUPS = 20  # that are told apart in one panel
+TYPICAL = 12  # heads whose tokens are shown
 PAIRS = 3  # of tokens, for each head
 PROMPTS = 64  # that mean attention is drawn over
 _IDENTITY = head_tables.IDENTITY
@@ -74,7 +77,7 @@ def scores_and_worth(heads, scores, costs, what):
     ends = np.append(starts[1:], n)
     axes.set_yticks(*style.thinned(((starts + ends - 1) / 2).tolist(), groups[starts].tolist(), n, 24))
     axes.tick_params(length=0)
-    for start in starts[1:]:
+    for start in starts[1:] if len(starts) <= 2 * MOST_GROUPS else ():  # more lines would hide the rows
         for panel in (axes, bars):
             panel.axhline(start - 0.5, color="0.2", linewidth=0.5)
     axes.set_ylabel(f"heads, by {what} and cost")
@@ -97,6 +100,28 @@ def scores_and_worth(heads, scores, costs, what):
     return style.finding(figure, f"{words} (median; {cost.min():.2f} to {cost.max():.2f})")
 
 
+def rank_over_members(table):
+    """Rank correlation of `value` and `effect` over heads, and its interval: heads of a network are dependent.
+
+    Parameters
+    ----------
+    table : DataFrame of [model, member, value, effect]
+
+    Returns
+    -------
+    rank, low, high : float
+        95% over networks; NaN of fewer than three.
+    """
+    from scipy.stats import spearmanr  # slow to import
+
+    def rank(part):
+        return float(spearmanr(part["value"], part["effect"]).statistic)
+
+    networks = table.groupby(["model", "member"], sort=False).ngroup()
+    left = [rank(table[networks != one]) for one in range(networks.max() + 1)] if networks.max() > 0 else [np.nan]
+    return rank(table), *jackknife_interval(rank(table), left, within=(-1, 1))
+
+
 @style.paper
 def worth_against_look(heads, scores, costs, what):
     """What a head is worth against what its attention looks like, one point per head.
@@ -110,37 +135,40 @@ def worth_against_look(heads, scores, costs, what):
     -------
     matplotlib.figure.Figure
     """
-    from scipy.stats import spearmanr  # slow to import
-
     table = heads.merge(costs[[*_IDENTITY, "effect", "standard_error"]], on=_IDENTITY)
     figure = style.blank(style.WIDTH, 3.1)
-    said, found = [], []
+    said, found, many = [], [], heads["group"].nunique() > MOST_GROUPS
     for axes, (score, label) in zip(figure.subplots(1, 2, sharey=True), _LOOKS.items(), strict=True):
         own = table.merge(scores[scores["score"] == score][[*_IDENTITY, "value"]], on=_IDENTITY)
-        for group, part in own.groupby("group"):
-            look = {"color": style.colour(int(group)), "marker": style.marker(int(group)), "markersize": 4}
+        for group, part in [(0, own)] if many else own.groupby("group"):  # so many no reader tells apart
+            look = {
+                "color": style.colour(int(group)),
+                "marker": style.marker(int(group)),
+                "markersize": 2.5 if many else 4,
+            }
             axes.errorbar(
                 part["value"], part["effect"], yerr=1.96 * part["standard_error"], linestyle="", elinewidth=0.6,
                 markeredgecolor="white", markeredgewidth=0.3, label=str(group), **look,
             )  # fmt: skip
         axes.axhline(0, color="0.4", linewidth=0.6)
-        rank, reach = float(spearmanr(own["value"], own["effect"]).statistic), 1.96 / np.sqrt(max(len(own) - 3, 1))
-        low, high = np.tanh(np.arctanh(np.clip(rank, -0.999, 0.999)) + np.array([-reach, reach]))
-        axes.set(xlabel=label, title=f"rank correlation {rank:+.2f}\n(95% {low:+.2f} to {high:+.2f})")
-        found.append(np.arctanh(np.clip(rank, -0.999, 0.999)))
-        said.append(f"{label.partition(' (')[0]} at {rank:+.2f} (95% {low:+.2f} to {high:+.2f})")
+        rank, low, high = rank_over_members(own)
+        ends = (
+            f"95% {low:+.2f} to {high:+.2f} over networks" if np.isfinite(low) else "too few networks for an interval"
+        )
+        axes.set(xlabel=label, title=f"rank correlation {rank:+.2f}\n({ends})")
+        found.append((rank, low, high))
+        said.append(f"{label.partition(' (')[0]} at {rank:+.2f} ({ends})")
         axes.locator_params(axis="x", nbins=5)
     figure.axes[0].set_ylabel("loss added by mean ablation\n(nats per token, 95%)")
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    keep = {"handletextpad": 0.1, "columnspacing": 0.8, "ncols": min(len(labels), 9)}
-    figure.legend(handles[:18], labels[:18], loc="outside lower center", title=what, **keep)
-    how = "more" if found[0] > 0 else "less"
-    style.headline(
-        figure,
-        f"The more a head attends to the current token, the {how} it is worth"
-        if abs(found[0]) > reach
-        else ("What a head is worth does not follow its attention to the current token"),
-    )
+    if not many:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        keep = {"handletextpad": 0.1, "columnspacing": 0.8, "ncols": min(len(labels), 9)}
+        figure.legend(handles, labels, loc="outside lower center", title=what, **keep)
+    rank, low, high = found[0]
+    title = f"What a head is worth and its attention to the current token: rank correlation {rank:+.2f}"
+    if low > 0 or high < 0:
+        title = f"The more a head attends to the current token, the {'more' if rank > 0 else 'less'} it is worth"
+    style.headline(figure, title)
     return style.finding(figure, f"the cost of a head's mean ablation correlates with {' and with '.join(said)}")
 
 
@@ -202,7 +230,9 @@ def mean_patterns(heads, patterns, what, causal):
     first.xaxis.set_major_locator(MaxNLocator(2, integer=True))
     first.set(ylim=(0, 1), ylabel="attention\nby distance")
     lower.supxlabel("distance from query back to key (dotted: uniform head)", fontsize=8)
+    count = heads["group"].nunique()
     cut = "" if rows == len(networks) else f", the first {rows} of {len(networks)} networks"
+    cut += "" if len(groups) == count else f", {len(groups)} of {count} groups"
     style.headline(figure, f"Mean attention of every head (each map: query by key){cut}")
     means = np.array([values.mean() for values in within])
     spread = np.mean([values.std() for values in within])
@@ -239,22 +269,27 @@ def flow_of_partners(heads, score, stable, what):
     networks = heads[["model", "member"]].drop_duplicates().reset_index(drop=True)
     heads = heads.merge(networks.reset_index(names="column"), on=["model", "member"])
     groups = np.unique(heads.loc[heads["group"] >= 0, "group"])
-    figure = style.blank(style.WIDTH, float(np.clip(0.24 * heads["rank"].max(), 2.0, 5.0)) + 1.1)
-    axes = figure.subplots()
+    height = float(np.clip(0.24 * heads["rank"].max(), 2.0, 5.0))
+    figure = style.blank(style.WIDTH, height + 1.1)
+    axes, many = figure.subplots(), len(groups) > MOST_GROUPS
+    pitch = 0.8 * 72 * height / heads["rank"].max()  # points from head to head
+    thick, dot = min(3, 0.6 * pitch), min(8.4, max(1.5, 0.8 * pitch))
     smooth = np.linspace(0, 1, 25)
     bend = 3 * smooth**2 - 2 * smooth**3
     for group in groups:
         own = heads[heads["group"] == group].sort_values("column", kind="stable")
-        colour, solid = style.colour(int(group)), int(group) in stable
+        solid = int(group) in stable
+        colour, order = (style.colour(int(group)), 2 + solid) if solid or not many else ("0.75", 1)
         for one, other in zip(own.itertuples(), own.iloc[1:].itertuples(), strict=False):
             x = one.column + smooth * (other.column - one.column)
             y = one.rank + bend * (other.rank - one.rank)
-            axes.plot(x, y, color=colour, linewidth=3 if solid else 1.2, alpha=0.55, solid_capstyle="butt")
+            axes.plot(x, y, color=colour, linewidth=thick if solid else 0.4 * thick, alpha=0.55, zorder=order)
         axes.scatter(
-            own["column"], own["rank"], s=70, zorder=3, marker="o", linewidths=1.1, edgecolors=[colour],
+            own["column"], own["rank"], s=dot**2, zorder=order, marker="o", linewidths=min(1.1, dot / 4),
+            edgecolors=[colour],
             facecolors=[colour if tie < 0 else "white" for tie in own["tie"]],
         )  # fmt: skip
-        if len(groups) <= 20:
+        if not many:
             for point in own.itertuples():
                 ink = style.ink(colour) if point.tie < 0 else "black"
                 at = {"ha": "center", "va": "center", "fontsize": style.SMALL, "zorder": 4}
@@ -265,14 +300,19 @@ def flow_of_partners(heads, score, stable, what):
     axes.set_yticks([])
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(length=0)
-    axes.set(xlabel="network (number: group of partners; hollow: fits another too)", ylabel=f"heads by rank of {what}")
+    key = (
+        f"grey: the {len(groups) - len(stable)} groups that are not stable" if many else "number: group; thick: stable"
+    )
+    axes.set(xlabel=f"network ({key}; hollow: fits another too)", ylabel=f"heads by rank of {what}")
     axes.margins(x=0.03, y=0.06)
     spread = heads[heads["group"] >= 0].groupby("group")["rank"].std().mean()
-    chance = heads.groupby(["model", "member"])["rank"].std().mean()
-    keeps = "keep their rank" if spread < 0.5 * chance else "change their rank"
-    style.headline(figure, f"Partners {keeps}: they vary by {spread:.1f} ranks, heads at random by {chance:.1f}")
-    words = f"ranks by {what} of a group of partners vary by {spread:.2f} over networks (standard deviation; by chance"
-    return style.finding(figure, f"{words} {chance:.2f}), and {len(stable)} of {len(groups)} groups are stable (thick)")
+    every = heads.groupby(["model", "member"])["rank"].std().mean()
+    style.headline(figure, f"Partners, matched by attention, vary by {spread:.1f} ranks of {what}")
+    words = (
+        f"ranks by {what} of a group of partners vary by {spread:.2f} over networks (standard deviation; of all heads "
+        f"of a network {every:.2f}), no evidence that they correspond, for they were matched by attention"
+    )
+    return style.finding(figure, f"{words}; {len(stable)} of {len(groups)} groups are stable (thick)")
 
 
 @style.paper
@@ -294,21 +334,24 @@ def joined_tokens(heads, circuits, names, what):
     matplotlib.figure.Figure
     """
     typical = heads.sort_values("distance_to_partners", kind="stable").groupby("group").head(1)
-    typical = typical[typical["group"] >= 0].sort_values("group").head(12)
+    grouped = typical[typical["group"] >= 0].sort_values("group")
+    typical = grouped.head(TYPICAL)
     rows = []
     for head in typical.itertuples():
         place = (circuits[_IDENTITY] == [getattr(head, name) for name in _IDENTITY]).all(axis=1)
         own = circuits[place].sort_values("rank", kind="stable")
         rows.append((head, {circuit: own[own["circuit"] == circuit].head(PAIRS) for circuit in ("qk", "ov")}))
-    line, top = 0.165, 0.6
+    line, top = 0.165, 0.76
     height = top + (PAIRS + 0.5) * line * len(rows) + 0.1
     figure = style.blank(style.WIDTH, height, layout="none")
     edges = (0.1, 1.0, 3.25)  # inches
-    title = f"Tokens that the most typical head of each {what} joins"
+    of = "each" if len(typical) == len(grouped) else f"the first {len(typical)} of {len(grouped)}"
+    said = what if of == "each" else what.replace("group", "groups", 1)
+    title = f"Tokens that the most typical head of {of} {said} joins\n(grey: no more than random heads reach)"
     figure.text(0.5, 1 - 0.08 / height, title, ha="center", va="top", fontsize=9)
     headings = ("head", "QK: query → key, score (chance)", "OV: source → token, logit (chance)")
     for x, heading in zip(edges, headings, strict=True):
-        figure.text(x / style.WIDTH, 1 - 0.36 / height, heading, va="top", weight="bold")
+        figure.text(x / style.WIDTH, 1 - 0.5 / height, heading, va="top", weight="bold")
     layers = heads["layer"].nunique() > 1
     beyond = 0
     for row, (head, pairs) in enumerate(rows):

@@ -1,7 +1,5 @@
 """Figures 7, 8 and 11 of "Attention phrenology" (Edkins & Wiechecki 2023): heads and tokens on planes."""
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -9,11 +7,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
 from headatlas.plotting import style
-from headatlas.plotting.point_names import name_points
+from headatlas.plotting.point_names import boxes_of, name_points
 from headatlas.studies.phrenology.figures import correspondence, matrix
 
 ARTIFICIAL = [  # by the `head` column of the rows whose model is "artificial": label, face, edge
@@ -24,7 +23,7 @@ ARTIFICIAL = [  # by the `head` column of the rows whose model is "artificial": 
 _CLASSES = ("stop word", "starts a word", "piece of a word", "punctuation")
 _SHOWN = {
     "published": "Score of each token with itself before the softmax",
-    "corrected": "Attention of later tokens to the first",
+    "corrected": "Attention to the first token as a multiple of a uniform head's",
 }
 METHODS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 
@@ -198,7 +197,8 @@ def _keys_below(figure, table, real, column, colours, marks):
     longest = max(len(key.get_label()) for key in handles)
     columns = max(1, min(len(handles), int((style.WIDTH - 0.2) * 72 / (4.6 * (longest + 4)))))
     look = {"ncols": columns, "handletextpad": 0.1, "columnspacing": 0.8}
-    figure.legend(handles=handles, title=title or None, loc="outside lower center", **look)
+    legend = figure.legend(handles=handles, title=title or None, loc="outside lower center", **look)
+    legend.get_title().set_multialignment("center")
 
 
 # Figure 11: tokens on a plane
@@ -221,30 +221,27 @@ def _classes(tokens):
 
 
 def _worth_a_name(points, tokens):
-    """Rows in the order in which they are named: the commonest tokens where they mostly lie, then points far out."""
-    counted = Counter(tokens)
+    """Rows in the order in which they are named: one of each token, the farthest out first, then all others."""
     scale = np.ptp(points, axis=0)
     scale[scale == 0] = 1
-    rows = []
-    for token, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:12]:
-        own = np.array([i for i, other in enumerate(tokens) if other == token])
-        rows.append(int(own[np.abs((points[own] - np.median(points[own], axis=0)) / scale).sum(1).argmin()]))
-    far = np.argsort(-np.square((points - np.median(points, axis=0)) / scale).sum(1), kind="stable")
-    return list(dict.fromkeys([*rows, *far.tolist()]))
+    far = np.argsort(-np.square((points - np.median(points, axis=0)) / scale).sum(1), kind="stable").tolist()
+    first = {tokens[row]: row for row in reversed(far)}
+    return list(dict.fromkeys([*sorted(first.values(), key=far.index), *far]))
 
 
 @style.paper
 def tokens_on_plane(table, protocol, *, labels=36):
-    """Fig 11: tokens placed by how much each head, of every model, looks from them to the first token.
+    """Fig 11: tokens placed by how much each head, of every model, looks from them to the first, by a uniform head's.
 
     Parameters
     ----------
     table : DataFrame of [protocol, prompt, position, token, component_1, component_2]
         Rows of other protocols are left out.
     protocol : {"published", "corrected"}
-        What was published is, despite its title, each token's score with itself before the softmax.
+        What was published is, despite its title, each token's score with itself before the softmax. Corrected, the
+        spread of every kind of token along the second component stands beside the plane.
     labels : int
-        How many tokens are named at most: the commonest, then the furthest out.
+        How many tokens are named at most, where a name hides no other point.
 
     Returns
     -------
@@ -256,34 +253,65 @@ def tokens_on_plane(table, protocol, *, labels=36):
     points = table[["component_1", "component_2"]].to_numpy(dtype=np.float64)
     tokens = table["token"].tolist()
     figure = style.blank(style.WIDTH, 3.9)
-    axes = figure.subplots()
+    axes, *beside = np.atleast_1d(
+        figure.subplots(1, 2, sharey=True, width_ratios=(3.2, 1)) if protocol == "corrected" else figure.subplots()
+    )
     classes = _classes(tokens)
     for place, name in enumerate(_CLASSES):
         here = classes == name
         look = {"color": style.colour(place), "marker": style.marker(place), "s": 12, "linewidths": 0, "alpha": 0.8}
         axes.scatter(*points[here].T, label=f"{name} ({here.sum()})", **look)
-    axes.margins(0.07)
     axes.set(xlabel="component 1 (over heads)", ylabel="component 2 (over heads)")
+    if beside:
+        _spread_out(axes, points)
+        _by_class(beside[0], points[:, 1], classes)
+    axes.margins(0.07)
     figure.legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=1)
     position = table["position"].to_numpy()
     follows = [abs(_rank_correlation(points[:, place], position)) for place in range(2)]
     stops = classes == "stop word"
-    parted = abs(2 * _auc(points[:, 1], stops) - 1) / 2 + 0.5
-    what = _SHOWN[protocol]
-    axis = int(np.argmax(follows))
-    style.headline(figure, f"{what}: component {axis + 1} follows position (rank correlation {follows[axis]:.2f})")
+    parted, error = distinguished(points[:, 1], stops)
+    said = f"component 1 ranks tokens by position at {follows[0]:.2f}"
+    if protocol == "corrected" and np.isfinite(parted):
+        verdict = "tells" if parted - 0.5 > error else "does not tell"
+        said = f"component 2 {verdict} stop words from others (AUC {parted:.2f}, chance 0.50 ± {error:.2f})"
+    style.headline(figure, f"{_SHOWN[protocol]}: {said}")
     prompts = table["prompt"].nunique()
     sentence = (
         f"component 1 ranks tokens by position at {follows[0]:.2f} and component 2 at {follows[1]:.2f} (absolute rank "
-        f"correlation); component 2 tells stop words from others with AUC {parted:.2f} ({stops.sum()} of {len(stops)} "
-        f"tokens of {prompts} prompts)"
+        f"correlation); component 2 tells stop words from others with AUC {parted:.2f} (0.50 ± {error:.2f} by chance; "
+        f"{stops.sum()} of {len(stops)} tokens of {prompts} prompts)"
     )
     style.finding(figure, sentence)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # names are placed for the axes as they now stand
     rows = _worth_a_name(points, tokens)
-    name_points(axes, points[rows], [style.printable(tokens[row]) for row in rows], labels)
+    name_points(axes, points[rows], [style.printable(tokens[row]) for row in rows], labels, boxes_of(axes, points))
     return figure
+
+
+def _spread_out(axes, points):
+    """Scales on which a few points far out do not press all others together: linear as far as half of them lie."""
+    for name, axis, values in zip("xy", (axes.xaxis, axes.yaxis), points.T, strict=True):
+        width = np.median(np.abs(values - np.median(values))) or 1.0
+        getattr(axes, f"set_{name}scale")("asinh", linear_width=width)
+        ticks = [m * 10.0**power for power in range(-3, 6) for m in (1, 3) if m * 10.0**power >= width]
+        axis.set_major_locator(FixedLocator([*(-tick for tick in ticks), 0, *ticks]))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter("{x:g}")
+
+
+def _by_class(axes, values, classes):
+    """Where each kind of token lies: its median, its middle half and its middle nine tenths."""
+    for place, name in enumerate(_CLASSES):
+        own = values[classes == name]
+        if not len(own):
+            continue
+        low, first, middle, third, high = np.quantile(own, (0.05, 0.25, 0.5, 0.75, 0.95))
+        axes.plot([place, place], [low, high], color=style.colour(place), linewidth=1)
+        axes.plot([place, place], [first, third], color=style.colour(place), linewidth=5, solid_capstyle="butt")
+        axes.plot(place, middle, style.marker(place), color="white", markeredgecolor="black", markersize=4)
+    axes.set(xlim=(-0.6, len(_CLASSES) - 0.4), xticks=[], xlabel="by kind of token:\nmiddle 50% and 90%")
 
 
 def _rank_correlation(a, b):
@@ -292,14 +320,27 @@ def _rank_correlation(a, b):
     return float(spearmanr(a, b).statistic) if len(a) > 2 else np.nan
 
 
-def _auc(values, chosen):
-    """Chance that a chosen value exceeds one that is not."""
+def distinguished(values, chosen):
+    """How well a value tells some rows from the others, whichever way it runs, and what chance makes of it.
+
+    Parameters
+    ----------
+    values : array of shape (row,)
+    chosen : array of bool of shape (row,)
+
+    Returns
+    -------
+    auc, error : float
+        Area under the curve, at least 0.5, and how far from 0.5 chance takes 95% of groups of these sizes;
+        not-a-number where one of the groups is empty.
+    """
     from scipy.stats import rankdata
 
     inside, outside = int(chosen.sum()), int((~chosen).sum())
     if not inside or not outside:
-        return np.nan
-    return float((rankdata(values)[chosen].sum() - inside * (inside + 1) / 2) / (inside * outside))
+        return np.nan, np.nan
+    auc = float((rankdata(values)[chosen].sum() - inside * (inside + 1) / 2) / (inside * outside))
+    return max(auc, 1 - auc), float(1.96 * np.sqrt((inside + outside + 1) / (12 * inside * outside)))
 
 
 def draw_head_distances(distances, kinds, partners, protocol):

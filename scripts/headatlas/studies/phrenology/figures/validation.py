@@ -5,10 +5,12 @@ from matplotlib.lines import Line2D
 
 from headatlas.attention import packing
 from headatlas.base import tables
+from headatlas.base.statistics import describe_p_value
 from headatlas.plotting import style
 
 SHOWN = 40  # heads named one by one in the figure of universality
 PROMPTS = 64  # that mean attention is drawn over
+_LEVEL = 0.95  # of intervals
 _IDENTITY = ["model", "member", "layer", "head"]
 _SOURCES = {
     "partner": ("its partner", style.colour(0), "o"),
@@ -34,7 +36,7 @@ def transplants(heads, overall, groups):
     ----------
     heads : DataFrame of [model, member, layer, head, norm, source, share, low, high]
         `transplant_shares.by_head`; 95% intervals over the networks that the donors are from.
-    overall : DataFrame of [norm, source, share, low, high, chance]
+    overall : DataFrame of [norm, source, share, low, high, chance, p, permutations]
         `transplant_shares.overall`.
     groups : DataFrame of [model, member, layer, head, kind]
 
@@ -48,7 +50,7 @@ def transplants(heads, overall, groups):
         return style.nothing_to_show("No head whose mean ablation costs anything has a partner in another network.")
     sources = [name for name in _SOURCES if np.isfinite(total.loc[name, "share"])]
     figure = style.blank(style.WIDTH, 3.3)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 2.1])
+    left, right = figure.subplots(1, 2, width_ratios=[len(sources) / 2.6, 2.1])  # each source's share and name fit
     for axes in (left, right):
         axes.axhline(0, color="0.3", linewidth=0.6)
     equal = overall[overall["norm"] == "equal norm"].set_index("source")
@@ -56,10 +58,8 @@ def transplants(heads, overall, groups):
         _, colour, marker = _SOURCES[source]
         for table, shift, fill in ((total, -0.12, colour), (equal, 0.17, "white")):
             _interval(left, place + shift, table.loc[source], colour, marker, fill, 5)
-        share = total.loc[source, "share"]
-        left.annotate(f"{share:z.0%}", (place - 0.22, share), ha="right", va="center")
-    left.set_xticks(range(len(sources)), [_SHORT[name] for name in sources])
-    left.set(xlim=(-1.05, len(sources) - 0.5), ylabel="share of the loss recovered")
+    left.set_xticks(range(len(sources)), [f"{total.loc[name, 'share']:z.0%}\n{_SHORT[name]}" for name in sources])
+    left.set(xlim=(-0.6, len(sources) - 0.4), ylabel="share of the loss recovered")
     for axes in (left, right):
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     left.set_title("all heads,\n95% over networks", loc="left")
@@ -78,22 +78,31 @@ def transplants(heads, overall, groups):
         )  # fmt: skip
     _name_kinds(right, order["kind"])
     beyond = own[(own["source"] == "partner") & (own["low"] > 0)]
-    right.set_title(f"each head, by group: {len(beyond)} of {len(order)}\nrecover more than nothing", loc="left")
+    by_chance = (1 - _LEVEL) / 2 * len(order)
+    said = f"of {len(order)}, {len(beyond)} recover\nmore than nothing, by chance {by_chance:.0f} (95%)"
+    right.set_title(f"each head, by group: {said}", loc="left")
     low, high = np.nanpercentile(own[own["source"].isin(["partner", "others"])]["share"], [1, 99.5])
-    right.set_ylim(min(low, 0) - 0.15, high + 0.15)  # an interval of a head worth little may be longer
+    right.set_ylim(min(low, 0) - 0.15, max(high, 0) + 0.15)  # an interval of a head worth little may be longer
     partner, others, best = (total.loc[name] for name in ("partner", "others", "partner best"))
+    less = total.loc["partner less others"]
     words = f"In the place of a head, its partner from another network recovers {partner['share']:z.0%} of the loss"
-    style.headline(figure, f"{words}, other heads {others['share']:z.0%}")
+    style.headline(figure, f"{words}, other heads {others['share']:z.0%} ({_p_value(less)})")
     words = ", ".join(
-        f"{name} {row['share']:z.0%} ({row['low']:z.0%} to {row['high']:z.0%})"
+        f"{name} {row['share']:z.0%}{_interval_words(row, 'z.0%')}"
         for name, row in (("its partner recovers", partner), ("other heads of the layer", others))
     )
-    chance = f"the partner is the best donor for {best['share']:z.0%} of heads, by chance {best['chance']:.1%}"
-    style.finding(figure, f"of what mean ablation costs, {words}; {chance}")
+    more = f"the partner {less['share']:z.0%} more ({_p_value(less)}, heads permuted within kinds)"
+    chance = f"it is the best donor for {best['share']:z.0%} of heads, by chance {best['chance']:.1%}"
+    style.finding(figure, f"of what mean ablation costs, {words}; {more}; {chance}")
     keys = [_key(*_SOURCES[name]) for name in sources]
     keys.append(_key("at equal norm", "0.3", "o", "white"))
     figure.legend(handles=keys, loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1.2)
     return figure
+
+
+def _p_value(row):
+    permutations = int(row["permutations"]) if np.isfinite(row["permutations"]) else None
+    return describe_p_value(row["p"], permutations, brief=True)
 
 
 def _key(label, colour, marker, fill=None):
@@ -127,7 +136,7 @@ def agreement(table):
 
     Parameters
     ----------
-    table : DataFrame of [first, second, share, low, high, chance, chance_95, p]
+    table : DataFrame of [first, second, share, low, high, chance, chance_95, p, permutations]
         `partner_agreement.agreement`.
 
     Returns
@@ -145,10 +154,11 @@ def agreement(table):
     for row, part, found in zip(rows, table.to_dict("records"), clear, strict=True):
         reach = None if np.isnan(part["low"]) else [[part["share"] - part["low"]], [part["high"] - part["share"]]]
         axes.errorbar(
-            [part["share"]], [row], xerr=reach, marker="o", markersize=5, color="#0072B2",
-            markerfacecolor="#0072B2" if found else "white", elinewidth=1.2,
+            [part["share"]], [row], xerr=reach, marker="o", markersize=5, color=style.colour(2),
+            markerfacecolor=style.colour(2) if found else "white", elinewidth=1.2,
         )  # fmt: skip
         axes.annotate(f"{part['share']:.0%}", (part["share"], row + 0.14), ha="center", va="bottom")
+        axes.annotate(_p_value(part), (1.01, row), xycoords=("axes fraction", "data"), va="center")
     names = [f"{_MEASURES[a]} and {_MEASURES[b]}" for a, b in zip(table["first"], table["second"], strict=True)]
     axes.set_yticks(rows, names)
     axes.tick_params(axis="y", length=0)
@@ -158,15 +168,24 @@ def agreement(table):
     style.headline(
         figure,
         f"Partners by {_MEASURES[first['first']]} are partners by {_MEASURES[first['second']]} for "
-        f"{first['share']:.0%} of heads, by chance for {first['chance']:.0%}",
+        f"{first['share']:.0%} of heads, permuted within kinds for {first['chance']:.0%} ({_p_value(first)})",
     )
     figure.legend(loc="outside lower center")
     said = ", ".join(
-        f"{name} for {row['share']:.0%} ({row['low']:.0%} to {row['high']:.0%}; by chance {row['chance']:.0%})"
+        f"{name} for {row['share']:.0%}{_interval_words(row, '.0%')}, "
+        f"permuted for {row['chance']:.0%} ({_p_value(row)})"
         for name, row in zip(names, table.to_dict("records"), strict=True)
         if row["first"] == "attention"
     )
-    return style.finding(figure, f"two measures name the same partner: {said or names[0]}; 95% over networks")
+    said = said or names[0]
+    how = "95% over networks, heads permuted within kinds"
+    return style.finding(figure, f"two measures name the same partner: {said}; {how}")
+
+
+def _interval_words(row, form, what=""):
+    """Both ends of the interval of `what`, where they are known."""
+    low, high = (row[f"{what}{end}"] for end in ("low", "high"))
+    return f" ({low:{form}} to {high:{form}})" if np.isfinite(low) else ""
 
 
 @style.paper
@@ -175,7 +194,7 @@ def universality(table, patterns):
 
     Parameters
     ----------
-    table : DataFrame of [model, member, layer, head, kind, score, beyond_noise, chance] and of each measure
+    table : DataFrame of [model, member, layer, head, kind, score, beyond_noise, chance, p, permutations], measures
         `universality.universality`; score and measures with `_low` and `_high`.
     patterns : array of shape (head, query, key)
         Mean attention of the same heads, in the order of the table; the three most and the three least universal ones
@@ -210,8 +229,8 @@ def universality(table, patterns):
     map_.set_xticks(range(len(measures)), [_MEASURES[name] for name in measures], rotation=50, ha="right")
     map_.set(yticks=[], title="alike (red: more\nthan the mean)")
     bars.barh(y, shown["beyond_noise"], color=colours, height=0.75)
-    bars.axvline(shown["chance"].iloc[0], color="0.3", linewidth=0.8, linestyle=":")
-    bars.set(xlim=(0, 1), xticks=[0, 1], yticks=[], title="partner\nbeyond noise", xlabel="share of\nnetworks")
+    bars.scatter(shown["chance"], y, marker="|", color="black", s=9, linewidths=0.8)
+    bars.set(xlim=(0, 1), xticks=[0, 1], yticks=[], title="partner\nbeyond noise", xlabel="of networks\n(|: permuted)")
     bars.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     for axes in (dots, map_, bars):
         axes.set_ylim(-0.7, len(shown) - 0.3)
@@ -225,11 +244,11 @@ def universality(table, patterns):
         axes.set_title(f"{which} {_head(table.iloc[row], table)}", fontsize=style.SMALL, pad=2)
     share = table["beyond_noise"].mean()
     cut = "" if len(kept) == len(order) else f"; the {SHOWN // 2} most and least of {len(order)}"
-    chance = shown["chance"].iloc[0]
-    said = f"have a partner beyond noise in {share:.0%} of the other networks (chance {chance:.0%})"
+    chance = f"heads permuted within kinds in {table['chance'].mean():.0%}, {_p_value(table.iloc[order[-1]])}"
+    said = f"have a partner beyond noise in {share:.0%} of the other networks ({chance})"
     style.headline(figure, f"Heads {said}{cut}; right: mean attention")
     most, least = (
-        f"{_head(row, table)}, {row['score']:.2f} sd ({row['score_low']:.2f} to {row['score_high']:.2f})"
+        f"{_head(row, table)}, {row['score']:.2f} sd{_interval_words(row, '.2f', 'score_')}"
         for row in (table.iloc[order[-1]], table.iloc[order[0]])
     )
     style.finding(figure, f"heads {said}; the most universal is {most}, the least {least}")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from headatlas.base.statistics import interval_of_mean
+from headatlas.models import ablations
 from headatlas.studies.phrenology.correspondence.stability import STABLE
 from headatlas.studies.phrenology.validation import (
     effect_agreement,
@@ -18,11 +19,11 @@ from headatlas.studies.phrenology.validation import (
     universality,
 )
 
-ABLATIONS = ("mean", "zero", "resample")  # the first decides
+ABLATIONS = ("mean", *(kind for kind in ablations.ABLATIONS if kind != "mean"))  # the first decides
 _TEST = ["cosine", "null_mean", "null_95", "r2", "p", "p_floor", "p_holm", "permutations"]
 
 
-def weigh(heads, distances, effects, circuits, transplants, stability, match, *, permutations, draws, seed=0):
+def weigh(heads, distances, effects, circuits, transplants, stability, match, *, permutations, seed=0):
     """All the evidence for kinds and partners.
 
     Parameters
@@ -41,8 +42,8 @@ def weigh(heads, distances, effects, circuits, transplants, stability, match, *,
         As in `evidence`.
     match : callable
         (distances, members, layers) to one group of partners per head: what found the partners by attention.
-    permutations, draws, seed : int
-        Of all tests, and of all bootstraps over members.
+    permutations, seed : int
+        Of all tests.
 
     Returns
     -------
@@ -71,12 +72,12 @@ def weigh(heads, distances, effects, circuits, transplants, stability, match, *,
     partners = {"attention": partner_agreement.partners_of(groups, members)}
     for name in judged:
         partners[name] = partner_agreement.partners_of(match(1 - alike[name], members, layers), members)
-    agreement = partner_agreement.agreement(partners, members, strata, draws=draws, **often)
+    agreement = partner_agreement.agreement(partners, members, strata, **often)
     shares = transplant_shares.Shares(*transplants, partners["attention"], members, kinds)
-    overall = transplant_shares.overall(shares, strata, draws=draws, **often)
-    by_head = transplant_shares.by_head(shares, draws, seed)
+    overall = transplant_shares.overall(shares, strata, **often)
+    by_head = transplant_shares.by_head(shares)
     alike["transplant"] = shares.recovered("as mapped")["partner"] / shares.cost[:, None]
-    universal = universality.universality(alike, partners["attention"], members, layers, judged, draws=draws, seed=seed)
+    universal = universality.universality(alike, partners["attention"], members, layers, strata, judged, **often)
     universal = heads.reset_index(drop=True).join(universal.set_index("row"))
     table = evidence(stability, tests, shares_by_group(by_head, groups))
     words = findings.text(table, agreement, overall, universal, members.max() + 1)

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from headatlas.base.statistics import describe_p_value
+from headatlas.base import statements
+from headatlas.base.statistics import describe_holm, describe_p_value
 from headatlas.studies.phrenology.correspondence.stability import STABLE
 
 LEVEL = 0.05  # of p after Holm
+INTERCHANGEABLE = 0.9  # of the loss, recovered for certain
 
 _MEASURES = {
     "attention": "attention",
@@ -52,15 +54,19 @@ def _transplants(overall, members):
     if not np.isfinite(partner["share"]):
         return ["Transplants: no head whose mean ablation costs anything has a partner, so nothing could be recovered."]
     best, p = rows.loc["partner best"], _p_value(less)
-    if less["low"] > 0 and less["p"] <= 0.05:
-        much = (
-            "correspond and are interchangeable" if partner["share"] > 0.9 else "correspond and are not interchangeable"
-        )
-        verdict = f"Heads of independently trained networks {much}"
+    replaces = less["p"] <= LEVEL and not less["low"] <= 0  # of two networks there is no interval
+    if replaces:
+        alike = ""
+        if partner["low"] > INTERCHANGEABLE:
+            alike = " and are interchangeable"
+        elif partner["high"] < 1:
+            alike = " and are not interchangeable"
+        verdict = f"Heads of independently trained networks correspond{alike}"
     else:
         verdict = "That a head's partner replaces it better than other heads do is not beyond chance"
+    headline = statements.either(replaces, f"{verdict}.")
     line = (
-        f"**{verdict}.** Put in the place of a head of another network, its partner recovers "
+        f"{headline} Put in the place of a head of another network, its partner recovers "
         f"{_percent(partner)} of what the mean ablation costs, {_others(rows)}. The partner recovers "
         f"{_percent(less)} more than the others of the layer ({p}) and is the best of them for "
         f"{_percent(best)} of heads and networks (chance {best['chance']:.1%}; mean rank {best['rank']:.1f}, by chance "
@@ -68,7 +74,7 @@ def _transplants(overall, members):
     )
     norm = (
         f"At equal norm the partner recovers {_percent(equal.loc['partner'])} and the others "
-        f"{_percent(equal.loc['others'])}: below zero, what is put in does more harm than taking the head out."
+        f"{_percent(equal.loc['others'])}: below zero, what is put in does more harm than knocking the head out."
     )
     lines = [line, norm]
     if np.isfinite(rows.loc["other layer", "share"]):
@@ -89,8 +95,9 @@ def _verdicts(evidence):
     names = {"kind": "kinds", "candidate": "candidates for a kind", "partner": "groups of partners"}
     for what, own in evidence.groupby("what", sort=False):
         supported, missed = own[own["supported"]], own[~own["supported"]]
+        counted = f"{len(supported)} of {len(own)} {names[what]} {'is' if len(supported) == 1 else 'are'} supported"
         line = (
-            f"**{len(supported)} of {len(own)} {names[what]} {'is' if len(supported) == 1 else 'are'} supported**: "
+            f"{statements.either(len(supported), counted)}: "
             f"stable (Jaccard {STABLE} or more on halves of the prompts and without each network), and their heads do "
             f"alike (the effects of mean ablation agree across networks, p at most {LEVEL} by Holm)."
         )
@@ -118,7 +125,7 @@ def _effect(row):
     share = f"; partners recover {row.transplant:z.0%} of the loss" if np.isfinite(row.transplant) else ""
     return (
         f"{alike}: cosine {_three(row.cosine)}, permuted {_three(row.null_mean)}, R² {_three(row.r2)}, {p}, by Holm "
-        f"{row.p_holm:.2g}{share}"
+        f"{_holm(row)}{share}"
     )
 
 
@@ -127,10 +134,12 @@ def _why(row):
         return "heads of one network only"
     reasons = [] if row.stable else [f"Jaccard {_two(row.jaccard_prompts)} and {_two(row.jaccard_members)}"]
     if not row.alike:
-        reasons.append(
-            f"effects: cosine {_three(row.cosine)}, permuted {_three(row.null_mean)}, p by Holm {row.p_holm:.2g}"
-        )
+        reasons.append(f"effects: cosine {_three(row.cosine)}, permuted {_three(row.null_mean)}, by Holm {_holm(row)}")
     return "; ".join(reasons) or "a continuum gives as much"
+
+
+def _holm(row):
+    return describe_holm(row.p_holm, row.p, row.p_floor)
 
 
 def _matchings(agreement):
@@ -140,7 +149,8 @@ def _matchings(agreement):
     for row in agreement[agreement["first"] == "attention"].itertuples():
         p = _p_value({"p": row.p, "permutations": row.permutations}, brief=True)
         chance = f"{row.chance:.0%} with heads permuted within kinds, {p}"
-        parts.append(f"{_MEASURES[row.second]} for {row.share:.0%} (95% {row.low:.0%} to {row.high:.0%}; {chance})")
+        ends = f"95% {row.low:.0%} to {row.high:.0%}; " if np.isfinite(row.low) else ""
+        parts.append(f"{_MEASURES[row.second]} for {row.share:.0%} ({ends}{chance})")
     if not parts:
         return []
     return [f"Of heads and networks, partners by attention are also partners by {', by '.join(parts)}."]
@@ -150,13 +160,26 @@ def _universal(universal):
     known = universal[np.isfinite(universal["score"])].sort_values("score", ascending=False, kind="stable")
     if known.empty:
         return []
-    share, chance = known["beyond_noise"].mean(), known["chance"].iloc[0]
-    most, least = known.iloc[0], known.iloc[-1]
-    return [
-        f"By weights and effects, a head has a partner beyond noise in {share:.0%} of the other networks (chance "
-        f"{chance:.0%}). Most universal: {_head(most)}, in {most['beyond_noise']:.0%} of the networks; least: "
-        f"{_head(least)}, in {least['beyond_noise']:.0%}."
+    beyond = known["p"].iloc[0] <= LEVEL
+    verdict = "By weights and effects, partners are alike beyond what other heads of their group by the plateau are"
+    headline = statements.found(f"{verdict}.") if beyond else statements.denied(f"{verdict}: not shown.")
+    of_groups = [
+        f"group {kind}: {own['beyond_noise'].mean():.0%} ({own['chance'].mean():.0%})"
+        for kind, own in known.groupby("kind")
     ]
+    line = (
+        f"{headline} A head's partner is beyond noise in {known['beyond_noise'].mean():.0%} of the other networks, a "
+        f"head of the same group in its place in {known['chance'].mean():.0%} ({_p_value(known.iloc[0])})"
+        f"{'; ' + ', '.join(of_groups) if len(of_groups) > 1 else ''}."
+    )
+    if beyond:
+        most, least = (f"{_head(row)}, in {row['beyond_noise']:.0%} ({row['chance']:.0%})" for row in _ends(known))
+        line += f" Most universal: {most} of the networks; least: {least}."
+    return [line]
+
+
+def _ends(known):
+    return known.iloc[0], known.iloc[-1]
 
 
 def _head(row):

@@ -7,9 +7,9 @@ The share recovered is a ratio of sums: the loss that transplants make good over
 import numpy as np
 import pandas as pd
 
-from headatlas.base.statistics import bootstrap_interval, permutation_p_value
+from headatlas.base.statistics import interval_of_mean, permutation_p_value
 from headatlas.studies.phrenology.validation.effect_agreement import permuted_within
-from headatlas.studies.phrenology.validation.partner_agreement import resampled_members
+from headatlas.studies.phrenology.validation.partner_agreement import over_members, relabelled
 
 NORMS = {"as mapped": "recovered", "equal norm": "recovered_equal_norm"}
 SOURCES = ("partner", "kind", "others", "other layer")
@@ -89,11 +89,13 @@ class Shares:
         known = np.isfinite(recovered) & self._same_layer
         sums, counts = np.where(known, recovered, 0) @ self._belongs, known @ self._belongs  # (head, member)
         heads = np.arange(len(recovered))[:, None]
-        asked = (self._partners >= 0) & (counts > 1) & np.isfinite(self.cost)[:, None]
+        can = (counts > 1) & np.isfinite(self.cost)[:, None]
 
         def total(order):
-            own = recovered[heads, order[self._partners]]  # of no partner, masked below
-            return np.nansum(np.where(asked, own - (sums - own) / np.maximum(1, counts - 1), 0))
+            partners = relabelled(self._partners, order)
+            own = recovered[heads, partners]  # of no partner, masked below
+            less = own - (sums - own) / np.maximum(1, counts - 1)
+            return np.nansum(np.where((partners >= 0) & can, less, 0))
 
         null = [total(permuted_within(np.asarray(strata), rng)) for _ in range(permutations)]
         return total(np.arange(len(recovered))), np.array(null)
@@ -121,21 +123,19 @@ class Shares:
         return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
-def by_head(shares, draws=2000, seed=0):
+def by_head(shares):
     """Share of every head's ablation cost that its partners and others recover.
 
     Parameters
     ----------
     shares : Shares
-    draws, seed : int
-        Of the bootstrap over the members that the donors are from.
 
     Returns
     -------
     DataFrame
-        row (head), norm, source, share, low, high (95%; NaN with a single member), members and rank (of partners: in
-        their layer by what they recover, 1 the best, mean over members). Rows of heads whose ablation costs nothing,
-        and of sources that do not exist, are left out.
+        row (head), norm, source, share, low, high (95% over the members that donors are from; NaN of two), members and
+        rank (of partners: in their layer by what they recover, 1 the best, mean over members). Rows of heads whose
+        ablation costs nothing, and of sources that do not exist, are left out.
     """
     tables = []
     for norm in NORMS:
@@ -145,32 +145,29 @@ def by_head(shares, draws=2000, seed=0):
                 own = values[row, np.isfinite(values[row])] / shares.cost[row]
                 if not len(own):
                     continue
-                low, high = bootstrap_interval(own, draws=draws, seed=seed) if len(own) > 1 else (np.nan, np.nan)
                 rank = np.nanmean(ranks[row]) if source == "partner" else np.nan
-                tables.append((row, norm, source, own.mean(), low, high, len(own), rank))
+                tables.append((row, norm, source, *interval_of_mean(own), len(own), rank))
     return pd.DataFrame(tables, columns=["row", "norm", "source", "share", "low", "high", "members", "rank"])
 
 
-def overall(shares, strata, permutations=1000, draws=2000, seed=0):
+def overall(shares, strata, permutations=1000, seed=0):
     """Share recovered over all heads, by source, and how much more of it partners recover.
 
     Parameters
     ----------
     shares : Shares
     strata : integer array of shape (head,)
-        Partners are permuted within these in the null: member, layer and kind.
-    permutations : int
-    draws : int
-        Of members, with replacement, behind the intervals.
-    seed : int
+        Heads are permuted within these in the null: member, layer and kind.
+    permutations, seed : int
 
     Returns
     -------
     DataFrame
-        norm, source, share, low, high, heads (how many), p and permutations (of "partner less others" alone). Beside
-        the sources: "partner less others", "partner less kind", and "partner best", the share of heads and members in
-        which no other head of the layer recovers more, with its chance in the column `chance`; there, `rank` is the
-        partner's mean rank in the layer, and `rank_chance` that of a head drawn at random.
+        norm, source, share, low, high (95% over members; NaN of two), heads (how many), p and permutations (of "partner
+        less others" alone). Beside the sources: "partner less others", "partner less kind", and "partner best", the
+        share of heads and members in which no other head of the layer recovers more, with its chance in the column
+        `chance`; there, `rank` is the partner's mean rank in the layer, and `rank_chance` that of a head drawn at
+        random.
     """
     rows = []
     for norm in NORMS:
@@ -178,7 +175,7 @@ def overall(shares, strata, permutations=1000, draws=2000, seed=0):
         for source in (*SOURCES, "partner less others", "partner less kind"):
             first, *less = source.split(" less ")
             values = found[first] - (found[less[0]] if less else 0)
-            row = _ratio(values, shares, draws, seed) | {"norm": norm, "source": source}
+            row = _ratio(values, shares) | {"norm": norm, "source": source}
             if source == "partner less others" and np.isfinite(row["share"]):
                 observed, null = shares.excess(norm, strata, permutations, seed)
                 p = permutation_p_value(np.round(observed, 12), np.round(null, 12))
@@ -186,7 +183,7 @@ def overall(shares, strata, permutations=1000, draws=2000, seed=0):
             rows.append(row)
         ranks = np.where(np.isfinite(shares.cost)[:, None], shares.ranks(norm), np.nan)
         known = np.isfinite(ranks)
-        row = _ratio(np.where(known, ranks == 1, np.nan), shares, draws, seed, np.ones(len(ranks)))
+        row = _ratio(np.where(known, ranks == 1, np.nan), shares, np.ones(len(ranks)), within=(0, 1))
         row |= {"norm": norm, "source": "partner best"}
         if known.any():
             sizes = shares.of_layer()[known]
@@ -196,7 +193,7 @@ def overall(shares, strata, permutations=1000, draws=2000, seed=0):
     return pd.DataFrame(rows).reindex(columns=names)
 
 
-def _ratio(values, shares, draws, seed, whole=None):
+def _ratio(values, shares, whole=None, **possible):
     """The sum of values (head, member) over that of the heads' cost, and its interval over members."""
     whole = shares.cost if whole is None else whole
     known = np.isfinite(values) & np.isfinite(shares.cost)[:, None]
@@ -206,5 +203,5 @@ def _ratio(values, shares, draws, seed, whole=None):
     by_member = [np.zeros((values.shape[1], values.shape[1])) for _ in range(2)]
     for sums, added in zip(by_member, (part, cost), strict=True):
         np.add.at(sums, shares.members, added)
-    low, high = resampled_members(*by_member, draws, seed)
+    low, high = over_members(*by_member, **possible)
     return {"share": part.sum() / cost.sum(), "low": low, "high": high, "heads": int(known.any(1).sum())}

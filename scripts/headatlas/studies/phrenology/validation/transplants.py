@@ -114,7 +114,7 @@ def transplant(members, tokens, *, between_layers, pad=None, mask=None, seed=0):
     rows = _rows(members)
     place = rows.groupby(["taker", "layer"], sort=False).indices  # (member, layer) -> rows of its heads
     rng = np.random.default_rng(seed)
-    worth, pairs = [], [pd.DataFrame(columns=["receiver", "donor", *RECOVERED], dtype=float)]
+    worth, pairs = [], [_no_pairs()]
     for taker, (_, family, index) in enumerate(progress.track(members, "transplants", "members")):
         plan = _plan(donors, taker, between_layers, rng)
         own, found = _received(family, index, donors, taker, plan, inputs, targets)
@@ -217,6 +217,32 @@ def identified(worth, pairs):
     sides = [("", "receiver"), ("donor_", "donor")]
     columns = {f"{prefix}{name}": worth[name].to_numpy()[pairs[side]] for prefix, side in sides for name in _IDENTITY}
     return pd.DataFrame(columns | {name: pairs[name].to_numpy() for name in RECOVERED})
+
+
+def alone(heads, losses):
+    """What `transplant` gives for a network that has no others, from the losses of its knockouts.
+
+    Parameters
+    ----------
+    heads : DataFrame
+        Of model, member, layer, head.
+    losses : DataFrame
+        `knockout_effects.loss_table`, of its one member.
+
+    Returns
+    -------
+    worth, pairs : DataFrame
+    """
+    columns = ["layer", "head", "loss", "effect", "standard_error"]
+    own = losses.loc[losses["kind"] == "mean", columns]
+    own = heads[_IDENTITY].merge(own, on=["layer", "head"], how="left", validate="one_to_one")
+    own["loss"] -= own["effect"]
+    worth = own.rename(columns={"effect": "ablation", "standard_error": "ablation_error"}).set_index(heads.index)
+    return worth, _no_pairs()
+
+
+def _no_pairs():
+    return pd.DataFrame(columns=["receiver", "donor", *RECOVERED], dtype=float)
 
 
 def rows_of(worth, table):

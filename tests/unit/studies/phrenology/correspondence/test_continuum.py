@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from transformers import BertConfig, BertModel
 
 from architectures import architecture_of
-from headatlas.attention.packing import pack
 from headatlas.base.errors import InputError
 from headatlas.models import transformer
 from headatlas.studies.phrenology import head_distances
 from headatlas.studies.phrenology.correspondence import continuum, partners, stability
+from planted import unrelated_heads
 
 MEMBERS, HEADS = 9, 8
 MEMBER = np.repeat(np.arange(MEMBERS), HEADS)
@@ -54,32 +55,89 @@ def test_independent_noise_has_no_kinds():
     assert (p_values(lambda rng: apart(noise(rng, 1))) <= continuum.ALPHA).sum() <= 1
 
 
-def test_an_untrained_model_has_no_kinds_and_no_stable_partners():
-    shape = {"heads": HEADS, "context": 12, "d_model": 32, "d_head": 8, "vocabulary": 64}
-    architecture = architecture_of(layers=1, d_mlp=64, **shape)
+def shared(make, seeds=20):
+    """How many families are said to be spread along a coordinate that their members share."""
+    points = [continuum.coordinates(make(np.random.default_rng(seed))) for seed in range(seeds)]
+    found = [continuum.shared_coordinate(each, MEMBER, draws=39)[1] <= continuum.ALPHA for each in points]
+    return sum(found)
+
+
+@pytest.mark.parametrize("coordinates", [3, 60])
+def test_independent_noise_is_spread_along_no_coordinate(coordinates):
+    assert shared(lambda rng: apart(noise(rng, 1, coordinates))) <= 3
+
+
+def test_an_axis_is_shared_where_members_have_it_in_common_and_not_where_each_has_its_own():
+    assert shared(lambda rng: apart(np.c_[spread(rng), noise(rng, 1)]), seeds=5) == 5
+
+    def own_axes(rng):
+        directions = np.linalg.qr(rng.normal(size=(60, MEMBERS)))[0].T[MEMBER]
+        return apart(spread(rng)[:, None] * directions + noise(rng, 0.5))
+
+    assert shared(own_axes, seeds=10) <= 2
+
+
+def test_turned_members_keep_their_own_distances_and_lose_those_between_them():
+    points = np.random.default_rng(0).normal(size=(len(MEMBER), 12)) + np.arange(12)
+    centred = continuum.within_members(points, MEMBER)
+    found = continuum.turned(centred, MEMBER, np.random.default_rng(1))
+    within = MEMBER[:, None] == MEMBER
+    np.testing.assert_allclose(apart(centred)[within], apart(points)[within], atol=1e-6)
+    np.testing.assert_allclose(apart(found)[within], apart(points)[within], atol=1e-6)
+    assert np.abs(apart(found) - apart(centred))[~within].mean() > 0.1
+    for member in range(MEMBERS):
+        np.testing.assert_allclose(found[member == MEMBER].mean(0), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+def test_an_untrained_model_has_no_kinds_and_no_stable_partners(layers, causal):
+    shape = {"heads": HEADS // layers, "context": 12, "d_model": 32, "d_head": 8, "vocabulary": 64, "causal": causal}
+    architecture = architecture_of(layers=layers, d_mlp=64, **shape)
     weights = transformer.initial_weights(architecture, list(range(MEMBERS)))
     tokens = torch.randint(0, 64, (32, 12), generator=torch.Generator().manual_seed(0))
-    (layer,) = transformer.attention_layers(weights, architecture, tokens[None])
-    heads = pack(layer.pattern.transpose(1, 2).numpy()).reshape(MEMBERS * HEADS, 32, -1)
-    parts = head_distances.jensen_shannon(heads, 12, "lower", parts=8).astype(float)
+    taken = [each.pattern for each in transformer.attention_layers(weights, architecture, tokens[None])]
+    patterns = torch.cat(taken, 2).transpose(1, 2).numpy()  # (member, head of all layers, prompt, query, key)
+    nothing_has_kinds_or_partners(patterns, np.tile(np.repeat(np.arange(layers), HEADS // layers), MEMBERS))
+
+
+def test_a_bert_of_random_weights_has_no_kinds_and_no_stable_partners():
+    sizes = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": HEADS // 2}
+    config = BertConfig(**sizes, intermediate_size=64, max_position_embeddings=12, attn_implementation="eager")
+    tokens, taken = torch.randint(5, 64, (32, 12), generator=torch.Generator().manual_seed(0)), []
+    for seed in range(MEMBERS):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            attentions = BertModel(config).eval()(tokens, output_attentions=True).attentions
+        taken.append(torch.cat(attentions, 1).transpose(0, 1).numpy())  # (head of all layers, prompt, query, key)
+    nothing_has_kinds_or_partners(np.stack(taken), np.tile(np.repeat([0, 1], HEADS // 2), MEMBERS))
+
+
+def nothing_has_kinds_or_partners(patterns, layers):
+    """Of patterns (member, head, prompt, query, key): neither test finds anything."""
+    prompts, size = patterns.shape[2:4]
+    full = patterns.reshape(MEMBERS * HEADS, prompts, size * size).astype(np.float32)
+    parts = head_distances.jensen_shannon(full, size, "full", parts=8).astype(float)
     assert continuum.against_continuum(parts.mean(0), MEMBER, 8, draws=19).p > continuum.ALPHA
-    layers = np.zeros(len(MEMBER), dtype=int)
     find = partners.finder(MEMBER, layers)
     resampled = stability.resample(find, parts, MEMBER, halvings=4)
     table = stability.stability_table("partner", find(parts.mean(0), np.arange(len(MEMBER))), resampled, MEMBER)
     assert (table.groupby("group")["jaccard"].min() < stability.STABLE).all()
 
 
-def test_members_without_anything_in_common_have_no_stable_partners():
-    """Mutual exclusion is enough for the published F; without any one member the matching falls apart."""
-    rng, layers = np.random.default_rng(0), np.zeros(len(MEMBER), dtype=int)
-    unrelated = noise(rng, 1)  # as far apart as independent heads are, those of a member farther still
-    points = np.stack([unrelated + 0.02 * noise(rng, 1) for _ in range(8)])
-    parts = apart(points) + 0.3 * (MEMBER[:, None] == MEMBER) * ~np.eye(len(MEMBER), dtype=bool)
-    find = partners.finder(MEMBER, layers)
-    labels = find(parts.mean(0), np.arange(len(MEMBER)))
-    table = stability.stability_table("partner", labels, stability.resample(find, parts, MEMBER, halvings=4), MEMBER)
-    assert (table.groupby("group")["jaccard"].min() < stability.STABLE).mean() >= 7 / 8
+def test_exclusion_within_members_makes_no_kinds_and_no_stable_partners():
+    """Members that have nothing in common but that their own heads keep apart: enough for the published F."""
+    layers, stable = np.zeros(len(MEMBER), dtype=int), []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        heads = unrelated_heads(rng, exclude=True)
+        parts = apart(np.stack([heads + 0.1 * rng.normal(size=heads.shape) for _ in range(8)]))
+        whole, find = parts.mean(0), partners.finder(MEMBER, layers)
+        resampled = stability.resample(find, parts, MEMBER, halvings=4)
+        table = stability.stability_table("partner", find(whole, np.arange(len(MEMBER))), resampled, MEMBER)
+        stable.append((table.groupby("group")["jaccard"].min() >= stability.STABLE).mean())
+        assert continuum.against_continuum(whole, MEMBER, 8, draws=19, seed=seed).p > continuum.ALPHA
+    assert np.mean(stable) <= 1 / 8
 
 
 @pytest.mark.parametrize(("sizes", "separation"), [((5, 3), 1.5), ((3, 3, 2), 1.5), ((2, 2, 2, 2), 1.5)])

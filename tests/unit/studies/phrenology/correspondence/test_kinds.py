@@ -1,6 +1,7 @@
 """Kinds of heads: planted ones are found, however many heads of a member are of one kind, in any order of heads."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
@@ -25,6 +26,13 @@ def test_planted_kinds_are_found_with_their_number(sizes):
     chosen = found.plateaus[found.plateaus["chosen"]]
     assert chosen["kinds"].tolist() == [len(sizes)]
     assert chosen["length"].item() == found.plateaus.loc[found.plateaus["kinds"].between(2, 24), "length"].max()
+
+
+def test_numbers_of_kinds_that_rival_one_another_are_all_said():
+    plateaus = pd.DataFrame({"kinds": [2, 3, 5, 8], "chosen": [False, True, False, False]})
+    assert kinds.describe_count(plateaus.assign(rival=False)) == "3"
+    assert kinds.describe_count(plateaus.assign(rival=[True, False, False, False])) == "2 or 3"
+    assert kinds.describe_count(plateaus.assign(rival=[True, False, True, True])) == "2, 3, 5 or 8"
 
 
 def test_plateaus_cover_the_resolutions_without_a_gap():

@@ -71,6 +71,15 @@ def test_what_lies_below_chance_names_nobody_however_far_it_is_from_the_others()
     assert not table["names"].any()
 
 
+def test_what_takes_two_layers_is_said_of_no_head_of_the_first():
+    """In one layer, a head that attends to all tokens but its own lies above the chance level of induction."""
+    heads = heads_of(2)
+    scores = scores_of(heads, {"induction": [0.5, 0.1]})
+    assert names(heads, scores)[0] == "mixed"
+    above, deep = heads.assign(layer=1), scores.assign(layer=1)
+    assert names(above, deep)[0].startswith("induction (0.")
+
+
 def test_low_is_said_only_where_all_others_are_above_chance():
     heads = heads_of(3)
     assert "low current token" in names(heads, scores_of(heads, {"current_token": [0.05, 0.6, 0.6]}))[0]

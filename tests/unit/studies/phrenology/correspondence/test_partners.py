@@ -72,6 +72,9 @@ def test_the_order_of_members_and_heads_changes_nothing():
         order = np.random.default_rng(seed).permutation(40)
         again = partners.match_partners(distances[np.ix_(order, order)], members[order], layers)
         np.testing.assert_array_equal(again, groups[order])
+        names = np.random.default_rng(seed).permutation(5)[members]  # another member comes first
+        again = partners.match_partners(distances[np.ix_(order, order)], names[order], layers)
+        np.testing.assert_array_equal(again, groups[order])
 
 
 def test_one_member_or_unlike_members_have_no_partners():

@@ -1,6 +1,8 @@
 """Agreement of matchings: planted, at chance, and against plain loops."""
 
 import numpy as np
+import pytest
+from scipy import stats
 
 from headatlas.studies.phrenology.validation import partner_agreement
 
@@ -64,7 +66,7 @@ def test_relabelling_heads_of_both_changes_nothing():
         renamed = np.empty_like(members)
         renamed[order] = members
         expected = partner_agreement.partners_of(there, renamed)
-        found = partner_agreement._relabelled(partner_agreement.partners_of(of, members), order)
+        found = partner_agreement.relabelled(partner_agreement.partners_of(of, members), order)
         assert (found == expected).all()
 
 
@@ -98,12 +100,36 @@ def test_without_partners_there_is_nothing_to_agree_on():
     assert "chance_95" in found
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    """Pairs of members whose value is the sum of what either brings: the mean is known."""
+@pytest.mark.parametrize("members", [3, 5, 9])
+@pytest.mark.parametrize("alone", [0.0, 2.0], ids=["members alone", "pairs too"])
+def test_the_interval_covers_the_truth_as_often_as_it_says(members, alone):
+    """Pairs whose value is the sum of what either member brings, and of something of their own: the mean is known."""
     rng, covered = np.random.default_rng(0), 0
-    for seed in range(100):
-        own = rng.normal(size=10)
-        low, high = partner_agreement.resampled_members(own[:, None] + own, np.ones((10, 10)), 500, seed)
+    for _ in range(200):
+        own = rng.normal(size=members)
+        pairs = own[:, None] + own + alone * rng.normal(size=(members, members))
+        low, high = partner_agreement.over_members(pairs, np.ones_like(pairs))
         covered += low < 0 < high
-    assert 82 <= covered <= 99
-    assert np.isnan(partner_agreement.resampled_members(np.ones((2, 2)), np.ones((2, 2)))).all()
+    assert covered >= 182  # drawn with replacement: 98 of three members, 170 of nine
+
+
+def test_an_interval_takes_three_members_and_stays_where_a_share_can_be():
+    assert np.isnan(partner_agreement.over_members(np.ones((2, 2)), np.ones((2, 2)))).all()
+    shares = np.array([[0, 1, 1], [1, 0, 0.2], [1, 0.2, 0]])
+    assert partner_agreement.over_members(shares, np.ones((3, 3)))[1] > 1
+    low, high = partner_agreement.over_members(shares, np.ones((3, 3)), within=(0, 1))
+    assert (low, high) == (0, 1)
+
+
+def test_left_out_members_are_those_of_a_plain_loop():
+    rng = np.random.default_rng(3)
+    parts, wholes = rng.normal(size=(5, 5)), rng.uniform(1, 2, (5, 5))
+
+    def ratio(kept):
+        pairs = [(i, j) for i in kept for j in kept if i != j]
+        return sum(parts[pair] for pair in pairs) / sum(wholes[pair] for pair in pairs)
+
+    left = np.array([ratio([i for i in range(5) if i != out]) for out in range(5)])
+    error = np.sqrt(4 / 5 * np.square(left - left.mean()).sum())
+    expected = ratio(range(5)) + stats.t.ppf(0.975, 4) * error * np.array([-1, 1])
+    np.testing.assert_allclose(partner_agreement.over_members(parts, wholes), expected)

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
 
 from headatlas.base.errors import InputError
-from headatlas.models import knockout
-from headatlas.studies.phrenology.knockout_effects import scored
+from headatlas.models import interventions, knockout
+from headatlas.studies.phrenology.knockout_effects import loss_table, scored
 from headatlas.studies.phrenology.validation import transplants
 from knockout_models import SMALL, SQUARE, shifted_one_by_one, some_tokens, toy, written_one_by_one
 from tiny_checkpoints import AUTO, checkpoint, opened
@@ -222,6 +223,11 @@ def test_a_single_member_has_costs_and_no_donors(tmp_path):
     np.testing.assert_allclose(worth["ablation"], both["ablation"][:2], atol=1e-7)
     assert pairs.empty
     assert transplants.identified(worth, pairs).empty
+    _, family, index = members[0]
+    losses = loss_table(interventions.open_member(family, index), some_tokens(None), causal=True, others=1)
+    found, none = transplants.alone(worth[["model", "member", "layer", "head"]][::-1], losses)  # whatever their order
+    pd.testing.assert_frame_equal(found.sort_index(), worth, check_exact=False, atol=1e-6)
+    pd.testing.assert_frame_equal(none, pairs, check_dtype=False)
 
 
 def test_what_cannot_be_transplanted_is_said(tmp_path):

@@ -1,5 +1,7 @@
 """Figures of the validation draw what the tables say."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,9 +24,11 @@ def overall_of(extra=()):
         for source, share in [*SOURCES.items(), *extra]:
             rows.append((norm, source, share + off, share + off - 0.05, share + off + 0.05, np.nan))
         rows.append((norm, "partner best", 0.4, 0.3, 0.5, 0.25))
+        rows.append((norm, "partner less others", 0.2, 0.1, 0.3, np.nan))
         if not extra:
             rows.append((norm, "other layer", np.nan, np.nan, np.nan, np.nan))
-    return pd.DataFrame(rows, columns=["norm", "source", "share", "low", "high", "chance"])
+    table = pd.DataFrame(rows, columns=["norm", "source", "share", "low", "high", "chance"])
+    return table.assign(p=np.where(table["source"] == "partner less others", 1 / 200, np.nan), permutations=199)
 
 
 def shares_of(heads):
@@ -54,11 +58,24 @@ def test_transplants(tmp_path):
     expected = [0.2, 0.2, 0.2, 0, 0, 0, 0.3, 0.3, 0.3, 0.1, 0.1, 0.1]  # kind by kind, the best first
     np.testing.assert_allclose(points(right, "o")[:, 1], expected)
     np.testing.assert_allclose(points(right, "D")[:, 1], 0.1)
-    assert "9 of 12\nrecover more than nothing" in right.get_title(loc="left")
-    assert "recovers 30% of the loss, other heads 10%" in figure.get_suptitle().replace("\n", " ")
+    assert "of 12, 9 recover\nmore than nothing, by chance 0" in right.get_title(loc="left")
+    assert "recovers 30% of the loss, other heads 10% (p ≤ 0.005)" in figure.get_suptitle().replace("\n", " ")
     assert "its partner recovers 30% (25% to 35%), other heads of the layer 10% (5% to 15%)" in figure.finding
-    assert [text.get_text() for text in left.get_xticklabels()] == ["partner", "same\ngroup", "other\nheads"]
+    assert "the partner 20% more (p ≤ 0.005, heads permuted within kinds)" in figure.finding
+    assert [text.get_text().partition("\n")[::2] for text in left.get_xticklabels()] == [
+        (f"{SOURCES['partner']:.0%}", "partner"),
+        (f"{SOURCES['kind']:.0%}", "same\ngroup"),
+        (f"{SOURCES['others']:.0%}", "other\nheads"),
+    ]
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+
+
+def test_two_networks_are_drawn_without_intervals():
+    heads, ends = heads_of(members=2), {"low": np.nan, "high": np.nan}
+    figure = validation.transplants(shares_of(heads).assign(**ends), overall_of().assign(**ends), heads)
+    assert "its partner recovers 30%, other heads of the layer 10%" in figure.finding
+    assert "of 8, 0 recover" in figure.axes[1].get_title(loc="left")
+    assert "nan" not in figure.finding
 
 
 def test_heads_of_another_layer_are_drawn_where_there_are_any():
@@ -67,9 +84,25 @@ def test_heads_of_another_layer_are_drawn_where_there_are_any():
     assert points(figure.axes[0], "^")[0, 1] == pytest.approx(0.05)
 
 
+def test_shares_far_below_zero_stay_legible():
+    """As of networks trained too little, in which a stranger does many times the harm of no head."""
+    heads, columns = heads_of(layers=2), ["share", "low", "high"]
+    tables = [shares_of(heads), overall_of([("other layer", 0.05)])]
+    for table in tables:
+        table[columns] = -5 + table[columns]
+    figure = validation.transplants(*tables, heads)
+    left, right = figure.axes
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in left.get_xticklabels()]
+    assert len(boxes) == 4
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert right.get_ylim()[0] < 0 < right.get_ylim()[1]  # what no head at all does
+
+
 def test_agreement(tmp_path):
     rows = [("attention", "ov", 0.5, 0.4, 0.6, 0.2, 0.25, 0.001), ("attention", "qk", 0.2, 0.1, 0.3, 0.2, 0.25, 0.5)]
     table = pd.DataFrame(rows, columns=["first", "second", "share", "low", "high", "chance", "chance_95", "p"])
+    table["permutations"] = 999
     figure = validation.agreement(table)
     (axes,) = figure.axes
     found = [line for line in axes.get_lines() if line.get_marker() == "o"]
@@ -79,13 +112,16 @@ def test_agreement(tmp_path):
         "attention and OV circuit",
         "attention and QK circuit",
     ]
-    assert "partners by OV circuit for 50% of heads" in figure.get_suptitle().replace("\n", " ")
-    assert "attention and OV circuit for 50% (40% to 60%; by chance 20%)" in figure.finding
+    title = figure.get_suptitle().replace("\n", " ")
+    assert "partners by OV circuit for 50% of heads, permuted within kinds for 20% (p ≤ 0.001)" in title
+    assert "attention and OV circuit for 50% (40% to 60%), permuted for 20% (p ≤ 0.001)" in figure.finding
+    assert {"p ≤ 0.001", "p = 0.5"} <= {text.get_text() for text in axes.texts}
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
 
 
 def universal_of(heads):
-    table = heads.assign(score=heads.index / 2.0, beyond_noise=heads.index / len(heads), chance=0.05)
+    table = heads.assign(score=heads.index / 2.0, beyond_noise=heads.index / len(heads), chance=0.05, p=0.01)
+    table["permutations"] = 99
     for name in ("score", "attention", "ov", "qk", "effects", "transplant"):
         table[name] = table.get(name, heads["head"] / 10)
         table[f"{name}_low"], table[f"{name}_high"] = table[name] - 0.1, table[name] + 0.1
@@ -102,6 +138,7 @@ def test_universality(tmp_path, members, shown):
     assert len(offsets) == shown
     assert (np.diff(offsets[:, 0]) > 0).all()  # the most universal on top
     assert dots.get_yticklabels()[-1].get_text() == f"m{members - 1} h3"
+    assert "(heads permuted within kinds in 5%, p ≤ 0.01)" in figure.get_suptitle().replace("\n", " ")
     assert map_.images[0].get_array().shape == (shown, 5)
     assert bars.patches[-1].get_width() == pytest.approx((len(heads) - 1) / len(heads))
     assert [axes.get_title() for axes in maps] == [
