@@ -1,63 +1,41 @@
-"""What ablations of induction heads say: redundancy within a layer, and what later layers make good.
-
-Both are read from the table of effects of `self_repair`, whose sets are single heads, those of a layer, and all.
-"""
+"""What later layers make good of what ablated induction heads did, read from the table of effects of `self_repair`."""
 
 import pandas as pd
 
-
-def redundancy(effects, kind="mean"):
-    """Whether the induction heads of a layer stand in for one another: the joint effect against the sum of single ones.
-
-    Parameters
-    ----------
-    effects : DataFrame
-        As `effect_tables` gives.
-    kind : {"zero", "mean", "resample"}
-
-    Returns
-    -------
-    DataFrame of [member, layer, heads, size, singly, together, excess, control]
-        A row for each member with a layer of two or more induction heads: of those layers the one of the greatest joint
-        effect. `excess` is the joint effect less the sum, in nats; `control` the mean effect of as many heads of the
-        layer that are no induction heads, missing where there are none.
-    """
-    rows = []
-    for member, own in effects[effects["kind"] == kind].groupby("member"):
-        real = own[own["control_of"] < 0]
-        layers = real[real["group"] == "layer"]
-        if layers.empty:
-            continue
-        together = layers.loc[layers["total"].idxmax()]
-        singly = real.loc[(real["group"] == "one") & real["heads"].isin(together["heads"].split()), "total"].sum()
-        control = own.loc[own["control_of"] == together["set"], "total"].mean()
-        rows.append((member, int(together["heads"].split(".")[0]), together["heads"], together["size"], singly))
-        rows[-1] += (together["total"], together["total"] - singly, control)
-    return pd.DataFrame(rows, columns=["member", "layer", "heads", "size", "singly", "together", "excess", "control"])
+SETS = ["one", "layer"]  # a head, and all that were chosen of its layer
 
 
 def repair(effects, kind="mean"):
     """How much of the direct effect of a layer's induction heads later heads make good.
 
-    Parameters are those of `redundancy`.
+    The layer is that of the member's strongest induction head before the last layer, which was chosen on other
+    sequences: the set of the greatest effect would be the one whose direct effect came out too large.
+
+    Parameters
+    ----------
+    effects : DataFrame
+        As `self_repair.effect_tables` gives, its sets of one head by strength.
+    kind : {"zero", "mean", "resample"}
 
     Returns
     -------
-    DataFrame of [member, set, heads, later_layers, direct, total, repair, control_repair, direct_singly, repair_singly]
-        A row for each member with induction heads before its last layer: of the sets within one layer that of the
-        greatest direct effect. `control_repair` is the mean repair of its controls;
-        `direct_singly` and `repair_singly` are sums over the heads before the last layer ablated one by one.
+    DataFrame
+        A row for each member with induction heads before its last layer: member, set, heads, later_layers, direct,
+        total, repair, repair_low and repair_high (95% interval over sequences), control_repair (mean of its
+        controls); and direct_singly and repair_singly, sums over the heads before the last layer ablated one by one.
     """
     rows = []
     for member, own in effects[effects["kind"] == kind].groupby("member"):
-        sets = own[(own["control_of"] < 0) & (own["group"] != "all") & (own["later_layers"] > 0)]
+        sets = own[(own["control_of"] < 0) & own["group"].isin(SETS) & (own["later_layers"] > 0)]
         if sets.empty:
             continue
-        most = sets.loc[sets["direct"].idxmax()]
-        control = own.loc[own["control_of"] == most["set"], "repair"].mean()
-        names = ("set", "heads", "later_layers", "direct", "total", "repair")
-        singly = sets.loc[sets["group"] == "one", ["direct", "repair"]].sum()
-        rows.append((member, *(most[name] for name in names), control, *singly))
-    columns = ["member", "set", "heads", "later_layers", "direct", "total", "repair", "control_repair"]
-    columns += ["direct_singly", "repair_singly"]
-    return pd.DataFrame(rows, columns=columns)
+        layers = sets["heads"].str.split(".").str[0]
+        ones = sets[sets["group"] == "one"].sort_values("set")
+        of_layer = sets[layers == layers.loc[ones.index[0]]]
+        whole = of_layer.loc[of_layer["size"].idxmax()]
+        control = own.loc[own["control_of"] == whole["set"], "repair"].mean()
+        names = ("set", "heads", "later_layers", "direct", "total", "repair", "repair_low", "repair_high")
+        singly = {f"{name}_singly": ones[name].sum() for name in ("direct", "repair")}
+        rows.append({"member": member, **whole[list(names)].to_dict(), "control_repair": control, **singly})
+    columns = ["member", "set", "heads", "later_layers", "direct", "total", "repair", "repair_low", "repair_high"]
+    return pd.DataFrame(rows, columns=[*columns, "control_repair", "direct_singly", "repair_singly"])

@@ -1,9 +1,9 @@
-"""Induction heads and their look-alikes: who finds the earlier occurrence, and who copies what it finds.
+"""Induction heads that copy what they find, induction heads that do not, and heads that copy wherever they look.
 
-An induction head does both (Olsson et al. 2022, "prefix matching" and "copying"). A head that looks to the right place
-but does not raise the logit of what it sees is a look-alike; one that copies wherever it looks is a copier. One rule
-says what looks to the right place, `induction_scores.is_induction`, and one what copies: a score of `COPYING` that lies
-above 0 by as many standard errors.
+An induction head of Olsson et al. (2022) matches prefixes and copies. Which heads count as induction heads is decided
+by their attention, once for the whole study (`repeated_tokens.induction_heads`); here they are told apart by whether
+they raise the logit of what they see: a score of `COPYING` that lies above 0 by as many standard errors as the
+attention of an induction head lies above chance.
 """
 
 import numpy as np
@@ -12,45 +12,42 @@ import pandas as pd
 from headatlas.scores.induction_scores import ERRORS, is_induction
 
 COPYING = 0.1  # of the copying score's range of -1 to 1
-KINDS = ("induction", "look-alike", "copier", "neither")
+KINDS = ("finds and copies", "only finds", "only copies", "neither")
+UNKNOWN = "unknown"
 _SCORES = ("prefix_matching", "copying", "ov_copying", "previous_token", "duplicate_token")
+_HEADS = ["member", "layer", "head"]
 
 
-def tell_apart(scores, asked=None):
-    """Tell the heads of a model apart by prefix matching and copying.
+def tell_apart(scores, found):
+    """Tell the heads of a model apart by whether they are induction heads, and whether they copy.
 
     Parameters
     ----------
     scores : DataFrame of [member, layer, head, score, value, standard_error, chance]
-        A table of scores. Of bidirectional models the better of forward and mirrored prefix matching counts.
-    asked : DataFrame of [member, layer, head, value, standard_error, chance], optional
-        Induction scores at masks, which take the place of prefix matching where they are higher: a masked model has
-        no need to find a token that it is shown.
+        A table of scores. Of bidirectional models the better of forward and mirrored prefix matching is kept.
+    found : DataFrame of [member, layer, head, value, standard_error, chance]
+        Attention to where an induction head looks, of every head, under the corrected protocol
+        (`repeated_tokens.induction_rows`).
 
     Returns
     -------
     DataFrame
-        member, layer, head, prefix_matching, prefix_matching_error, chance, copying, copying_error, ov_copying,
-        previous_token, duplicate_token, kind (one of `KINDS`, or "unknown" where a model's weights are not known).
+        member, layer, head, attention, attention_error, chance, copying, copying_error, prefix_matching, ov_copying,
+        previous_token, duplicate_token, kind (one of `KINDS`, or `UNKNOWN` where a model's weights are not known).
     """
-    heads = ["member", "layer", "head"]
+    found = found.set_index(_HEADS)
     matching = scores[scores["score"].isin(("prefix_matching", "prefix_matching_mirrored"))]
-    best = matching.loc[matching.groupby(heads)["value"].idxmax()].set_index(heads)
-    wide = scores[scores["score"].isin(_SCORES)].pivot(index=heads, columns="score", values="value")
-    errors = scores[scores["score"] == "copying"].set_index(heads)["standard_error"]
-    table = wide.reindex(columns=_SCORES).astype(np.float64)
-    if asked is not None:
-        own = asked.set_index(heads).reindex(best.index)
-        better = (own["value"] > best["value"]).to_numpy()
-        best.loc[better, ["value", "standard_error", "chance"]] = own.loc[better, ["value", "standard_error", "chance"]]
-    table["prefix_matching"] = best["value"]
-    table.insert(1, "prefix_matching_error", best["standard_error"])
-    table.insert(2, "chance", best["chance"])
-    table.insert(4, "copying_error", errors.reindex(table.index))
-    matches = is_induction(best.reindex(table.index))
+    wide = scores[scores["score"].isin(_SCORES)].pivot(index=_HEADS, columns="score", values="value")
+    wide = wide.reindex(index=found.index, columns=_SCORES).astype(np.float64)
+    errors = scores[scores["score"] == "copying"].set_index(_HEADS)["standard_error"].reindex(found.index)
+    table = pd.DataFrame({"attention": found["value"], "attention_error": found["standard_error"]})
+    table["chance"], table["copying"], table["copying_error"] = found["chance"], wide["copying"], errors
+    table["prefix_matching"] = matching.groupby(_HEADS)["value"].max().reindex(found.index)
+    table = table.join(wide[["ov_copying", "previous_token", "duplicate_token"]])
+    finds = is_induction(found)
     copies = (table["copying"] >= COPYING) & (table["copying"] > ERRORS * table["copying_error"].fillna(0))
-    table["kind"] = np.select([matches & copies, matches, copies], KINDS[:3], KINDS[3])
-    table.loc[table["copying"].isna() & table["ov_copying"].isna(), "kind"] = "unknown"
+    table["kind"] = np.select([finds & copies, finds, copies], KINDS[:3], KINDS[3])
+    table.loc[table["copying"].isna() & table["ov_copying"].isna(), "kind"] = UNKNOWN
     return table.reset_index()
 
 
@@ -65,4 +62,4 @@ def counts(table):
     -------
     DataFrame
     """
-    return pd.crosstab(table["model"], table["kind"]).reindex(columns=[*KINDS, "unknown"], fill_value=0)
+    return pd.crosstab(table["model"], table["kind"]).reindex(columns=[*KINDS, UNKNOWN], fill_value=0)

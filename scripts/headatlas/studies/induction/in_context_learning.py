@@ -10,9 +10,14 @@ models       Learning and Induction Heads"), and the whole curve of the loss by 
 ===========  =========================================================================================================
 
 A positive score is what is gained: the loss in the short context less that in the long one. Olsson et al. give it with
-the other sign. Texts shorter than the long context are skipped and counted, never padded.
+the other sign. No text is padded: where documents are shorter than the long context, it goes on from one to the next.
+
+But a model that was trained on long texts may do badly in a short one because it has never seen any, and tokens at two
+places of a text differ in more than their context. So the corrected gain is of one token in two contexts of one length:
+`elsewhere` is its loss where all but the short context around it is taken from another text, which tells nothing of it.
 """
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -24,31 +29,38 @@ from headatlas.base.errors import InputError
 from headatlas.base.statistics import bootstrap_interval
 from headatlas.models import interventions
 from headatlas.models.forward_batches import MEMORY
+from headatlas.models.knockout import deranged
 
 SIZES = 8  # contexts on the curve of a masked model
 
 
 class Texts(NamedTuple):
-    """Texts that are long enough, and how many were not."""
+    """Held-out texts of one length; how many documents have none, and how many texts go on from one to the next."""
 
     tokens: np.ndarray  # (text, long)
-    documents: np.ndarray  # (text,)
+    documents: np.ndarray  # (text,), each text's first
     skipped: int
+    across: int
 
 
-def read_texts(documents, tokenizer, *, long, count, seed=0):
-    """Draw texts from the passages that are not trained on.
+def read_texts(documents, tokenizer, *, long, count, seed=0, corpus="the corpus", key="long"):
+    """Draw texts of `long` tokens from what is not trained on.
+
+    First the beginnings of documents. Where too few are that long, stretches further on in them, then stretches of what
+    is left: the ends and the documents too short, joined in the corpus's order. None overlaps another.
 
     Parameters
     ----------
     documents : DataFrame of [document, split, text]
-        The passages of a document are joined by line breaks.
+        Passages, and documents, are joined by line breaks, as in windows of sampling `corrected`.
     tokenizer : tokens.Tokenizer
     long : int
-        Tokens of a text; it is cut after them.
+        Tokens of a text.
     count : int
-        Texts wanted; fewer where the corpus has fewer that are long enough.
+        Texts wanted; fewer where the corpus has no more.
     seed : int
+    corpus, key : str
+        How the configuration calls the corpus and `long`, for errors.
 
     Returns
     -------
@@ -57,26 +69,58 @@ def read_texts(documents, tokenizer, *, long, count, seed=0):
     Raises
     ------
     InputError
-        If fewer than two texts are long enough.
+        If there are fewer than two.
     """
     held_out = documents[documents["split"] != "train"]
     joined = held_out.groupby("document", sort=True)["text"].agg("\n".join)
-    rows, chosen, skipped = [], [], 0
-    for at in np.random.default_rng(seed).permutation(len(joined)):
-        if len(rows) == count:
+    generator, encoded, skipped = np.random.default_rng(seed), {}, 0
+    found = []  # of (document, tokens)
+    for at in generator.permutation(len(joined)):
+        if len(found) == count:
             break
-        ids = tokenizer.literal.encode(joined.iloc[at], add_special_tokens=False).ids
-        if len(ids) < long:
-            skipped += 1
-            continue
-        rows.append(ids[:long])
-        chosen.append(joined.index[at])
-    if len(rows) < 2:
+        encoded[at] = tokenizer.literal.encode(joined.iloc[at], add_special_tokens=False).ids
+        skipped += len(encoded[at]) < long
+        found += [(at, ids) for ids in _stretches(encoded[at], long)[:1]]
+    beginnings = len(found)
+    if beginnings < count:  # all documents are encoded
+        within = [(at, ids) for at in sorted(encoded) for ids in _stretches(encoded[at], long)[1:]]
+        found += _some(within, count - beginnings, generator)
+    further = len(found) - beginnings
+    if len(found) < count:
+        between = tokenizer.literal.encode("\n", add_special_tokens=False).ids
+        rest = [(at, [*encoded[at][len(encoded[at]) // long * long :], *between]) for at in sorted(encoded)]
+        places = [at for at, ids in rest for _ in ids]
+        stretches = _stretches([token for _, ids in rest for token in ids], long)
+        across = [(places[number * long], ids) for number, ids in enumerate(stretches)]
+        found += _some(across, count - len(found), generator)
+    across = len(found) - beginnings - further
+    if len(found) < 2:
+        held = sum(map(len, encoded.values()))
         raise InputError(
-            f"in-context learning: {len(rows)} of {len(joined)} held-out texts have {long} tokens; "
-            "at least 2 are needed, so a shorter `long` or a corpus of longer texts"
+            f"{key}: {long} found, but the held-out text of {corpus} has {held} tokens, and at least two texts of that "
+            f"length are needed; allowed: 3 to {held // 2}, or more text"
         )
-    return Texts(np.array(rows, dtype=np.int32), np.array(chosen), skipped)
+    print(
+        f"in-context learning: of {len(found)} texts of {long} tokens ({count} wanted) {beginnings} are beginnings of "
+        f"documents, {further} stretches further on in them, {across} go on from a document to the next",
+        file=sys.stderr,
+    )
+    return Texts(
+        np.array([ids for _, ids in found], dtype=np.int32),
+        joined.index.to_numpy()[[at for at, _ in found]],
+        skipped,
+        across,
+    )
+
+
+def _stretches(ids, long):
+    """Token ids cut into pieces of `long`; what is left over is dropped."""
+    return [ids[start : start + long] for start in range(0, len(ids) - long + 1, long)]
+
+
+def _some(texts, wanted, generator):
+    """All of the texts, or `wanted` drawn from them."""
+    return [texts[at] for at in generator.permutation(len(texts))[:wanted]]
 
 
 def token_losses(member, tokens, targets, at=None, memory=MEMORY):
@@ -134,6 +178,8 @@ def loss_curves(member, tokens, causal, *, short, mask=None, before=(), after=()
         Tokens of the context, that which is predicted counted in; `short` and `long` are among them.
     losses : ndarray of shape (text, size)
         Of a causal model, of the token at that place; of a masked one, of the same token in each context.
+    elsewhere : ndarray of shape (text,)
+        Of the token of the long context, where all but the short context is another text's.
     """
     count, long = tokens.shape
     if not 1 < short < long:
@@ -142,7 +188,10 @@ def loss_curves(member, tokens, causal, *, short, mask=None, before=(), after=()
         framed = _framed(tokens, before, ())
         first = len(before)
         losses = token_losses(member, framed[:, :-1], framed[:, 1:], memory=memory)  # of tokens from the second on
-        return np.arange(2 - min(first, 1), long + 1), losses[:, max(first - 1, 0) :]
+        mixed = _framed(_elsewhere(tokens, np.full(count, long - short), short, seed), before, ())
+        last = np.full(count, mixed.shape[1] - 2)
+        elsewhere = token_losses(member, mixed[:, :-1], mixed[:, -1], last, memory)
+        return np.arange(2 - min(first, 1), long + 1), losses[:, max(first - 1, 0) :], elsewhere
     if mask is None:
         raise InputError("in-context learning: the tokenizer has no mask, which a masked model needs")
     generator = np.random.default_rng(seed)
@@ -157,7 +206,17 @@ def loss_curves(member, tokens, causal, *, short, mask=None, before=(), after=()
         window[rows, at] = mask
         framed = _framed(window, before, after)
         losses[:, column] = token_losses(member, framed, tokens[rows, place], len(before) + at, memory)
-    return sizes, losses
+    mixed = _elsewhere(tokens, starts[0], short, seed)
+    mixed[rows, place] = mask
+    mixed = _framed(mixed, before, after)
+    return sizes, losses, token_losses(member, mixed, tokens[rows, place], len(before) + place, memory)
+
+
+def _elsewhere(tokens, starts, short, seed):
+    """Texts (text, position) of which only `short` tokens, from their start (text,) on, are their own."""
+    position = np.arange(tokens.shape[1])
+    own = (position >= starts[:, None]) & (position < starts[:, None] + short)
+    return np.where(own, tokens, tokens[deranged(len(tokens), seed)])
 
 
 def _framed(tokens, before, after):
@@ -210,8 +269,9 @@ def score_table(family, texts, *, short, mask=None, before=(), after=(), seed=0,
 
     Returns
     -------
-    scores : DataFrame of [protocol, member, text, short, long]
-        Loss of each text in nats; of causal families both protocols have the same.
+    scores : DataFrame of [protocol, member, text, short, elsewhere, long]
+        Loss of each text in nats; of causal families both protocols have the same. What was published of masked
+        models has no `elsewhere`.
     curve : DataFrame of [member, size, loss, low, high]
         Mean over texts with its bootstrap interval.
     """
@@ -220,15 +280,18 @@ def score_table(family, texts, *, short, mask=None, before=(), after=(), seed=0,
     scores, curves = [], []
     for member in progress.track(range(family.members), "in-context learning", "members"):
         opened = interventions.open_member(family, member)
-        sizes, losses = loss_curves(opened, texts.tokens, family.causal, short=short, mask=mask, **around)
-        both = {"corrected": losses[:, [np.flatnonzero(sizes == size)[0] for size in (short, long)]]}
+        sizes, losses, elsewhere = loss_curves(opened, texts.tokens, family.causal, short=short, mask=mask, **around)
+        at_short, at_long = (losses[:, np.flatnonzero(sizes == size)[0]] for size in (short, long))
+        both = {"corrected": (at_short, elsewhere, at_long)}
         if family.causal:
             both = {"published": both["corrected"], **both}
         else:
-            both = {"published": published_losses(opened, texts.tokens, short=short, mask=mask, **around), **both}
-        for protocol, pair in both.items():
-            columns = {"protocol": protocol, "member": np.int32(member), "text": np.arange(len(pair), dtype=np.int32)}
-            scores.append(pd.DataFrame({**columns, "short": pair[:, 0], "long": pair[:, 1]}))
+            found = published_losses(opened, texts.tokens, short=short, mask=mask, **around)
+            both = {"published": (found[:, 0], np.nan, found[:, 1]), **both}
+        for protocol, of_texts in both.items():
+            columns = {"protocol": protocol, "member": np.int32(member)}
+            columns["text"] = np.arange(len(losses), dtype=np.int32)
+            scores.append(pd.DataFrame(columns | dict(zip(("short", "elsewhere", "long"), of_texts, strict=True))))
         low, high = bootstrap_interval(losses, seed=seed)
         columns = {"member": np.int32(member), "size": sizes.astype(np.int32), "loss": losses.mean(0)}
         curves.append(pd.DataFrame({**columns, "low": low, "high": high}))

@@ -3,33 +3,37 @@
 import numpy as np
 import pandas as pd
 
-from headatlas.scores.induction_scores import ERRORS, is_induction
+from headatlas.scores.induction_scores import ERRORS
 from headatlas.studies.induction.repeated_tokens import strongest
 
 
-def of_members(table):
+def of_members(table, counted):
     """When each member's induction, in-context learning and previous-token head pass half of what they end with.
 
     Parameters
     ----------
     table : DataFrame
         As `training_dynamics.trace` gives.
+    counted : DataFrame of [member, layer, head]
+        The induction heads of the trained members, as `repeated_tokens.induction_heads` gives.
 
     Returns
     -------
     DataFrame
-        member, forms (whether the head is an induction head at the end), layer, head (the strongest at the end), final
-        (its score there), earlier_layer, earlier_head (the head of an earlier layer that attends to the previous token
-        most at the end; -1 where none does beyond chance), and in tokens seen induction, width (from a tenth to nine
-        tenths of the final score), in_context and previous_token. Times are missing where no induction head forms, or
-        there is no such earlier head.
+        member, forms (whether it has an induction head), layer, head (its strongest induction head at the end, or its
+        strongest head where none is one), final (its score there), earlier_layer, earlier_head (the head of an
+        earlier layer that attends to the previous token most at the end; -1 where none does beyond chance), and in
+        tokens seen induction, width (from a tenth to nine tenths of the final score), in_context and previous_token.
+        Times are missing where no induction head forms, or there is no such earlier head.
     """
     rows = []
     for member, own in table.groupby("member"):
         scores = own[own["score"] == "induction"]
         last = scores[scores["step"] == scores["step"].max()]
+        heads = counted.loc[counted["member"] == member, ["layer", "head"]]
+        row = {"member": member, "forms": len(heads) > 0}
+        last = last.merge(heads) if len(heads) else last
         best = strongest(last.assign(held_out_error=np.nan)).iloc[0]
-        row = {"member": member, "forms": bool(is_induction(last.loc[[best.name]]).iloc[0])}
         row |= {"layer": int(best["layer"]), "head": int(best["head"]), "final": float(best["value"])}
         row |= {"earlier_layer": -1, "earlier_head": -1}
         row |= dict.fromkeys(("induction", "width", "in_context", "previous_token"), np.nan)

@@ -215,6 +215,26 @@ def induction_rows(maps, causal):
     return maps[(maps["setup"] == "standard") & (maps["reading"] == induction_reading(causal))]
 
 
+def induction_heads(maps, causal):
+    """The heads that count as induction heads, wherever the study speaks of them: it asks no one else.
+
+    Parameters
+    ----------
+    maps : DataFrame
+        As `map_table` gives; the corrected protocol decides, by `induction_scores.is_induction`.
+    causal : bool
+
+    Returns
+    -------
+    DataFrame
+        Their rows, a member's strongest first.
+    """
+    rows = induction_rows(maps, causal)
+    rows = rows[rows["protocol"] == "corrected"]
+    rows = rows[induction_scores.is_induction(rows)]
+    return rows.sort_values(["member", "value"], ascending=[True, False], kind="stable", ignore_index=True)
+
+
 def map_table(family, asking, memory=MEMORY, kinds=None):
     """Induction maps of every head of a family under both protocols (Figs 7 to 9).
 

@@ -1,4 +1,4 @@
-"""Ablation of induction heads, one by one and together: redundancy within a layer, and the later heads that take over.
+"""Ablation of induction heads, one by one and together, and the later heads that take over.
 
 A set of heads is ablated at every position: their outputs (mixes of values, before W_O) become zero, their mean at that
 position, or their outputs on another sequence (`headatlas.models.knockout`). Measured on random repeated tokens:
@@ -10,10 +10,9 @@ repair          direct less total: what the other heads make good (Wang et al. 2
                 found such backup heads in GPT-2; McGrath et al. 2023, "The Hydra effect", measured self-repair so)
 
 and the change of every other head's induction score. Repair can be asked only of a set after which heads lie: with none
-there it is zero by construction, and missing here. Within a layer, the joint effect of its induction heads against the
-sum of their single effects says how far one stands in for another. The loss of ordinary text says what else a set was
-good for. Heads are chosen on other sequences than they are measured on, by `induction_scores.is_induction`; controls
-are sets of as many heads of the same layers that are no induction heads, where there are as many.
+there it is zero by construction, and missing here. The loss of ordinary text says what else a set was good for. Heads
+are those that count as induction heads on other sequences (`repeated_tokens.induction_heads`); controls are sets of
+as many heads of the same layers that are no induction heads, where there are as many.
 """
 
 from typing import NamedTuple
@@ -110,15 +109,17 @@ class HeadSet(NamedTuple):
     control_of: int = -1  # the number of the set that it is a control of
 
 
-def sets_of_heads(scores, count, controls, seed=0):
+def sets_of_heads(induction, family, count, controls, seed=0):
     """The induction heads one by one, those of a layer together, all of them together, and their controls.
 
     Parameters
     ----------
-    scores : DataFrame of [layer, head, value, standard_error, chance]
-        Induction scores, a row for each head of a member.
+    induction : list of (layer, head)
+        Those of a member, the strongest first.
+    family : ToyFamily or PretrainedFamily
+        How many layers and heads there are.
     count : int
-        How many induction heads at most: the strongest.
+        How many induction heads at most.
     controls : int
         Sets drawn at random for each of these, without repetition, of as many heads of the same layers that are no
         induction heads; fewer, or none, where there are not as many.
@@ -129,10 +130,11 @@ def sets_of_heads(scores, count, controls, seed=0):
     list of HeadSet
         Empty where no head is an induction head.
     """
-    are = induction_scores.is_induction(scores)
-    chosen = scores[are].sort_values("value", ascending=False, kind="stable")[["layer", "head"]][:count]
-    chosen = [(int(layer), int(head)) for layer, head in chosen.to_numpy()]
-    others = scores[~are].groupby("layer")["head"].agg(list).to_dict()
+    chosen = induction[:count]
+    others = {
+        layer: [head for head in range(family.heads) if (layer, head) not in induction]
+        for layer in range(family.layers)
+    }
     sets = [HeadSet((one,), "one") for one in chosen]
     by_layer = {layer: tuple(head for head in chosen if head[0] == layer) for layer in sorted({at for at, _ in chosen})}
     sets += [HeadSet(heads, "layer") for heads in by_layer.values() if len(heads) > 1]
@@ -182,7 +184,7 @@ def _run(member, task, part, edit):
     return losses.double().cpu().numpy(), scores, gone_on
 
 
-class _Ablation(NamedTuple):
+class Ablation(NamedTuple):
     """What becomes of the head outputs of a run."""
 
     heads: tuple  # of (layer, head)
@@ -200,6 +202,10 @@ class _Ablation(NamedTuple):
         mean, donor = (None if by is None else by[layer][..., chosen, :] for by in (self.means, self.donors))
         changed[:, :, chosen] = ABLATIONS[self.kind].replace(outputs[:, :, chosen], mean, donor)
         return changed
+
+    def visit(self, layer, pattern, outputs):
+        """The same, as `interventions` wants it."""
+        return self(layer, outputs)
 
 
 def ablate(member, task, sets, kinds=knockout.KINDS, seed=0, memory=MEMORY, shown=None, directly=True):
@@ -230,16 +236,16 @@ def ablate(member, task, sets, kinds=knockout.KINDS, seed=0, memory=MEMORY, show
     means = knockout.mean_outputs(member, task.tokens, memory=memory) if needing(kinds, MEANS) else None
     donors = knockout.deranged(len(task.tokens), seed)
     found, scores = {}, {}
-    for part in _blocks(member, task, memory):
+    for part in blocks(member, task, memory):
         clean, before, outputs = intact(member, task, part)
         others = member.run(task.tokens[donors[part]]).outputs if needing(kinds, DONORS) else None
         _add(scores, None, before)
         for index, heads in enumerate(sets):
             for kind in kinds:
-                total, after, _ = _run(member, task, part, _Ablation(heads, kind, means, others))
+                total, after, _ = _run(member, task, part, Ablation(heads, kind, means, others))
                 direct = np.full_like(total, np.nan)
                 if directly:
-                    direct, _, _ = _run(member, task, part, _Ablation(heads, kind, means, others, outputs))
+                    direct, _, _ = _run(member, task, part, Ablation(heads, kind, means, others, outputs))
                 stacked = np.stack([losses.mean(1) for losses in (clean, total, direct)], 1)
                 found.setdefault((index, kind), []).append(stacked)
                 _add(scores, (index, kind), after)
@@ -255,15 +261,17 @@ def _add(scores, key, by_layer):
 
 
 def effect_tables(
-    family, choosing, repeated, ordinary, *, count=8, controls=3, kinds=knockout.KINDS, seed=0, memory=MEMORY
+    family, induction, repeated, ordinary, *, count=8, controls=3, kinds=knockout.KINDS, seed=0, memory=MEMORY
 ):
     """Effects of ablating every member's induction heads, and of their controls.
 
     Parameters
     ----------
     family : ToyFamily or PretrainedFamily
-    choosing, repeated, ordinary : Task
-        On the first, induction heads are chosen; on the others, effects are measured.
+    induction : DataFrame of [member, layer, head]
+        The induction heads, a member's strongest first, as `repeated_tokens.induction_heads` gives.
+    repeated, ordinary : Task
+        On which effects are measured; other sequences than those on which the heads were chosen.
     count, controls : int
         As for `sets_of_heads`.
     kinds, seed, memory
@@ -282,7 +290,8 @@ def effect_tables(
     effects, backups = [pd.DataFrame(columns=list(EFFECTS))], [pd.DataFrame(columns=list(BACKUPS))]
     for number in range(family.members):
         member = interventions.open_member(family, number)
-        sets = sets_of_heads(_strengths(member, choosing, family.causal, memory), count, controls, seed)
+        own = induction.loc[induction["member"] == number, ["layer", "head"]].to_numpy().tolist()
+        sets = sets_of_heads([tuple(head) for head in own], family, count, controls, seed)
         if not sets:
             continue
         chosen = [one.heads for one in sets]
@@ -310,19 +319,9 @@ def _typed(parts, columns):
     return whole.astype({name: types.get(kind, kind) for name, kind in columns.items()})
 
 
-def _blocks(member, task, memory):
+def blocks(member, task, memory):
     height = max(1, memory // member.prompt_bytes(task.tokens.shape[1], 2))
     return [slice(low, low + height) for low in range(0, len(task.tokens), height)]
-
-
-def _strengths(member, task, causal, memory):
-    """Induction scores of the intact heads: layer, head, value, standard_error, chance."""
-    found = [np.stack(intact(member, task, part)[1], 1) for part in _blocks(member, task, memory)]
-    value, error = mean_and_error(np.concatenate(found), axis=0)  # (layer, head)
-    allowed = task.queries + 1 if causal else task.tokens.shape[1]
-    layer, head = np.indices(value.shape).reshape(2, -1)
-    numbers = {"value": value.ravel(), "standard_error": error.ravel(), "chance": np.mean(1 / allowed)}
-    return pd.DataFrame({"layer": layer, "head": head, **numbers})
 
 
 def _effects(found, plain, seed):

@@ -55,8 +55,8 @@ def trace(family, asking, evaluation, *, short, long, mask=None, seed=0, memory=
     -------
     DataFrame
         member, step, tokens (int64), score, layer, head, value, standard_error, chance, choice, held_out (as
-        `repeated_tokens.halved` gives). The score "in_context" (nats gained in the long context) is of the whole
-        member: layer and head are -1.
+        `repeated_tokens.halved` gives). The score "in_context" is of the whole member, layer and head are -1: nats
+        gained in a text's own long context beside one of another text (`in_context_learning`).
     """
     whole = evaluation[:, : family.context]
     whole, texts = (
@@ -68,8 +68,9 @@ def trace(family, asking, evaluation, *, short, long, mask=None, seed=0, memory=
     gains = []
     for member in range(family.members):
         opened = interventions.open_member(family, member)
-        sizes, losses = in_context_learning.loss_curves(opened, texts, family.causal, short=short, mask=mask, seed=seed)
-        gains.append(float((losses[:, sizes == short] - losses[:, sizes == long]).mean()))
+        options = {"short": short, "mask": mask, "seed": seed}
+        sizes, losses, elsewhere = in_context_learning.loss_curves(opened, texts, family.causal, **options)
+        gains.append(float((elsewhere - losses[:, np.flatnonzero(sizes == long)[0]]).mean()))
     identity = {"member": np.arange(family.members, dtype=np.int32), "layer": np.int32(-1), "head": np.int32(-1)}
     numbers = {"value": gains, "chance": 0.0, "standard_error": np.nan, "choice": gains, "held_out": gains}
     parts.append(pd.DataFrame({**identity, "score": "in_context", **numbers}))

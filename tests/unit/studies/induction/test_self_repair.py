@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,7 @@ from torch.nn import functional
 from architectures import architecture_of
 from headatlas.base.errors import InputError
 from headatlas.models import families, interventions, transformer
-from headatlas.scores import induction_scores
-from headatlas.studies.induction import ablation_effects, self_repair
+from headatlas.studies.induction import ablation_effects, findings, joint_effects, repeated_tokens, self_repair
 from headatlas.studies.induction.repeated_tokens import Asking
 from tiny_checkpoints import checkpoint, opened, task_of
 from toy_models import perturbed
@@ -89,16 +89,15 @@ def test_a_wired_circuit_breaks_where_it_is_cut(wired):
     repeated = self_repair.repeated_task(ASKING, True)
     assert (np.take_along_axis(repeated.tokens, repeated.keys, 1) == repeated.targets).all()
     text = np.random.default_rng(0).integers(0, 30, (10, 12))
-    choosing = self_repair.repeated_task(replace(ASKING, seed=2), True)
-    assert not (choosing.tokens == repeated.tokens).all(1).any()
+    heads = repeated_tokens.induction_heads(repeated_tokens.map_table(wired, ASKING), True)
     effects, backups = self_repair.effect_tables(
-        wired, choosing, repeated, self_repair.ordinary_task(text, True), count=2, controls=1
+        wired, heads, repeated, self_repair.ordinary_task(text, True), count=2, controls=1
     )
     real = effects[effects["control_of"] < 0]
     assert set(real["heads"]) == {"1.0"}  # the head wired for induction is the only induction head
     assert real["repair"].isna().all()  # nothing lies after it
     assert ablation_effects.repair(effects).empty
-    assert ablation_effects.redundancy(effects).empty
+    assert joint_effects.joint_table(wired, heads, repeated).empty
     rows = effects.set_index(["heads", "kind"])
     assert rows.loc[("1.0", "zero"), "total"] > 0.3
     assert rows.loc[("1.1", "zero"), "control_of"] == 0
@@ -117,7 +116,7 @@ def test_a_wired_circuit_breaks_where_it_is_cut(wired):
     assert changed.loc[~changed["ablated"], "change"].abs().max() < 1e-6
 
 
-def test_masked_models_are_asked_at_their_masks(tmp_path, monkeypatch):
+def test_masked_models_are_asked_at_their_masks(tmp_path):
     family = opened(tmp_path, [checkpoint(tmp_path / "saved", "bert")], "masked")
     asking = Asking(vocabulary=30, context=20, mask=3, special=(0,), before=(1,), after=(2,), trials=6, length=8)
     repeated = self_repair.repeated_task(asking, False)
@@ -125,12 +124,13 @@ def test_masked_models_are_asked_at_their_masks(tmp_path, monkeypatch):
     assert (np.take_along_axis(repeated.tokens, repeated.keys, 1) == repeated.targets).all()
     text = self_repair.ordinary_task(np.random.default_rng(0).integers(4, 30, (8, 10)), False, pad=0, mask=3)
     assert (text.tokens == 3).sum() == 8
-    effects, backups = self_repair.effect_tables(family, repeated, repeated, text, count=2, controls=2)
+    heads = repeated_tokens.induction_heads(repeated_tokens.map_table(family, asking), False)
+    effects, backups = self_repair.effect_tables(family, heads, repeated, text, count=2, controls=2)
     assert list(effects) == list(self_repair.EFFECTS)  # random weights: no head is an induction head
     assert effects.empty
     assert backups.empty
-    monkeypatch.setattr(induction_scores, "is_induction", lambda scores: scores["layer"] == 1)
-    effects, backups = self_repair.effect_tables(family, repeated, repeated, text, count=3, controls=2)
+    heads = pd.DataFrame({"member": 0, "layer": 1, "head": range(4)})
+    effects, backups = self_repair.effect_tables(family, heads, repeated, text, count=3, controls=2)
     assert effects[effects["kind"] == "mean"]["group"].tolist() == ["one"] * 3 + [
         "layer"
     ]  # and no other head as control
@@ -138,19 +138,13 @@ def test_masked_models_are_asked_at_their_masks(tmp_path, monkeypatch):
     assert (effects["later_layers"] == 1).all()
     np.testing.assert_allclose(effects["repair"], effects["direct"] - effects["total"], atol=1e-9)
     assert (effects["repair_low"] <= effects["repair"]).all()
-    again, _ = self_repair.effect_tables(family, repeated, repeated, text, count=3, controls=2, memory=1)
+    again, _ = self_repair.effect_tables(family, heads, repeated, text, count=3, controls=2, memory=1)
     np.testing.assert_allclose(again["total"], effects["total"], atol=1e-5)
 
 
-def scores_of(grid, errors=0.001, chance=0.05):
-    layer, head = np.indices(np.shape(grid)).reshape(2, -1)
-    numbers = {"value": np.ravel(grid), "standard_error": errors, "chance": chance}
-    return pd.DataFrame({"layer": layer, "head": head, **numbers})
-
-
 def test_sets_are_induction_heads_and_controls_are_not():
-    grid = [[0.1, 0.0, 0.3, 0.0], [0.0, 0.9, 0.0, 0.5]]
-    drawn = self_repair.sets_of_heads(scores_of(grid), 8, 4)
+    family, heads = SimpleNamespace(layers=2, heads=4), [(1, 1), (1, 3), (0, 2)]
+    drawn = self_repair.sets_of_heads(heads, family, 8, 4)
     real = [one for one in drawn if one.control_of < 0]
     assert [one.heads for one in real] == [
         *(((1, 1),), ((1, 3),), ((0, 2),)),
@@ -159,20 +153,19 @@ def test_sets_are_induction_heads_and_controls_are_not():
     assert [one.group for one in real] == ["one", "one", "one", "layer", "all"]
     controls = [one for one in drawn if one.control_of >= 0]
     assert len({(one.heads, one.control_of) for one in controls}) == len(controls)
-    for heads, group, of in controls:
+    for members, group, of in controls:
         assert group == drawn[of].group
-        assert sorted(layer for layer, _ in heads) == sorted(layer for layer, _ in drawn[of].heads)
-        assert all(grid[layer][head] < 0.2 for layer, head in heads)
+        assert sorted(layer for layer, _ in members) == sorted(layer for layer, _ in drawn[of].heads)
+        assert not set(members) & set(heads)
     assert {one.control_of for one in controls} == {0, 1, 2, 3, 4}
-    fewer = self_repair.sets_of_heads(scores_of(grid), 2, 0)
+    fewer = self_repair.sets_of_heads(heads, family, 2, 0)
     assert [one.heads for one in fewer] == [((1, 1),), ((1, 3),), ((1, 1), (1, 3))]
-    crowded = self_repair.sets_of_heads(scores_of([[0.9, 0.8, 0.7, 0.0]]), 8, 5)
+    crowded = self_repair.sets_of_heads([(0, 0), (0, 1), (0, 2)], family, 8, 5)
     assert {one.control_of for one in crowded} == {-1, 0, 1, 2}  # for all three together there is no like
-    assert self_repair.sets_of_heads(scores_of([[0.1, 0.1]]), 8, 5) == []
-    assert self_repair.sets_of_heads(scores_of([[0.3, 0.1]], errors=0.1), 8, 5) == []  # not beyond its error
+    assert self_repair.sets_of_heads([], family, 8, 5) == []
 
 
-def redundant_table(pairs, later=1):
+def effects_of(pairs, later=1):
     """Effects (single ones, the joint one, the control's) of members with heads 0.0 and 0.1, and a direct effect."""
     rows = []
     for member, (singles, together, control) in enumerate(pairs):
@@ -181,26 +174,51 @@ def redundant_table(pairs, later=1):
         for number, (heads, group, of, total) in enumerate(sets):
             row = {"member": member, "set": number, "heads": heads, "size": len(heads.split()), "group": group}
             row |= {"later_layers": later, "control_of": of, "kind": "mean", "total": total, "direct": 1.5 * total}
-            rows.append(row | {"repair": 0.5 * total if later else np.nan})
+            repair = 0.5 * total if later else np.nan
+            rows.append(row | {"repair": repair, "repair_low": repair - 0.1, "repair_high": repair + 0.1})
     return pd.DataFrame(rows)
 
 
-def test_redundancy_is_the_joint_effect_less_the_sum():
-    table = redundant_table([((0.1, 0.2), 3.0, 0.05), ((0.4, 0.4), 0.8, 0.0)])
-    found = ablation_effects.redundancy(table)
-    assert found["singly"].tolist() == pytest.approx([0.3, 0.8])
-    assert found["excess"].tolist() == pytest.approx([2.7, 0.0])
-    assert found["control"].tolist() == pytest.approx([0.05, 0.0])
-    assert found[["layer", "size"]].to_numpy().tolist() == [[0, 2], [0, 2]]
-
-
-def test_repair_is_asked_of_the_set_with_the_greatest_direct_effect_and_only_where_layers_follow():
-    table = redundant_table([((0.1, 0.2), 3.0, 0.05)])
+def test_repair_is_asked_of_the_layer_of_the_strongest_head_and_only_where_layers_follow():
+    table = effects_of([((0.1, 0.2), 3.0, 0.05)])
     found = ablation_effects.repair(table).iloc[0]
     assert found["heads"] == "0.0 0.1"
     assert found[["direct", "total", "repair", "control_repair"]].tolist() == pytest.approx([4.5, 3.0, 1.5, 0.025])
     assert found[["direct_singly", "repair_singly"]].tolist() == pytest.approx([0.45, 0.15])
-    assert ablation_effects.repair(redundant_table([((0.1, 0.2), 3.0, 0.05)], later=0)).empty
+    assert ablation_effects.repair(effects_of([((0.1, 0.2), 3.0, 0.05)], later=0)).empty
+    elsewhere = {"set": 9, "heads": "1.0", "size": 1, "group": "one", "total": 50.0, "direct": 60.0}  # and weaker
+    more = pd.concat([table, table.iloc[:1].assign(**elsewhere)], ignore_index=True)
+    assert ablation_effects.repair(more).iloc[0]["heads"] == "0.0 0.1"
+
+
+def repaired(lows, highs):
+    """Effects of members of whose repair the interval is given."""
+    table = effects_of([((0.1, 0.2), 3.0, 0.05)] * len(lows))
+    low, high = (table["member"].map(dict(enumerate(ends))) for ends in (lows, highs))
+    return table.assign(repair_low=low, repair_high=high)
+
+
+def test_self_repair_is_said_of_as_many_members_as_show_it():
+    def said(lows, highs):
+        return findings._self_repair({"a": {"effects": repaired(lows, highs)}})
+
+    headline, lines = said([0.1, 0.2, -1, 0.1, -2], [1, 1, 1, 1, -1])
+    assert headline == (
+        "**Later layers make good part of what ablated induction heads did in 3 of 5 members, and make the loss worse "
+        "in 1.**"
+    )
+    assert "by chance 0.1 of 5 members would on either side" in lines[-1]
+    assert said([-1] * 5, [1] * 5)[0].startswith(
+        "__Later layers make good part of what ablated induction heads did in 0 of"
+    )
+    assert said([-1] * 9 + [0.1], [1] * 10)[0].startswith("__")  # one of ten may be by chance
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_noise_no_self_repair_is_found(seed):
+    middle = np.random.default_rng(seed).normal(size=8)
+    headline, _ = findings._self_repair({"a": {"effects": repaired(middle - 1.96, middle + 1.96)}})
+    assert headline.startswith("__")
 
 
 def backup():

@@ -42,7 +42,8 @@ def test_a_phase_change_is_seen_where_it_was_planted(snapshots):
     assert best[0, 0] < 0.15
     assert best[0, 4] == best[0, 8] > 0.9
     assert best[1, 8] < 0.15
-    born = phase_changes.of_members(table).set_index("member")
+    wired_one = pd.DataFrame({"member": [0], "layer": [1], "head": [0]})
+    born = phase_changes.of_members(table, wired_one).set_index("member")
     assert born["forms"].tolist() == [True, False]
     assert born.loc[0, ["layer", "head", "earlier_layer", "earlier_head"]].tolist() == [1, 0, 0, 0]
     times = born.loc[0, ["induction", "in_context", "previous_token"]]
@@ -79,12 +80,14 @@ def planted_rise(tokens, values, member=0):
 
 def test_the_time_of_a_phase_change_lies_between_snapshots():
     tokens = np.array([0, 100, 200, 300, 400])
-    born = phase_changes.of_members(planted_rise(tokens, [0, 0, 0.2, 0.6, 0.8])).loc[0]
+    both = pd.DataFrame({"member": 0, "layer": 1, "head": [1, 0]})
+    born = phase_changes.of_members(planted_rise(tokens, [0, 0, 0.2, 0.6, 0.8]), both).loc[0]
+    assert born["head"] == 0
     assert born["induction"] == pytest.approx(250)
     assert born["in_context"] == pytest.approx(250)
     assert born["width"] == pytest.approx(360 - 140)
     assert np.isnan(born["previous_token"])  # no earlier layer looks back
-    late = phase_changes.of_members(planted_rise(tokens, [0, 0, 0, 0, 0.1])).loc[0]
+    late = phase_changes.of_members(planted_rise(tokens, [0, 0, 0, 0, 0.1]), both[:0]).loc[0]
     assert not late["forms"]
 
 

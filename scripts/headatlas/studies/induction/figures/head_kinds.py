@@ -1,16 +1,16 @@
-"""Induction heads and their look-alikes, by what they match and copy."""
+"""Induction heads that copy and that do not, and heads that only copy."""
 
 from matplotlib.lines import Line2D
 
 from headatlas.base import tables
 from headatlas.plotting import style
 from headatlas.scores.induction_scores import LEAST
-from headatlas.studies.induction.head_kinds import COPYING
+from headatlas.studies.induction.head_kinds import COPYING, KINDS
 
 
 @style.paper
 def head_kinds(table, copying):
-    """Prefix matching against copying: an induction head does both.
+    """Attention to where an induction head looks, against copying.
 
     Parameters
     ----------
@@ -30,19 +30,15 @@ def head_kinds(table, copying):
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes in panels.flat[len(models) :]:
         axes.axis("off")
-    shades = {
-        "induction": (style.HELD_OUT, "o"),
-        "look-alike": (style.TRAIN, "D"),
-        "copier": (style.colour(4), "^"),
-        "neither": ("0.55", "s"),
-    }
+    looks = [(style.HELD_OUT, "o"), (style.TRAIN, "D"), (style.colour(4), "^"), ("0.55", "s")]
+    shades = dict(zip(KINDS, looks, strict=True))
     for axes, model in zip(panels.flat, models, strict=False):
         own = table[table["model"] == model]
         for kind, (colour, shape) in shades.items():
             rows = own[(own["kind"] == kind) & own["copying"].notna()]
-            errors = rows[["prefix_matching_error", "copying_error"]].fillna(0).to_numpy().T
+            errors = rows[["attention_error", "copying_error"]].fillna(0).to_numpy().T
             line = {"color": colour, "elinewidth": 0.6, "markersize": 3, "markeredgewidth": 0}
-            axes.errorbar(rows["prefix_matching"], rows["copying"], errors[1], errors[0], shape, **line)
+            axes.errorbar(rows["attention"], rows["copying"], errors[1], errors[0], shape, **line)
         axes.axvline(LEAST, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(copying, color="0.6", linewidth=0.6, linestyle=":")
         axes.axhline(0, color="0.85", linewidth=0.5, zorder=0)
@@ -52,7 +48,7 @@ def head_kinds(table, copying):
     reach = 0.1 + known.abs().max() if len(known) else 1
     panels[0, 0].set_ylim(min(-0.2, known.min() - 0.1) if len(known) else -1, reach)
     for axes in panels[-1]:
-        axes.set_xlabel("attention to what\nfollowed before")
+        axes.set_xlabel("attention to where an\ninduction head looks")
     for axes in panels[:, 0]:
         axes.set_ylabel("copying")
     counted = table["kind"].value_counts()

@@ -1,6 +1,7 @@
 """Induction with several masks at once, and on whole words against pieces of words."""
 
 from headatlas.base import tables
+from headatlas.base.statistics import describe_mean
 from headatlas.plotting import style
 from headatlas.studies.induction.repeated_tokens import strongest
 
@@ -37,7 +38,40 @@ def masks(found):
         axes.set_title(style.wrapped(model, style.WIDTH / _ABREAST - 0.2))
     for axes in panels.flat[wide:]:
         axes.axis("off")
-    return figure
+    said = [f"{model}: {_of_masks(table)}" for model, table in masked.items()]
+    said += [f"{model}: {_of_pieces(table)}" for model, table in words.items()]
+    return style.finding(figure, "; ".join(said))
+
+
+def _followed(table):
+    """Rows, where the earlier instance is read, of each member's head that is strongest with the fewest masks."""
+    same = table[table["reading"] == "same"]
+    best = strongest(same[same["count"] == same["count"].min()])
+    return same.merge(best[["member", "layer", "head"]])
+
+
+def _of_masks(table):
+    """Attention of the heads that are followed by number of masks: one member's with its error, else over members."""
+    followed, said = _followed(table), []
+    for count, rows in followed.groupby("count"):
+        told = describe_mean(rows["held_out"], within=(0, 1))
+        if len(rows) == 1:
+            told = f"{rows['held_out'].iloc[0]:.2f} ± {rows['held_out_error'].iloc[0]:.2f} (standard error)"
+        said.append(f"{told} with {count} mask{'s'[: count > 1]}")
+    return f"{', '.join(said)}; chance {followed['chance'].mean():.2f}"
+
+
+def _of_pieces(table):
+    wide = _by_level(table)
+    less = wide["whole words"] - wide["pieces"]
+    told = describe_mean(less.groupby("member").mean(), 3, signed=True)
+    return f"a head's induction on whole words less that on pieces is {told}"
+
+
+def _by_level(table):
+    reading = "same" if table["count"].max() > 0 else "after"
+    rows = table[table["reading"] == reading]
+    return rows.pivot(index=["member", "layer", "head"], columns="level", values="value")
 
 
 def _several(axes, table):
@@ -62,8 +96,7 @@ def _several(axes, table):
 
 def _pieces(axes, table):
     """Each head's induction on pieces against that on whole words."""
-    reading = "same" if table["count"].max() > 0 else "after"
-    wide = table[table["reading"] == reading].pivot(index=["member", "layer", "head"], columns="level", values="value")
+    wide = _by_level(table)
     colours = [style.layer_colour(layer, table["layer"].max() + 1) for layer in wide.index.get_level_values("layer")]
     axes.scatter(wide["whole words"], wide["pieces"], c=colours, s=12, linewidths=0.3, edgecolors="white")
     top = max(0.1, wide.to_numpy().max())

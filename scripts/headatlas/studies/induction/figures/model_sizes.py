@@ -56,13 +56,13 @@ def _depths(axes, depths, models):
     """Each member's mean depth of induction, and its interval over members, or over heads where there is but one."""
     for place, model in enumerate(models):
         own, colour = depths[depths["model"] == model], style.model_colour(place)
-        mean, low, high = interval_of_mean(own["depth"])
+        mean, low, high = interval_of_mean(own["depth"], within=(0, 1))
         if len(own) == 1:
             low, high = own["low"].iloc[0], own["high"].iloc[0]
         axes.plot([low, high], [place, place], color=colour, linewidth=1)
         axes.plot(own["depth"], np.full(len(own), place), "o", color=colour, markersize=2.5, alpha=0.6, linewidth=0)
         axes.plot(mean, place, "D", color=colour, markersize=4)
-        said = f"{mean:.2f} ({low:.2f} to {high:.2f})"
+        said = f"{mean:.2f}" + (f" ({low:.2f} to {high:.2f})" if np.isfinite(low) else "")
         axes.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), fontsize=8, va="center")
     axes.axvline(0.5, color="0.6", linewidth=0.6, linestyle=":")
     axes.set(xlim=(0, 1), ylim=(len(models) - 0.5, -0.5), xlabel="mean depth of induction, input 0 to output 1")

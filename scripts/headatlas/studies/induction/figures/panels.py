@@ -70,10 +70,15 @@ def draw_members(axes, rows, top):
     axes.set_xlabel("member", labelpad=1)
 
 
-def scale_bar(figure, axes, top, label):
+def scale_bar(figure, axes, top, label, chances=()):
+    """The colour bar of maps from 0 to `top`, with a white line at each level of chance; long where maps are low."""
+    shrink = 0.7 if len(axes) > 1 else 1.0
+    said = f"{label}\n(white: chance)" if len(chances) else label
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, top), style.DISTANCES), ax=axes, label=label, shrink=0.7, aspect=30, pad=0.02
+        ScalarMappable(Normalize(0, top), style.DISTANCES), ax=axes, label=said, shrink=shrink, aspect=30, pad=0.02
     )
+    for chance in chances:
+        bar.ax.axhline(chance, color="white", linewidth=1.2)
     bar.outline.set_visible(False)
 
 

@@ -44,7 +44,16 @@ def scheme(trials, protocol):
             f"({'abcdef'[row]}) {name}: {model}, {one['length']} tokens a copy", loc="left", pad=15, fontsize=8
         )
         _trial(axes, one, causal)
-    return figure
+    return style.finding(figure, "; ".join(_in_words(*row) for row in shown))
+
+
+def _in_words(model, setup, causal, one):
+    """Which token a trial asks for, and where its attention is read."""
+    name = "two copies, causal" if causal else SETUPS[setup]
+    read = ", ".join(READINGS[key].replace("\n", " ") for key in one["keys"] if key in READINGS)
+    size = len(one["tokens"])
+    asked = style.printable(one["tokens"][one["masked"]], 9)
+    return f"{name} ({model}): token {one['masked'] + 1} of {size}, {asked}, read at {read}"
 
 
 def _trial(axes, one, causal):
@@ -66,7 +75,7 @@ def _trial(axes, one, causal):
         if before is not None and position > before + 1:
             axes.text(x - 0.3, 0, "…", ha="center", va="center")
         read = position in one["keys"].values()
-        face = "#F0E442" if position == at else "#CFE8F7" if read else "0.96"
+        face = style.colour(7) if position == at else style.colour(2 + len(style.PALETTE)) if read else "0.96"
         axes.add_patch(Rectangle((x + 0.04, -0.5), 0.92, 1, facecolor=face, edgecolor="0.7", linewidth=0.4))
         text = "MASK" if position == at and not causal else style.printable(one["tokens"][position], 9)
         axes.text(x + 0.5, 0, text, ha="center", va="center", fontsize=letters, rotation=90 if len(kept) > 20 else 0)

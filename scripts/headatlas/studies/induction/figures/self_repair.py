@@ -1,61 +1,99 @@
 """The loss without induction heads: redundancy within a layer, and what later heads make good."""
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from headatlas.base import tables
 from headatlas.base.statistics import interval_of_mean
 from headatlas.plotting import style
-from headatlas.studies.induction import ablation_effects
+from headatlas.studies.induction import ablation_effects, joint_effects
+
+_DASHED = (0, (3, 1.5))
 
 
 @style.paper
-def redundancy(effects, kind="mean"):
-    """Whether the induction heads of a layer stand in for one another: single effects summed, and the joint one.
+def redundancy(joint):
+    """Whether the induction heads of a layer stand in for one another: what sets of them do beyond each, by their size.
 
     Parameters
     ----------
-    effects : dict from model to DataFrame
-        As `self_repair.effect_tables` gives.
-    kind : {"zero", "mean", "resample"}
-        Of the ablations drawn.
+    joint : dict from model to DataFrame
+        As `joint_effects.joint_table` gives.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    found = {model: rows for model, table in effects.items() if len(rows := ablation_effects.redundancy(table, kind))}
-    unasked = [model for model in effects if model not in found]
+    rows = {model: joint_effects.redundancy(table) for model, table in joint.items()}
+    found = {model: own for model, own in rows.items() if own["followed"].any() and own["excess"].notna().any()}
+    last = [model for model, own in rows.items() if len(own) and model not in found]
+    alone = [model for model, own in rows.items() if own.empty]
+    unasked = []
+    if alone:
+        unasked.append(f"not asked of {', '.join(alone)}: no layer has two induction heads")
+    if last:
+        unasked.append(
+            f"not asked of {', '.join(last)}: nothing that could answer comes after them, or the last norm is unknown"
+        )
     if not found:
-        return style.nothing_to_show("redundancy cannot be asked of these models: no layer has two induction heads")
+        return style.nothing_to_show("redundancy cannot be asked of these models\n" + "\n".join(unasked))
     across = min(2, len(found))
     down = -(-len(found) // across)
-    figure = style.blank(max(style.COLUMN, style.WIDTH * across / 2), 2.6 * down + 0.5)
+    figure = style.blank(max(style.COLUMN, style.WIDTH * across / 2), 2.5 * down + 1.2)
     panels = figure.subplots(down, across, squeeze=False)
     for axes in panels.flat[len(found) :]:
         axes.axis("off")
-    for axes, (model, rows) in zip(panels.flat, found.items(), strict=False):
-        for row in rows.itertuples():
-            values = [row.singly, row.together, row.control]
-            axes.plot(range(3), values, "o-", color=style.member_colour(row.member), markersize=3.5, linewidth=0.9)
-        if rows["control"].isna().all():
-            axes.text(2, 0, "too few\nothers", ha="center", va="bottom", fontsize=style.SMALL, color="0.4")
-        axes.set_title(style.wrapped(f"{model}\n{_said(rows['excess'])}", style.WIDTH / across - 0.35), fontsize=8)
-        axes.set_xticks(range(3), ["each, summed", "together", "as many others"], rotation=40, ha="right")
-        axes.set_xlim(-0.4, 2.4)
-        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    for axes, (model, of_model) in zip(panels.flat, found.items(), strict=False):
+        for member, own in joint_effects.by_size(joint[model]).groupby("member"):
+            line = {"color": style.member_colour(member), "markersize": 3.5, "linewidth": 0.9}
+            axes.plot(own["size"], own["excess"], "o-", **line)
+            axes.plot(own["size"], own["control"], marker="s", mfc="white", linestyle=_DASHED, **line)
+        axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+        title = f"{model}\n{_said(of_model['excess'], 'logits')}"
+        axes.set_title(style.wrapped(title, style.WIDTH / across - 0.35), fontsize=8)
+        axes.set_xticks(sorted(joint[model]["size"].unique()))
+        axes.set_xlabel("heads ablated together")
     for axes in panels[:, 0]:
-        axes.set_ylabel("rise of the loss\non repeated tokens (nats)")
-    style.finding(figure, _findings("together less the sum of each", found, "excess"))
-    note = "each line a member; above: together less the sum,\nwith its 95% interval over members"
-    if unasked:
-        note += f"\nnot asked of {', '.join(unasked)}: no layer has two induction heads"
+        axes.set_ylabel("fall of the right token's logit\ntogether less the sum of each")
+    marked = {"color": "0.3", "markersize": 3.5, "linewidth": 0.9}
+    keys = [
+        Line2D([], [], marker="o", label="induction heads", **marked),
+        Line2D([], [], marker="s", mfc="white", linestyle=_DASHED, label="other heads", **marked),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=2)
+    said = "; ".join(
+        f"{model} {_said(own['excess'], 'logits')}, beyond other heads {_said(own['beyond'], 'logits')}"
+        for model, own in found.items()
+    )
+    style.finding(figure, f"together less the sum of each, mean over sizes, with 95% intervals over members: {said}")
+    certain = sum(joint_effects.sign(own) > 0 for own in found.values())
+    style.headline(figure, _counted("Induction heads of a layer stand in for one another", certain, found))
+    note = "\n".join(["each colour a member; above: the mean over sizes, with its 95% interval over members", *unasked])
     figure.supxlabel(style.wrapped(note, figure.get_figwidth() - 0.2), fontsize=8)
     return figure
 
 
-def _said(values):
+def _said(values, unit="nats"):
     mean, low, high = interval_of_mean(values)
-    return f"{mean:+.2f}" + (f" ({low:+.2f} to {high:+.2f})" if np.isfinite(low) else "") + " nats"
+    if not np.isfinite(mean):
+        return "not available"
+    return f"{mean:+.2f}" + (f" ({low:+.2f} to {high:+.2f})" if np.isfinite(low) else "") + f" {unit}"
+
+
+def _beyond_zero(what, found, column):
+    """A claim with the number of models whose interval over members lies above zero."""
+    above = sum(interval_of_mean(rows[column])[1] > 0 for rows in found.values())  # no interval, no evidence
+    return _counted(what, above, found)
+
+
+def _counted(what, count, found):
+    return f"{what}: for certain in {count} of {len(found)} {'model' if len(found) == 1 else 'models'}"
+
+
+def _from_zero(axes):
+    """From zero or below to above all points, whole."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(0, low), high + 0.04 * (high - min(0, low)))
 
 
 def _findings(what, found, column):
@@ -84,7 +122,7 @@ def backup_heads(effects, backups, kind="mean"):
         return style.nothing_to_show(
             "self-repair cannot be asked of these models: no layer lies after an induction head"
         )
-    figure = style.blank(style.WIDTH, 2.1 * len(found) + 0.8)
+    figure = style.blank(style.WIDTH, 2.1 * len(found) + 1.1)
     panels = figure.subplots(len(found), 2, squeeze=False, width_ratios=(2, 3))
     for (left, right), (model, rows) in zip(panels, found.items(), strict=True):
         for row in rows.itertuples():
@@ -96,7 +134,7 @@ def backup_heads(effects, backups, kind="mean"):
         left.set_title(style.wrapped(f"{model}\nmade good: {_said(rows['repair'])}", 0.4 * style.WIDTH), fontsize=8)
         left.set_xticks([0, 1], ["no later head\nresponds", "all\nrespond"])
         left.set(xlim=(-0.4, 1.4), ylabel="rise of the loss (nats)")
-        left.set_ylim(bottom=min(0, left.get_ylim()[0]))
+        _from_zero(left)
         names = [f"{one.layer}.{one.head}" for one in later.itertuples()]
         right.set_xticks(*style.thinned(range(len(names)), names, len(names), 9))
         right.axhline(0, color="0.6", linewidth=0.6, zorder=0)
@@ -104,6 +142,7 @@ def backup_heads(effects, backups, kind="mean"):
     panels[0, 1].set_title("later heads, with the induction\nheads before them ablated", fontsize=8)
     panels[-1, 1].set_xlabel("later heads (layer.head)")
     style.finding(figure, _findings("what later layers make good", found, "repair"))
+    style.headline(figure, _beyond_zero("Later layers make good a part of the loss", found, "repair"))
     note = "each colour a member; in brackets the 95% interval over members"
     if unasked:
         note += f"\nnot asked of {', '.join(unasked)}: no layer lies after an induction head"
@@ -118,9 +157,9 @@ def _later(backups, row, kind):
     return own[(own["layer"] > first) & ~own["ablated"]].sort_values(["layer", "head"])
 
 
-def draw_redundancy(effects, models):
+def draw_redundancy(joint, models):
     """Read a file of each model, in their order."""
-    return redundancy({model: tables.read(path) for model, path in zip(models, effects, strict=True)})
+    return redundancy({model: tables.read(path) for model, path in zip(models, joint, strict=True)})
 
 
 def draw_backup_heads(effects, backups, models):

@@ -5,14 +5,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from headatlas.base import tables
-from headatlas.base.statistics import interval_of_mean
+from headatlas.base.statistics import describe_mean, interval_of_mean
 from headatlas.plotting import style
 from headatlas.studies.induction import phase_changes
 from headatlas.studies.induction.figures.panels import log_axis
+from headatlas.studies.induction.repeated_tokens import induction_heads
 
 
 @style.paper
-def training_dynamics(found):
+def training_dynamics(found, counted):
     """Induction, previous-token and in-context-learning scores against the tokens seen in training.
 
     Heads are those that `phase_changes.of_members` names: chosen at the end, on other sequences than are drawn.
@@ -21,6 +22,8 @@ def training_dynamics(found):
     ----------
     found : dict from model to DataFrame
         As `training_dynamics.trace` gives.
+    counted : dict from model to DataFrame of [member, layer, head]
+        The induction heads of the trained models.
 
     Returns
     -------
@@ -32,7 +35,7 @@ def training_dynamics(found):
     panels = figure.subplots(2, len(found), squeeze=False, sharex="col", sharey="row")
     for column, (model, table) in enumerate(found.items()):
         heads, learning = panels[:, column]
-        times = phase_changes.of_members(table)
+        times = phase_changes.of_members(table, counted[model])
         first = table.loc[table["tokens"] > 0, "tokens"].min()
         for row in times.itertuples():
             own, colour = table[table["member"] == row.member], style.member_colour(row.member)
@@ -50,7 +53,7 @@ def training_dynamics(found):
         heads.set(title=style.wrapped(model, figure.get_figwidth() / len(found) - 0.15), ylim=(0, 1))
         learning.set_xlabel("tokens seen")
         learning.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-    style.finding(figure, _when(found))
+    style.finding(figure, _when(found, counted))
     panels[0, 0].set_ylabel("attention")
     panels[1, 0].set_ylabel("in-context learning (nats)")
     keys = [
@@ -63,26 +66,31 @@ def training_dynamics(found):
     return figure
 
 
-def _when(found):
+def _when(found, counted):
     said = []
     for model, table in found.items():
-        mean, low, high = interval_of_mean(phase_changes.of_members(table)["induction"])
-        if np.isfinite(mean):
-            between = f" ({low / 1e3:,.0f} to {high / 1e3:,.0f})" if np.isfinite(low) else ""
-            said.append(f"{model} after {mean / 1e3:,.0f}{between} thousand tokens")
+        times = phase_changes.of_members(table, counted[model])["induction"] / 1e3
+        if times.notna().any():
+            told = describe_mean(times, 0, within=(0, table["tokens"].max() / 1e3))
+            said.append(f"{model} after {told} thousand tokens")
     if not said:
         return "no model forms an induction head"
-    return f"the strongest induction head has half of its rise in {', '.join(said)}; 95% over members"
+    return f"the strongest induction head has half of its rise in {', '.join(said)}"
 
 
 def _shade(axes, times, end):
-    mean, low, high = interval_of_mean(times)
+    mean, low, high = interval_of_mean(times, within=(1, end))
     if np.isfinite(low):
-        axes.axvspan(max(low, 1), min(high, end), color=style.HELD_OUT, alpha=0.15, linewidth=0)
+        axes.axvspan(low, high, color=style.HELD_OUT, alpha=0.15, linewidth=0)
     if np.isfinite(mean):
         axes.axvline(mean, color=style.HELD_OUT, linewidth=0.8)
 
 
-def draw_dynamics(dynamics, models):
+def draw_dynamics(dynamics, maps, models):
     """Read a file of each model, in their order."""
-    return training_dynamics({model: tables.read(path) for model, path in zip(models, dynamics, strict=True)})
+    found = {model: tables.read(path) for model, path in zip(models, dynamics, strict=True)}
+    counted = {
+        model: induction_heads(tables.read(path), tables.facts(path)["causal"])
+        for model, path in zip(models, maps, strict=True)
+    }
+    return training_dynamics(found, counted)
