@@ -2,10 +2,19 @@
 
 import numpy as np
 
+from headatlas.base import statements
 from headatlas.base.errors import InputError
-from headatlas.base.statistics import bootstrap_interval, interval_of_mean
+from headatlas.base.statistics import FEWEST, bootstrap_interval, interval_of_mean
+from headatlas.studies.attentionviz import key_scaling
 
-_COMPARED = ("published grid", "closed form", "exact")  # with no scaling at all
+_LEVEL = 0.95  # of all intervals of one sentence together
+_ONE_CONSTANT = ("unscaled", "published grid", "norm ratio", "closed form")
+_NARROW = 1.25  # the largest over the smallest constant, for all to be close to their median
+_CHANGES = {
+    "scaling": "scaling queries against keys",
+    "key translation": "shifting keys",
+    "query translation": "shifting queries",
+}
 _METHODS = {"space": "the full space", "pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 
 
@@ -28,7 +37,7 @@ def text(models):
     for name, tables in models.items():
         found = [
             *_closeness(tables["constructions"]),
-            *_constants(tables["scales"]),
+            *_constants(tables["scales"], tables["constructions"]),
             *_invariance(tables["invariance"]),
             *_parts_of_speech(tables["parts_of_speech"]),
         ]
@@ -42,7 +51,7 @@ def _of(table, **equal):
     return table
 
 
-def _constants(scales):
+def _constants(scales, constructions):
     published = _of(scales, protocol="published", criterion="weighted_correlation_scaled")
     corrected = {
         name: _of(scales, protocol="corrected", criterion=name)
@@ -51,13 +60,11 @@ def _constants(scales):
     heads = len(published)
     unsure = {name: int(rows["undetermined"].sum()) for name, rows in corrected.items()}
     missing = int(corrected["weighted_correlation"]["c"].isna().sum())
-    title = (
-        "The criterion of the report does not determine"
-        if unsure["weighted_correlation"] > heads / 2
-        else ("The criterion of the report determines")
-    )
+    determined = unsure["weighted_correlation"] <= heads / 2
+    title = f"The criterion of the report {'determines' if determined else 'does not determine'}"
+    headline = statements.either(determined, f"{title} the constant of most heads.")
     yield (
-        f"**{title} the constant of most heads.** Corrected and with intervals, the weighted correlation leaves it "
+        f"{headline} Corrected and with intervals, the weighted correlation leaves it "
         f"undetermined for {unsure['weighted_correlation']} of {heads} heads, scaled for "
         f"{unsure['weighted_correlation_scaled']}: it lies on the edge of the grid, its 95% interval spans half of the "
         f"grid, or too few pairs are near ({missing} heads). As published, without intervals, "
@@ -65,16 +72,34 @@ def _constants(scales):
     )
     closed, known = corrected["closed_form"], corrected["closed_form"]["c"].dropna()
     if known.empty:
-        yield "**The best constant is not available for any head**: too few pairs."
+        yield f"{statements.denied('A constant in closed form is not available for any head')}: too few pairs."
         return
+    near = f"close to {known.median():.2g}" if known.max() <= _NARROW * known.min() else "that differ from head to head"
     yield (
-        f"**The best constant on a continuous scale is close to {known.median():.2g}.** It lies between "
+        f"**Squared distance and dot product are opposed most at constants {near}**, between "
         f"{known.min():.2f} and {known.max():.2f} ({len(known)} of {heads} heads have one, "
-        f"{heads - unsure['closed_form']} determined). There squared distance and dot product correlate by "
+        f"{heads - unsure['closed_form']} determined). There they correlate by "
         f"{closed['correlation'].median():.2f} (median over heads), "
         f"at the published constants ({published['c'].min():g} to {published['c'].max():g}) by "
-        f"{published['correlation'].median():.2f}."
+        f"{published['correlation'].median():.2f}.{_against_spearman(constructions)}"
     )
+
+
+def _against_spearman(table):
+    """Is the constant in closed form also the one at which closeness follows attention best, before any map?"""
+    wide = _by_head(table, "space")
+    others = [name for name in _ONE_CONSTANT[:-1] if name in wide]
+    if "closed form" not in wide or not others or len(wide) < 2:
+        return ""
+    best = wide[others].mean().idxmax()
+    mean, low, high = _gain(wide["closed form"] - wide[best], 1 - (1 - _LEVEL) / len(others))
+    said = "whether it is the best there is open"
+    if high < 0:
+        said = "it is not the best"
+    elif low > 0:
+        said = "it is the best"
+    numbers = f"{wide['closed form'].mean():.2f} against {wide[best].mean():.2f} of '{best}'"
+    return f" By the rank correlation of closeness with attention {said}: {numbers} ({_with_ends(mean, low, high)})."
 
 
 def _by_head(table, method):
@@ -89,7 +114,8 @@ def _closeness(table):
     wide = {method: rows for method in methods if len(rows := _by_head(table, method))}
     on_plane = {method: rows.mean() for method, rows in wide.items() if method != "space"}
     if not on_plane:
-        yield "**How well distance shows attention is not available**: no head has all constructions."
+        headline = statements.denied("How well distance shows attention is not available")
+        yield f"{headline}: no head has all constructions."
         return
     best = max(on_plane, key=lambda method: on_plane[method].max())
     value, name = on_plane[best].max(), on_plane[best].idxmax()
@@ -108,42 +134,79 @@ def _closeness(table):
     if not gains:
         return
     said = "; ".join(
-        f"in {_METHODS[method]} "
-        + ", ".join(f"{name} {mean:+.2f} ({low:+.2f} to {high:+.2f})" for name, (mean, low, high) in found.items())
+        f"in {_METHODS[method]} " + ", ".join(f"{name} {_with_ends(*ends)}" for name, ends in found.items())
         for method, found in gains.items()
     )
     signs = {
         name: {np.sign(low) if np.sign(low) == np.sign(high) else 0 for _, low, high in of_name}
-        for name in _COMPARED
+        for name in next(iter(gains.values()))
         if (of_name := [found[name] for found in gains.values()])
     }
-    always = [name for name, found in signs.items() if found == {1}]
-    title = f"'{always[0]}' helps wherever one looks" if always else "No way of scaling helps wherever one looks"
+    always = [f"'{name}'" for name, found in signs.items() if found == {1}]
+    title = f"{_listed(always)} help{'s' if len(always) == 1 else ''} wherever one looks"
+    title = title if always else "That a way of scaling helps wherever one looks is not shown"
     of_what = wide[best].index.get_level_values("member").nunique()
-    over = f"{of_what} members" if of_what > 1 else f"{len(wide[best])} heads"
-    yield f"**{title}.** Gain over no scaling, with 95% intervals over {over}: {said}."
+    over = f"{of_what} members" if of_what >= FEWEST else f"{len(wide[best])} heads"
+    how = f"with intervals over {over}, 95% for the {len(signs)} ways together"
+    yield f"{statements.either(always, f'{title}.')} Gain over no scaling, {how}: {said}."
 
 
 def _gains(wide):
-    """What each construction gains over no scaling: mean, low, high, over members, or heads where there is but one."""
-    found = {}
-    for name in _COMPARED:
-        gain = wide[name] - wide["unscaled"]
-        members = gain.groupby(level="member").mean()
-        if len(members) > 1:
-            found[name] = interval_of_mean(members)
-        else:
-            found[name] = (gain.mean(), *map(float, bootstrap_interval(gain.to_numpy())))
-    return found
+    """What each construction gains over no scaling: mean, low, high."""
+    names = [name for name in wide if name != "unscaled"]
+    return {name: _gain(wide[name] - wide["unscaled"], 1 - (1 - _LEVEL) / len(names)) for name in names}
+
+
+def _gain(gain, level):
+    """Mean and interval of a gain by head: over members, or over heads where there are too few members."""
+    members = gain.groupby(level="member").mean()
+    if len(members) >= FEWEST:
+        return interval_of_mean(members, level)
+    return gain.mean(), *map(float, bootstrap_interval(gain.to_numpy(), level=level))
+
+
+def _with_ends(mean, low, high):
+    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def _listed(words):
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _invariance(table):
     largest = table.groupby("change", sort=False)["difference"].max()
     said = ", ".join(f"{change} {value:.1g}" for change, value in largest.items())
+    heads = table[table["difference"] >= key_scaling.UNCHANGED].groupby("change", sort=False).size()
+    count = len(table) // table["change"].nunique()
+    changed = "; ".join(f"{change} changes one in {number} of {count} heads" for change, number in heads.items())
     yield (
-        "**Scaling and shifting keys leave attention alone, shifting queries does not.** Largest change of an "
-        f"attention weight: {said}."
+        f"{statements.found(f'{describe_invariance(largest)}.')} Largest change of an attention weight: {said}"
+        f"{f' ({changed})' if changed else ''}."
     )
+
+
+def describe_invariance(largest):
+    """What leaves attention alone and what does not, as far as the changes say.
+
+    Parameters
+    ----------
+    largest : Series
+        The largest change of an attention weight, by what was changed.
+
+    Returns
+    -------
+    str
+        Without a full stop.
+    """
+    free = [_CHANGES[name] for name in largest.index[largest < key_scaling.UNCHANGED]]
+    other = [_CHANGES[name] for name in largest.index[~(largest < key_scaling.UNCHANGED)]]
+    alone, changed = (len(each) == 1 for each in (free, other))
+    parts = [f"{_listed(free)} leave{'s' if alone else ''} attention alone"] if free else []
+    if other:
+        verb = ("does not" if changed else "do not") if free else f"change{'s' if changed else ''} attention"
+        parts.append(f"{_listed(other)} {verb}")
+    words = ", ".join(parts)
+    return words[0].upper() + words[1:]
 
 
 def _parts_of_speech(table):
@@ -152,9 +215,12 @@ def _parts_of_speech(table):
         return
     sure = table[table["significant"]]
     heads = table[["member", "layer", "head"]].drop_duplicates()
-    title = "Some heads attend by parts of speech" if len(sure) else "No head attends by parts of speech"
+    title = (
+        "Some heads attend by parts of speech" if len(sure) else "That a head attends by parts of speech is not shown"
+    )
+    headline = statements.either(len(sure), f"{title}.")
     yield (
-        f"**{title}.** Of {len(table)} pairs of categories in {len(heads)} heads, {len(sure)} differ from what the "
+        f"{headline} Of {len(table)} pairs of categories in {len(heads)} heads, {len(sure)} differ from what the "
         "positions of query and key alone would give (Benjamini-Hochberg, 5%)."
     )
     asked = _of(table, query="NOUN", key="PRON")
@@ -176,7 +242,7 @@ def _asked(asked):
     less = asked[asked["significant"] & (asked["excess"] < 0)]
     answer = f"more than positions give in {len(more)} of {len(asked)} heads, less in {len(less)}"
     if more.empty:
-        return f"**Do noun queries attend to pronoun keys? No**: {answer}."
+        return f"{statements.denied('Do noun queries attend to pronoun keys? Not shown')}: {answer}."
     best = more.loc[more["excess"].idxmax()]
     return (
         f"**Do noun queries attend to pronoun keys? In some heads**: {answer}; most in {_named(best)}, with "

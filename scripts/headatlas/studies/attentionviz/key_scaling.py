@@ -18,6 +18,7 @@ CONSTANTS = (0.2, 0.4, 0.8, 1.0, 1.25, 2.5, 5.0)
 PUBLISHED_THRESHOLD = 12.0  # of the distance; left over in memory from another cell of the published notebook
 PUBLISHED_SENTENCES = 200
 CRITERIA = ("weighted_correlation", "weighted_correlation_scaled", "norm_ratio", "closed_form")
+UNCHANGED = 1e-4  # an attention weight that changes by less is left alone: single precision rounds
 _TINY = 1e-12
 
 

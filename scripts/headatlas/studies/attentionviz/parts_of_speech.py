@@ -132,7 +132,7 @@ def _of_head(pattern, indicator, expected):
 
 
 def _named(found, names):
-    from scipy.stats import norm
+    from scipy.stats import t
 
     counts, share, chance = found
     total = counts.sum(0)  # (query's tag,)
@@ -142,11 +142,13 @@ def _named(found, names):
         excess = shares - chances
         left = share - chance - excess * counts[:, :, None]  # (prompt, query's tag, key's tag)
         error = np.sqrt(np.square(left).sum(0) * (sentences / np.maximum(sentences - 1, 1))[:, None]) / total[:, None]
-        p_value = 2 * norm.sf(np.abs(excess) / error)
+        freedom = np.maximum(sentences - 1, 1)[:, None]
+        p_value = 2 * t.sf(np.abs(excess) / error, freedom)
     told = (sentences >= _FEWEST)[:, None] & (error > 1e-9)
     error, p_value = (np.where(told, part, np.nan) for part in (error, p_value))
-    reach = norm.ppf((1 + LEVEL) / 2) * error
-    columns = {"share": shares, "chance": chances, "excess": excess, "low": excess - reach, "high": excess + reach}
+    reach = t.ppf((1 + LEVEL) / 2, freedom) * error
+    ends = {"low": np.maximum(excess - reach, -chances), "high": np.minimum(excess + reach, 1 - chances)}  # of a share
+    columns = {"share": shares, "chance": chances, "excess": excess} | ends
     queries, keys = np.meshgrid(names, names, indexing="ij")
     counted = {"queries": np.repeat(total.astype(np.int64), len(names))}
     named = {"query": queries.ravel(), "key": keys.ravel()} | counted

@@ -3,6 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from headatlas.base import statements
+from headatlas.base.statistics import describe_counts
+from headatlas.studies.circuits import sweep_effects
+
 ELHAGE = {  # Elhage et al. 2021, "A mathematical framework for transformer circuits", as Table I quotes it
     "residual stream": "always",
     "LayerNorm": "yes (folded into the weights)",
@@ -66,8 +70,8 @@ def outcomes(table, by_seed=False):
     Returns
     -------
     DataFrame
-        model, the axes, [member,] epoch, loss, accuracy, unigram, bigram, and without `by_seed` members and error (the
-        standard error of the loss over members); the least loss first.
+        model, the axes, [member,] epoch, loss, accuracy, unigram, bigram, and without `by_seed` members, least and most
+        (loss of any member); the least loss first.
     """
     held_out = table[table["split"] != "train"]
     last = held_out[held_out["step"] == held_out.groupby("model")["step"].transform("max")]
@@ -75,7 +79,8 @@ def outcomes(table, by_seed=False):
     first = [name for name in constant if name not in ("unigram", "bigram")] + (["member"] if by_seed else [])
     found = last.groupby(first, sort=False)[["epoch", "loss", "accuracy", "unigram", "bigram"]].mean()
     if not by_seed:
-        found = found.assign(members=last.groupby(first, sort=False).size(), error=last.groupby(first)["loss"].sem())
+        losses = last.groupby(first, sort=False)["loss"]
+        found = found.assign(members=losses.size(), least=losses.min(), most=losses.max())
     return found.reset_index().sort_values("loss", ignore_index=True)
 
 
@@ -89,41 +94,6 @@ def in_grid(ended, axes):
     within = [ended[axis].isin(values) for axis, values in axes.items()]
     grid = ended["model"].str.fullmatch(r".*-d\d+")  # a run with epochs of its own ends otherwise
     return ended[np.logical_and.reduce([*within, grid])]
-
-
-def effects(ended, axes):
-    """How far each parameter moves the loss, other things being equal, with its error over seeds.
-
-    Parameters
-    ----------
-    ended : DataFrame
-        From `outcomes` by seed, of the runs of a grid; all pairs that differ in one axis alone are compared, a seed
-        with itself.
-    axes : sequence of str
-
-    Returns
-    -------
-    DataFrame
-        parameter, value, loss (mean over the runs with that value), error (its standard error over seeds), spread (of
-        the parameter: mean over what stays equal of the largest less the smallest loss), spread_error, runs, seeds;
-        errors are missing with one seed. The parameter of the largest spread first; those with one value are left out.
-    """
-    rows = []
-    for axis in axes:
-        if ended[axis].nunique() < 2:
-            continue
-        others = [other for other in axes if other != axis]
-        ranges = ended.groupby([*others, "member"])["loss"].agg(["max", "min", "count"])
-        ranges = ranges[ranges["count"] > 1]
-        by_seed = (ranges["max"] - ranges["min"]).groupby(level="member").mean()
-        of_parameter = {"spread": by_seed.mean(), "spread_error": by_seed.sem()}
-        for value, own in ended.groupby(axis, sort=False):
-            losses = own.groupby("member")["loss"].mean()
-            row = {"parameter": axis, "value": str(value), "loss": losses.mean(), "error": losses.sem(), **of_parameter}
-            rows.append(row | {"runs": len(own) // len(losses), "seeds": len(losses)})
-    names = ["parameter", "value", "loss", "error", "spread", "spread_error", "runs", "seeds"]
-    found = pd.DataFrame(rows, columns=names)
-    return found.sort_values("spread", ascending=False, kind="stable", ignore_index=True)
 
 
 def settings_table(models):
@@ -173,14 +143,16 @@ def findings(ended, parameters, losses, texts, copying, trigrams, induction, nam
     ended : DataFrame
         From `outcomes`, of all runs.
     parameters : DataFrame
-        From `effects`.
+        From `sweep_effects.effects`.
     losses : DataFrame of [step, split, cross_entropy, over_positions, flat], or None
         One run under both losses.
     texts : DataFrame of [model, tokenizer, sample, piece, generated, continuation]
-    copying : DataFrame of [model, head, copied, copied_chance, ov_copying, chance, chance_deviation]
-    trigrams : DataFrame of [model, head, rank, source, destination, output, raised, looked, copies], tokens as text
+    copying : DataFrame
+        What `qk_ov_circuits.copying_heads` gives, with `model` and `member`.
+    trigrams : DataFrame
+        What `qk_ov_circuits.skip_trigrams` gives, with `model` and `member`, tokens as text.
     induction : DataFrame
-        What `attention_only.induction_heads` gives, with `model`.
+        What `qk_ov_circuits.induction_heads` gives, with `model`.
     names : DataFrame of [model, member, layer, head, name, value, chance]
 
     Returns
@@ -208,22 +180,28 @@ def _warned(model, weak):
     return " (above its bigram baseline: too little training to interpret its heads)" if model in weak else ""
 
 
-def _with_error(value, error):
-    return f"{value:.2f}" + (f" ± {error:.2f}" if np.isfinite(error) else "")
+def _loss(run):
+    """A run's last loss, and those of its seeds: of two or three no error is known."""
+    if run["members"] < 2:
+        return f"{run['loss']:.2f}"
+    return f"{run['loss']:.2f} ({run['least']:.2f} to {run['most']:.2f})"
 
 
 def _of_training(ended, parameters):
     weak, best, worst = above_bigram(ended), ended.iloc[0], ended.iloc[-1]
     seeds = int(ended["members"].min())
+    learnt = statements.either(
+        len(ended) > len(weak), f"{len(ended) - len(weak)} of {len(ended)} runs learn more than pairs of tokens."
+    )
     lines = [
-        f"**{len(ended) - len(weak)} of {len(ended)} runs learn more than pairs of tokens.** Held-out losses in nats "
-        f"per token, mean over {seeds} seed{'s'[: seeds > 1]}" + (" ± standard error:" if seeds > 1 else ":"),
+        f"{learnt} Held-out losses in nats "
+        f"per token, mean over {seeds} seed{'s'[: seeds > 1]}" + (" (least to most):" if seeds > 1 else ":"),
         "",
-        f"- best: `{_short(best['model'])}` {_with_error(best['loss'], best['error'])}, {best['accuracy']:.1%} of "
+        f"- best: `{_short(best['model'])}` {_loss(best)}, {best['accuracy']:.1%} of "
         f"tokens right (baselines: unigram {best['unigram']:.2f}, bigram {best['bigram']:.2f})",
     ]
     if len(ended) > 1:
-        lines.append(f"- worst: `{_short(worst['model'])}` {_with_error(worst['loss'], worst['error'])}")
+        lines.append(f"- worst: `{_short(worst['model'])}` {_loss(worst)}")
     if weak:
         lines.append(
             "- TOO LITTLE TRAINING TO INTERPRET (at or above the bigram baseline): "
@@ -235,26 +213,30 @@ def _of_training(ended, parameters):
 def _of_parameters(parameters):
     if parameters.empty:
         return []
-    seeds = int(parameters["seeds"].min())
     first = parameters.iloc[0]
+    moves, most = sweep_effects.moving(parameters)
+    named = [name.replace("_", " ") for name in moves]
+    count, seeds = parameters["parameter"].nunique(), int(first["seeds"])
     if seeds < 2:
-        headline = "What matters to the loss is not asked of one seed."
-    elif parameters["parameter"].nunique() < 2:
-        headline = f"The {first['parameter'].replace('_', ' ')} is all that the sweep varies."
+        headline = "What moves the loss is not asked of one seed."
+    elif np.isnan(first["p"]):
+        headline = "What moves the loss is not asked of a sweep in which a run has no loss."
+    elif most:
+        headline = f"Over the values swept, the {most.replace('_', ' ')} moves the loss most."
+    elif moves:
+        headline = f"Over the values swept, the {' and the '.join(named)} move{'s'[: len(moves) == 1]} the loss"
+        headline += "." if count == 1 else "; which of the parameters moves it most is not settled."
     else:
-        second = parameters[parameters["parameter"] != first["parameter"]].iloc[0]
-        apart = first["spread"] - second["spread"]
-        sure = apart > 2 * np.hypot(first["spread_error"], second["spread_error"])
-        headline = "No parameter matters most for certain."
-        if sure:
-            headline = f"The {first['parameter'].replace('_', ' ')} matters most."
-    lines = [f"**{headline}** Mean losses at each value, other things equal, ± standard error over {seeds} seeds:", ""]
-    for parameter, rows in parameters.groupby("parameter", sort=False):
-        means = ", ".join(
-            f"{row.value} {_with_error(row.loss, row.error)}" for row in rows.sort_values("loss").itertuples()
+        headline = "No parameter moves the loss beyond what seeds do, over the values swept."
+    said = f"Mean losses at each value over {first['runs']} runs of {seeds} seed{'s'[: seeds > 1]}"
+    if np.isfinite(first["noise"]):
+        said += (
+            f", ± standard error; noise between seeds is {first['noise']:.3f} nats ({first['noise_freedom']} degrees "
+            f"of freedom), and p is Holm's over {count} parameter{'s'[: count > 1]}"
         )
-        spread = _with_error(rows["spread"].iloc[0], rows["spread_error"].iloc[0])
-        lines.append(f"- {parameter.replace('_', ' ')} moves the loss by {spread}: {means}")
+    lines = [f"{statements.either(moves, headline)} {said}:", ""]
+    for _, rows in parameters.groupby("parameter", sort=False):
+        lines.append(f"- {sweep_effects.describe(rows)}: " + ", ".join(sweep_effects.describe_values(rows)))
     return [*lines, ""]
 
 
@@ -286,17 +268,22 @@ def _of_texts(texts):
 def _of_one_layer(copying, trigrams, weak):
     lines = []
     for model, heads in copying.groupby("model", sort=False):
-        copies = heads[heads["ov_copying"] > heads["chance"] + 3 * heads["chance_deviation"]]
+        # above what random heads reach, and above nothing: random heads may lie below
+        copies = heads["ov_copying"] > np.maximum(heads["chance"] + 3 * heads["chance_deviation"], 0)
+        counts = copies.groupby(heads["member"]).sum()
+        each = heads["head"].nunique()
+        headline = f"Heads of one layer that copy: {describe_counts(counts, each, 'heads')}"
         lines.append(
-            f"**{len(copies)} of {len(heads)} heads of one layer copy**, by their OV circuit's eigenvalues, in "
+            f"{statements.either(copies.any(), headline)}, by their OV circuit's eigenvalues, in "
             f"`{_short(model)}`{_warned(model, weak)}. The head that copies most raises {heads['copied'].max():.0%} of "
-            f"common tokens above all others where it sees them (chance {heads['copied_chance'].iloc[0]:.1%}). Its "
-            "strongest skip-trigrams (source … destination → output):"
+            f"common tokens above all others where it sees them (chance {heads['copied_chance'].iloc[0]:.1%}). The "
+            "strongest skip-trigrams of all heads and seeds (source … destination → output):"
         )
-        strongest = trigrams[trigrams["model"] == model].sort_values("raised", ascending=False).head(5)
+        strongest = trigrams[trigrams["model"] == model].sort_values("raised", ascending=False)
         lines.append("")
-        for row in strongest.itertuples():
-            lines.append(f"- `{row.source} … {row.destination} → {row.output}` ({row.raised:+.1f} nats)")
+        for row in strongest.drop_duplicates(["source", "destination", "output"]).head(5).itertuples():
+            where = f"seed {row.member}, head {row.head}"
+            lines.append(f"- `{row.source} … {row.destination} → {row.output}` ({row.raised:+.1f} nats; {where})")
         lines.append("")
     return lines
 
@@ -304,17 +291,25 @@ def _of_one_layer(copying, trigrams, weak):
 def _of_induction(induction, names, weak):
     lines, having = [], 0
     deep = names.groupby("model", sort=False).filter(lambda rows: rows["layer"].max() > 0)
-    for model in deep["model"].unique():
+    for model, heads in deep.groupby("model", sort=False):
         own = induction[induction["model"] == model]
+        members = heads["member"].unique()
+        counts = own.groupby("member").size().reindex(members, fill_value=0)
+        counted = describe_counts(counts, len(heads) // len(members), "heads")
+        having += len(own) > 0
+        lines.append(f"- `{_short(model)}`{_warned(model, weak)}: {counted}")
         if own.empty:
-            lines.append(f"- `{_short(model)}`: none{_warned(model, weak)}")
             continue
-        best, having = own.iloc[0], having + 1
-        lines.append(
-            f"- `{_short(model)}`{_warned(model, weak)}: {len(own)}; of seed {int(best['member'])}, "
-            f"layer {int(best['layer'])} head {int(best['head'])} pays "
-            f"{best['induction']:.2f} (chance {best['chance']:.2f}) and reads layer {int(best['earlier_layer'])} head "
-            f"{int(best['earlier_head'])} through its keys ({best['beyond']:+.1f} deviations of random heads)"
+        best = own.iloc[0]
+        lines[-1] += (
+            f"; the strongest, of seed {int(best['member'])}, layer {int(best['layer'])} head {int(best['head'])}, "
+            f"pays {best['induction']:.2f} (chance {best['chance']:.2f})"
         )
+        if np.isfinite(best["earlier_layer"]):  # there is none before the first layer
+            lines[-1] += (
+                f" and reads layer {int(best['earlier_layer'])} head {int(best['earlier_head'])} through its keys "
+                f"({best['beyond']:+.1f} deviations of random heads)"
+            )
     count = deep["model"].nunique()
-    return [f"**{having} of {count} models of several layers have induction heads:**", "", *lines, ""] if lines else []
+    headline = statements.either(having, f"{having} of {count} models of several layers have induction heads:")
+    return [headline, "", *lines, ""] if lines else []

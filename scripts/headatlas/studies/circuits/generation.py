@@ -1,9 +1,11 @@
 """Text from causal models: one token after another, the likeliest or drawn at random."""
 
 import numpy as np
+import pandas as pd
 import torch
 
 from headatlas.base.errors import InputError
+from headatlas.data.tokenizer_reading import describe_tokens
 
 
 def generate(
@@ -140,3 +142,49 @@ def _check_prompt(place, text, length, family, crop):
 def _mixed(seed, place):
     """One seed of a seed and a prompt's place."""
     return int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def text_table(texts, tokenizer, begun):
+    """Texts token by token.
+
+    Parameters
+    ----------
+    texts : list of list of int
+    tokenizer : Tokenizer
+    begun : int
+        Tokens of the prompt, with which each begins.
+
+    Returns
+    -------
+    DataFrame of [sample, position, token, piece, continuation, generated]
+        Samples count from -1, which is the likeliest text.
+    """
+    spaced = any(name.startswith("␣") for name in describe_tokens(tokenizer, range(len(tokenizer))))
+    parts = []
+    for sample, text in enumerate(texts, start=-1):
+        pieces = describe_tokens(tokenizer, text)
+        columns = {"sample": sample, "position": range(len(text)), "token": text, "piece": pieces}
+        parts.append(pd.DataFrame({**columns, "continuation": continuations(pieces, spaced)}))
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(generated=table["position"] >= begun)
+
+
+def continuations(pieces, spaced):
+    """Which pieces go on with the word of the piece before: "##ing", or letters right after letters.
+
+    Parameters
+    ----------
+    pieces : sequence of str
+        Of one text, as `tokens.describe_tokens` gives them.
+    spaced : bool
+        Whether the tokenizer's pieces show the spaces between words; without, only "##" tells.
+
+    Returns
+    -------
+    list of bool
+    """
+    after_letter = [False, *(spaced and piece[-1:].isalnum() for piece in pieces[:-1])]
+    return [
+        piece.startswith("##") or (after and piece[:1].isalnum())
+        for piece, after in zip(pieces, after_letter, strict=True)
+    ]

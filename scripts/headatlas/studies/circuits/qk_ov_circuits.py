@@ -20,10 +20,10 @@ _HEAD = {"model": "string", "member": "int32", "layer": "int32", "head": "int32"
 _TABLES = {  # the columns of each table of a study, so that one without rows can be read too
     "heads": {**_HEAD, "score": "string", "value": "double", "standard_error": "double", "chance": "double"},
     "names": {**_HEAD, "name": "string", "value": "double", "chance": "double"},
-    "skip_trigrams": {"model": "string", "head": "int32", "rank": "int32"}
+    "skip_trigrams": {"model": "string", "member": "int32", "head": "int32", "rank": "int32"}
     | dict.fromkeys(("source", "destination", "output"), "string")
     | {"raised": "double", "looked": "double", "copies": "bool"},
-    "copying": {"model": "string", "head": "int32"}
+    "copying": {"model": "string", "member": "int32", "head": "int32"}
     | dict.fromkeys(("copied", "copied_chance", "ov_copying", "chance", "chance_deviation"), "double"),
     "composition": {**_HEAD, "earlier_layer": "int32", "earlier_head": "int32", "score": "string"}
     | dict.fromkeys(("value", "chance", "chance_deviation"), "double"),
@@ -61,6 +61,32 @@ def write(path, name, parts, provenance=None):
     kinds = {"string": "str", "double": "float64"}
     typed = {column: table[column].astype(kinds.get(kind, kind)) for column, kind in columns.items()}
     tables.write(path, pd.DataFrame(typed), provenance=provenance, schema=columns)
+
+
+def of_members(family, tokens):
+    """What is read from the weights of every member of a family.
+
+    Parameters
+    ----------
+    family : ToyFamily or PretrainedFamily
+    tokens : array of int
+        As for `skip_trigrams`.
+
+    Returns
+    -------
+    dict from str to DataFrame
+        `composition`; and of one layer `copying` and `skip_trigrams`: with more, what a head writes is not all that
+        reaches the output from its source. Each with `member`.
+    """
+    parts = {}
+    for member in range(family.members):
+        layers = [family.head_weights(member, layer) for layer in range(family.layers)]
+        own = {"composition": weight_scores.composition_table(member, layers)}
+        if family.layers == 1:
+            own |= {"copying": copying_heads(layers[0], tokens), "skip_trigrams": skip_trigrams(layers[0], tokens)}
+        for name, table in own.items():
+            parts.setdefault(name, []).append(table.assign(member=np.int32(member)))
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
 
 
 def skip_trigrams(weights, tokens, *, pairs=8):
@@ -235,6 +261,8 @@ def looked_at(layers):
 def name_heads(scores):
     """What each head is called: the kind of attention in which it lies furthest above chance.
 
+    "Induction" is said of none but induction heads (`induction_scores.is_induction`).
+
     Parameters
     ----------
     scores : DataFrame of [member, layer, head, score, value, standard_error, chance]
@@ -246,7 +274,8 @@ def name_heads(scores):
         Identity, name ("spread" where no kind stands out by `DISTINCT`), value and chance of that score.
     """
     identity = [name for name in ("model", "member", "layer", "head") if name in scores]
-    known = scores[scores["score"].isin(KINDS) & scores["value"].notna()].reset_index(drop=True)
+    known = scores[scores["score"].isin(KINDS) & scores["value"].notna()]
+    known = known[(known["score"] != "induction") | is_induction(known)].reset_index(drop=True)
     above = known.assign(above=known["value"] - known["chance"])
     best = above.loc[above.groupby(identity, sort=False)["above"].idxmax()]
     names = best["score"].str.replace("_", " ").where(best["above"] >= DISTINCT, "spread")
@@ -295,24 +324,3 @@ def induction_heads(scores, composition):
         rows.append(row)
     names = ["member", "layer", "head", "induction", "standard_error", "chance", "earlier_layer", "earlier_head"]
     return pd.DataFrame(rows, columns=[*names, "k_composition", "beyond", "earlier_previous_token"])
-
-
-def continuations(pieces, spaced):
-    """Which pieces go on with the word of the piece before: "##ing", or letters right after letters.
-
-    Parameters
-    ----------
-    pieces : sequence of str
-        Of one text, as `tokens.describe_tokens` gives them.
-    spaced : bool
-        Whether the tokenizer's pieces show the spaces between words; without, only "##" tells.
-
-    Returns
-    -------
-    list of bool
-    """
-    after_letter = [False, *(spaced and piece[-1:].isalnum() for piece in pieces[:-1])]
-    return [
-        piece.startswith("##") or (after and piece[:1].isalnum())
-        for piece, after in zip(pieces, after_letter, strict=True)
-    ]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -154,3 +155,33 @@ def test_bidirectional_models_do_not_continue(tmp_path):
     family = written(tmp_path, transformer.initial_weights(shape, [0]), config)
     with pytest.raises(InputError, match="only a causal one"):
         generation.generate(family, [[1]], length=1)
+
+
+def test_continuations():
+    pieces = ["this", "␣mov", "ie", "↵", "is", "##n", ".", "a"]
+    continued = [False, False, True, False, False, True, False, False]
+    assert generation.continuations(pieces, spaced=True) == continued
+    words = ["whole", "words", "##s"]
+    assert generation.continuations(words, spaced=False) == [False, False, True]
+
+
+class Named:
+    """A tokenizer of which only the names of its tokens are asked."""
+
+    def __init__(self, names):
+        self._names, self.backend = names, SimpleNamespace(decoder=None)
+
+    def __len__(self):
+        return len(self._names)
+
+    def names(self, ids):
+        return [self._names[index] for index in ids]
+
+
+def test_a_text_is_told_token_by_token():
+    names = ["<s>", "␣the", "s", "is", "##x"]
+    table = generation.text_table([[1, 2, 3], [1, 2, 4]], Named(names), begun=2)
+    assert table["sample"].tolist() == [-1, -1, -1, 0, 0, 0]
+    assert table["piece"].tolist() == ["␣the", "s", "is", "␣the", "s", "##x"]
+    assert table["continuation"].tolist() == [False, True, True, False, True, True]
+    assert table["generated"].tolist() == [False, False, True] * 2

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -122,14 +123,38 @@ def test_heads_are_named_by_what_they_do_beyond_chance():
     rows = [("previous_token", 0.6, 0.2), ("first_token", 0.7, 0.6), ("entropy", 2.0, 0.0), ("induction", np.nan, 0.1)]
     scores = pd.DataFrame(rows, columns=["score", "value", "chance"]).assign(member=0, layer=0, head=0)
     weak = scores.assign(head=1, value=scores["chance"] + 0.1)
-    found = qk_ov_circuits.name_heads(pd.concat([scores, weak]))
+    found = qk_ov_circuits.name_heads(pd.concat([scores, weak]).assign(standard_error=0.01))
     assert found["name"].tolist() == ["previous token", "spread"]
     assert found["value"].iloc[0] == 0.6
 
 
-def test_continuations():
-    pieces = ["this", "␣mov", "ie", "↵", "is", "##n", ".", "a"]
-    continued = [False, False, True, False, False, True, False, False]
-    assert qk_ov_circuits.continuations(pieces, spaced=True) == continued
-    words = ["whole", "words", "##s"]
-    assert qk_ov_circuits.continuations(words, spaced=False) == [False, False, True]
+@pytest.mark.parametrize(("value", "error", "name"), [(0.3, 0.01, "induction"), (0.19, 0.001, "spread")])
+def test_a_head_is_called_induction_only_if_it_counts_as_one(value, error, name):
+    scores = pd.DataFrame({"score": ["induction", "first_token"], "value": [value, 0.1], "chance": [0.02, 0.1]})
+    scores = scores.assign(member=0, layer=1, head=0, standard_error=error)
+    assert qk_ov_circuits.name_heads(scores)["name"].tolist() == [name]
+
+
+def test_weights_are_read_of_every_member():
+    """Composition and copying of the second member are its own, not the first's."""
+    rng = np.random.default_rng(3)
+    shapes = {"W_E": (9, 6), "W_U": (6, 9), "W_Q": (2, 6, 3), "W_K": (2, 6, 3), "W_V": (2, 6, 3), "W_O": (2, 3, 6)}
+    drawn = {
+        (member, layer): {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        for member in range(2)
+        for layer in range(2)
+    }
+    for layers in (1, 2):
+        family = SimpleNamespace(members=2, layers=layers, head_weights=lambda member, layer: drawn[member, layer])
+        found = qk_ov_circuits.of_members(family, np.arange(9))
+        assert set(found) == ({"composition", "copying", "skip_trigrams"} if layers == 1 else {"composition"})
+        if layers == 1:
+            for member, own in found["copying"].groupby("member"):
+                expected = weight_scores.ov_copying(drawn[member, 0])
+                np.testing.assert_allclose(own["ov_copying"], expected, rtol=1e-5)
+            continue
+        for member, own in found["composition"].groupby("member"):
+            expected = weight_scores.composition_table(member, [drawn[member, layer] for layer in range(2)])
+            np.testing.assert_allclose(own["value"], expected["value"])
+        values = found["composition"].groupby("member")["value"].agg(list)
+        assert values[0] != values[1]

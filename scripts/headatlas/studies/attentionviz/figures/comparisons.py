@@ -2,10 +2,12 @@
 
 import numpy as np
 from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
 
 from headatlas.base import tables
 from headatlas.plotting import style
 from headatlas.studies.attentionviz.figures.joint_embeddings import IDENTITY, METHODS, dot, heads_of, name_of, of_head
+from headatlas.studies.attentionviz.key_scaling import UNCHANGED
 from headatlas.studies.attentionviz.parts_of_speech import CATEGORIES
 
 
@@ -24,7 +26,7 @@ def construction_scores(table):
     """
     names = list(dict.fromkeys(table["construction"]))
     methods = list(dict.fromkeys(table["method"]))
-    figure = style.blank(height=3.4)
+    figure = style.blank(height=3.7)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     spread = np.linspace(-1, 1, len(heads_of(table)))
     panels = ((upper, "spearman", methods), (lower, "trustworthiness", methods[1:]))
@@ -53,8 +55,17 @@ def construction_scores(table):
         f"{METHODS[method]} {means.loc[method].max():.2f} ({means.loc[method].idxmax()})" for method in methods
     )
     style.finding(figure, f"closeness shows attention best (mean Spearman over {len(spread)} heads) by: {said}")
-    keys = [dot(style.model_colour(place), METHODS[method]) for place, method in enumerate(methods)]
-    figure.legend(handles=keys, loc="outside upper center", ncols=len(keys), handletextpad=0.1)
+    flat = means.drop(index="space", errors="ignore").stack().dropna()
+    if len(flat):
+        best, named = flat.idxmax()
+        style.headline(
+            figure, f"On a plane, {METHODS[best]} of '{named}' shows attention best: mean Spearman {flat.max():.2f}"
+        )
+    full = {"space": "no map (all dimensions)"}
+    keys = [
+        dot(style.model_colour(place), full.get(method, METHODS[method])) for place, method in enumerate(methods)
+    ] + [Line2D([], [], color="black", linewidth=1.2, label="median")]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), handletextpad=0.3)
     return figure
 
 
@@ -72,19 +83,23 @@ def invariances(table):
     matplotlib.figure.Figure
     """
     changes = list(dict.fromkeys(table["change"]))
-    figure = style.blank(0.6 * style.WIDTH, 2.3)
+    figure = style.blank(0.7 * style.WIDTH, 2.7)
     axes = figure.subplots()
     for place, change in enumerate(changes):
         values = np.maximum(table.loc[table["change"] == change, "difference"].to_numpy(), 1e-9)
         x = place + 0.5 * (np.arange(len(values)) + 0.5) / len(values) - 0.25
         axes.scatter(x, values, s=6, color=style.TRAIN, alpha=0.6, linewidths=0)
-    axes.axhline(1e-5, color=style.HELD_OUT, linewidth=1)
-    axes.text(len(changes) - 0.55, 1e-5, "0.00001", color=style.HELD_OUT, va="bottom", ha="right", fontsize=7)
+    axes.axhline(UNCHANGED, color=style.HELD_OUT, linewidth=1)
+    axes.text(len(changes) - 0.55, UNCHANGED, "tolerance", color=style.HELD_OUT, va="bottom", ha="right")
     axes.set(yscale="log", xlim=(-0.5, len(changes) - 0.5), ylabel="largest change\nof an attention weight")
     axes.set_ylim(bottom=5e-10, top=3)
     axes.yaxis.set_major_formatter("{x:.0e}")  # the usual one needs mathematical text
     largest = table.groupby("change")["difference"].max()
     style.finding(figure, f"largest change of a weight: {', '.join(f'{name} {largest[name]:.0e}' for name in changes)}")
+    free = [change for change in changes if largest[change] < UNCHANGED]
+    costs = [change for change in changes if largest[change] >= UNCHANGED]
+    clauses = [f"{' and '.join(free)} leave it alone"] * bool(free) + [f"{' and '.join(costs)} not"] * bool(costs)
+    style.headline(figure, f"Attention before and after: {', '.join(clauses)}")
     axes.set_xticks(range(len(changes)), [change.replace(" ", "\n") for change in changes])
     return figure
 

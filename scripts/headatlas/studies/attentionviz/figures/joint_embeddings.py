@@ -1,6 +1,6 @@
 """The figures of Chen, "Exploring transformer interpretability", section 1, numbered as in the report, and more.
 
-After Yeh et al. 2023 (AttentionViz): queries are green, keys are pink.
+After Yeh et al. 2023 (AttentionViz): queries are blue circles, keys are orange diamonds.
 """
 
 import numpy as np
@@ -14,7 +14,10 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
+from headatlas.data import tokenizer_reading
 from headatlas.plotting import style
+from headatlas.plotting.point_names import name_points
+from headatlas.studies.attentionviz import attended_keys, key_scaling
 from headatlas.studies.attentionviz.parts_of_speech import CATEGORIES
 
 QUERY, KEY = style.TRAIN, style.HELD_OUT  # blue and orange: told apart by all readers, and circle and diamond
@@ -25,11 +28,10 @@ CRITERIA = {
     "norm_ratio": "ratio of norms",
     "closed_form": "closed form",
 }
-COLOURS = ("type", "position", "part_of_speech")
 IDENTITY = ["member", "layer", "head"]
 
 
-def _points(axes, maps, size, colour="type", rasterized=False):
+def draw_points(axes, maps, size, colour="type", rasterized=False):
     """Queries, and keys above them."""
     for kind, base in (("query", QUERY), ("key", KEY)):
         rows = maps[maps["kind"] == kind]
@@ -55,14 +57,14 @@ def _shades(rows, base, colour):
     if colour == "position":  # light at the start of a prompt, dark at its end
         scale = colormaps["Blues" if base == QUERY else "Oranges"]
         return scale(0.3 + 0.7 * rows["normalised_position"].to_numpy())
-    return [_category_colour(tag) for tag in rows["tag"]]
+    return [category_colour(tag) for tag in rows["tag"]]
 
 
-def _category_colour(tag):
+def category_colour(tag):
     return style.cluster_colour(CATEGORIES.index(tag)) if tag in CATEGORIES else to_rgb("0.8")
 
 
-def _kinds():
+def kinds():
     return [dot(QUERY, "query"), dot(KEY, "key", "D")]
 
 
@@ -78,10 +80,6 @@ def name_of(identity):
 def _frame(axes, colour, width):
     for spine in axes.spines.values():
         spine.set(visible=True, color=colour, linewidth=width)
-
-
-def _judged(row):
-    return f"Spearman {row.spearman:.2f}, trustworthiness {row.trustworthiness:.2f}"
 
 
 def of_head(table, identity, **equal):
@@ -104,7 +102,7 @@ def _mark(quality, identity, protocol):
 
 @style.paper
 def joint_embedding(maps, quality, relation, protocol):
-    """Fig 1: one head's queries and keys in one picture, and the inverse relation wished for, from the data.
+    """Fig 1: one head's queries and keys in one picture, and how their distances fall with dot products, from the data.
 
     Parameters
     ----------
@@ -120,24 +118,37 @@ def joint_embedding(maps, quality, relation, protocol):
     """
     identity = heads_of(maps)[0]
     mark = _mark(quality, identity, protocol)
-    figure = style.blank(height=3.3)
+    figure = style.blank(height=3.6)
     left, right = figure.subplots(1, 2)
-    _points(left, of_head(maps, identity, protocol=protocol, exact=False, c=mark.c), 7)
+    draw_points(left, of_head(maps, identity, protocol=protocol, exact=False, c=mark.c), 7)
     _frame(left, "0.7", 0.6)
-    left.set_title(f"(a) {name_of(identity)}, c = {mark.c:.3g}\n{_judged(mark)}")
-    left.legend(handles=_kinds(), loc="best", handletextpad=0.1)
+    left.set_title(f"(a) {name_of(identity)}, c = {mark.c:.3g},\ntrustworthiness {mark.trustworthiness:.2f}")
+    left.legend(handles=kinds(), loc="best", handletextpad=0.1)
     rows = of_head(relation, identity, protocol=protocol).sort_values("score")
     right.scatter(rows["score"], rows["distance"], s=2, c="0.55", linewidths=0, alpha=0.5, rasterized=True)
     right.plot(rows["score"], rows["ideal"], color=style.HELD_OUT, linewidth=1.4)
     found = np.corrcoef(rows["score"], rows["distance"])[0, 1]
     keys = [
-        dot("0.55", f"pairs of the head (correlation {found:.2f})"),
-        Line2D([], [], color=style.HELD_OUT, label="ideal: the exact construction"),
+        dot("0.55", "pairs of a query and a key"),
+        Line2D([], [], color=style.HELD_OUT, label="exact, in one dimension more"),
     ]
     right.legend(handles=keys, loc="upper right")
-    right.set(xlabel="dot product of query and key", ylabel="distance", title="(b) the relation wished for\n")
+    right.set(
+        xlabel="dot product of query and key",
+        ylabel="distance",
+        title="(b) distance against dot product:\na falling line is wanted",
+    )
     right.set_ylim(0, 1.25 * max(rows["distance"].max(), rows["ideal"].max()))
-    return figure
+    style.headline(
+        figure,
+        f"Distance falls with the dot product at a correlation of {found:.2f}; on the map, closeness ranks with "
+        f"attention at {mark.spearman:.2f} (Spearman)",
+    )
+    return style.finding(
+        figure,
+        f"{name_of(identity)}: distance and dot product correlate with {found:.2f} before any map; at c = {mark.c:.3g} "
+        f"closeness on the map follows attention with a Spearman of {mark.spearman:.2f} ± {mark.standard_error:.2f}",
+    )
 
 
 @style.paper
@@ -159,7 +170,7 @@ def scale_maps(table, protocol):
     if not criteria:
         raise InputError(f"scales: no rows of the protocol {protocol!r}; published or corrected")
     rows, columns = table[["member", "layer"]].drop_duplicates().shape[0], table["head"].max() + 1
-    height = min(7.5, max(2.1, 1.2 + 1.55 * rows / columns))
+    height = min(7.9, max(2.5, 1.6 + 1.55 * rows / columns))
     figure = style.blank(height=height)
     norm = LogNorm(0.2, 5)
     colours = colormaps["PuOr"].with_extremes(bad=style.NOTHING)
@@ -175,7 +186,8 @@ def scale_maps(table, protocol):
         name = f"({'abcd'[place]}) {CRITERIA[criterion]}"
         if criterion == "norm_ratio":
             name += "" if protocol == "published" else ", root"
-        axes.set_title(style.wrapped(name, style.WIDTH / (len(criteria) + 0.9)))
+        chosen = f"\n{np.nanmin(grid):.2g} to {np.nanmax(grid):.2g}" if np.isfinite(grid).any() else "\nnone"
+        axes.set_title(style.wrapped(name, style.WIDTH / (len(criteria) + 0.9)) + chosen)
         axes.set_xlabel("head")
         ticks, labels = style.thinned(range(grid.shape[1]), list(range(grid.shape[1])), grid.shape[1], 5)
         axes.set_xticks(ticks, labels)
@@ -205,9 +217,21 @@ def scale_maps(table, protocol):
     heads = len(table) // len(criteria)
     counted = ", ".join(f"{CRITERIA[name]} {unsure.get(name, 0)}" for name in criteria)
     style.finding(figure, f"heads of {heads} whose constant is undetermined: {counted}")
+    style.headline(figure, _determined(table, criteria, unsure, heads, protocol))
     if notes:
         figure.supxlabel(style.wrapped("; ".join(notes), style.WIDTH - 0.2), fontsize=8)
     return figure
+
+
+def _determined(table, criteria, unsure, heads, protocol):
+    """Whether the criteria tell a head's constant, in one clause for the grid and one for what is computed directly."""
+    grid = [unsure.get(name, 0) for name in criteria if name.startswith("weighted")]
+    where = "lie on the edge of the grid" if protocol == "published" else "are undetermined"
+    said = [f"Constants chosen by correlation {where} for {' and '.join(map(str, grid))} of {heads} heads"]
+    last = table.loc[table["criterion"] == criteria[-1], "c"].dropna()
+    if len(last) and not criteria[-1].startswith("weighted"):
+        said.append(f"by the {CRITERIA[criteria[-1]]} they are {last.min():.2f} to {last.max():.2f}")
+    return "; ".join(said if grid else said[1:])
 
 
 def _hatch_undetermined(axes, rows, lines):
@@ -222,8 +246,8 @@ def _hatch_undetermined(axes, rows, lines):
 
 
 @style.paper
-def scaled_embeddings(maps, quality, protocol, place):
-    """Figs 3 and 4: one head's joint maps at six constants, the chosen one framed; corrected, the exact one beside.
+def scaled_embeddings(maps, quality, protocol, place, attended=None, names=None):
+    """Figs 3 and 4: one head's joint maps at six constants; corrected, the chosen one large and the exact one beside.
 
     Parameters
     ----------
@@ -232,6 +256,10 @@ def scaled_embeddings(maps, quality, protocol, place):
     protocol : {"published", "corrected"}
     place : int
         0 for the first head, Fig 3; 1 for the second, Fig 4, or the only one.
+    attended : DataFrame of [query, key, weight], optional
+        What some queries of the first prompt attend to, by position: drawn as arrows.
+    names : sequence of str, optional
+        Tokens of the first prompt, written at the arrows' ends on the large map.
 
     Returns
     -------
@@ -239,124 +267,79 @@ def scaled_embeddings(maps, quality, protocol, place):
     """
     identity = heads_of(quality)[: place + 1][-1]
     rows = of_head(quality, identity, protocol=protocol)
-    figure = style.blank(height=4.9 if protocol == "published" else 4.1)
-    panels = figure.subplots(2, 3 if protocol == "published" else 4).ravel()
-    for axes in panels[len(rows) :]:
+    best, chosen = rows.loc[rows["spearman"].idxmax()], rows[rows["chosen"]]
+    if protocol == "published":
+        figure = style.blank(height=4.9)
+        panels, rest = figure.subplots(2, 3).ravel().tolist(), []
+    else:
+        figure = style.blank(height=3.7)
+        places = [f"{'AA'}{line}" for line in ("bcd", "efg")]
+        by_letter = figure.subplot_mosaic("\n".join(places), width_ratios=(1.15, 1.15, 1, 1, 1))
+        panels = [by_letter[letter] for letter in "Abcdefg"]
+        rows = rows.sort_values(["chosen", "exact", "c"], ascending=[False, True, True], kind="stable")
+    rest = panels[len(rows) :]
+    for axes in rest:
         axes.axis("off")
     for axes, row in zip(panels, rows.itertuples(), strict=False):
-        _points(axes, of_head(maps, identity, protocol=protocol, exact=row.exact, c=row.c), 4, rasterized=True)
+        own = of_head(maps, identity, protocol=protocol, exact=row.exact, c=row.c)
+        large = protocol == "corrected" and axes is panels[0]
+        draw_points(axes, own, 8 if large else 4, rasterized=True)
+        if attended is not None:
+            _arrows(axes, own, attended)
         _frame(axes, style.HELD_OUT if row.chosen else "0.7", 2.0 if row.chosen else 0.6)
         title = f"exact, c = {row.c:.3g}" if row.exact else f"c = {row.c:.3g}" + (" (chosen)" if row.chosen else "")
         axes.set_title(title, color=style.HELD_OUT if row.chosen else "black")
-        axes.set_xlabel(f"Spearman {row.spearman:.2f}\ntrustworthiness {row.trustworthiness:.2f}", fontsize=6.5)
-    figure.suptitle(f"Joint maps of {name_of(identity)}", fontsize=9)
-    best, chosen = rows.loc[rows["spearman"].idxmax()], rows[rows["chosen"]]
-    said = ", ".join(f"{row.spearman:.2f} at the constant chosen ({row.c:.3g})" for row in chosen.itertuples())
+        trust = "trustworthiness" if large or protocol == "published" else "trust"
+        is_best = row.spearman == best["spearman"]
+        axes.set_xlabel(
+            f"Spearman {row.spearman:.2f}\n{trust} {row.trustworthiness:.2f}",
+            fontweight="bold" if is_best else "normal",
+        )
+    arrows = "; arrows: what five queries of a prompt attend to most" if attended is not None else ""
+    style.headline(
+        figure,
+        f"{name_of(identity).capitalize()}: closeness ranks with attention at {best['spearman']:.2f} at best "
+        f"(Spearman, bold){arrows}",
+    )
+    said = ", ".join(
+        f"{row.spearman:.2f} ± {row.standard_error:.2f} at the constant chosen ({row.c:.3g})"
+        for row in chosen.itertuples()
+    )
     style.finding(
         figure,
         f"closeness on the map follows attention with a Spearman of {said}, {best['spearman']:.2f} at "
         f"the best ({'exact' if best['exact'] else format(best['c'], '.3g')})",
     )
-    if protocol == "published":
-        figure.legend(handles=_kinds(), loc="outside lower center", ncols=2, handletextpad=0.1)
-    else:
-        panels[len(rows)].legend(handles=_kinds(), loc="center", handletextpad=0.1)
+    figure.legend(handles=kinds(), loc="outside lower center", ncols=2, handletextpad=0.1)
+    if protocol == "corrected" and attended is not None and names is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # names are placed for the axes as they now stand
+        shown = rows.iloc[0]
+        _name_ends(panels[0], of_head(maps, identity, protocol=protocol, exact=shown.exact, c=shown.c), attended, names)
     return figure
 
 
-def best_method(table, construction):
-    """The kind of map that is trusted most over all heads: the median decides."""
-    rows = table[(table["construction"] == construction) & (table["method"] != "space")]
-    return rows.groupby("method", sort=False)["trustworthiness"].median().fillna(0).idxmax()
+def _name_ends(axes, maps, attended, names):
+    """The tokens of queries and keys that arrows join, in the colours of their points."""
+    first = maps[maps["prompt"] == 0].set_index(["kind", "position"])[["component_1", "component_2"]]
+    taken = []
+    for kind, colour in (("query", QUERY), ("key", KEY)):
+        positions = list(dict.fromkeys(attended[kind]))
+        points = first.loc[kind].reindex(positions).to_numpy(dtype=np.float64)
+        tokens = [style.printable(names[position]) for position in positions]
+        name_points(axes, points, tokens, len(tokens), taken, color=colour, fontweight="bold")
+        taken = [text.get_window_extent() for text in axes.texts]
 
 
-@style.paper
-def global_view(maps, table, colour="type"):
-    """All heads at once: a small joint map of each, one row per layer (and member), one column per head.
-
-    Parameters
-    ----------
-    maps, table : DataFrame
-        As `constructions.compare` gives. Of several kinds of map the one with the highest median trustworthiness is
-        drawn.
-    colour : {"type", "position", "part_of_speech"}
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    if colour not in COLOURS:
-        raise InputError(f"colour: {colour!r} is not known; allowed: {', '.join(COLOURS)}")
-    construction = "closed form"
-    method = best_method(table, construction)
-    trust = table[(table["construction"] == construction) & (table["method"] == method)]
-    every = table[["member", "layer"]].drop_duplicates().to_numpy().tolist()
-    columns = int(table["head"].max()) + 1
-    left, top, bottom = 0.45, 0.78, 0.5 if colour == "part_of_speech" else 0.3
-    side = (style.WIDTH - left - 0.05) / columns
-    tall = min(side, 1.1)
-    width, height = style.WIDTH, top + tall * len(every) + bottom
-    figure = style.blank(width, height, layout="none")
-    # one axes in inches for all heads: an axes of its own each costs more than the points, and a page of pixels
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.axis("off")
-    axes.set(xlim=(0, width), ylim=(0, height), autoscale_on=False)
-    grouped = dict(list(maps[maps["method"] == method].groupby(IDENTITY, sort=False)))
-    several, deep = (len({row[place] for row in every}) > 1 for place in (0, 1))
-    shape, placed, frames = np.array([0.94 * side, 0.94 * tall]), [], []
-    for row, (member, layer) in enumerate(every):
-        for head in range(columns):
-            corner = np.array([left + side * head, height - top - tall * (row + 1)])
-            frames.append(corner + shape * [(0, 0), (1, 0), (1, 1), (0, 1)])
-            if (member, layer, head) in grouped:
-                placed.append(_within(grouped[member, layer, head], corner, shape))
-            else:
-                axes.text(*corner + shape / 2, "x", ha="center", va="center", color="0.35")
-            if row == 0:
-                above = ((corner[0] + shape[0] / 2) / width, (corner[1] + shape[1] + 2 / 72) / height)
-                figure.text(*above, f"{head}", ha="center", fontsize=8)
-        label = f"{member}.{layer}" if several and deep else f"{member}" if several else f"{layer}"
-        beside = ((left - 0.06) / width, (corner[1] + shape[1] / 2) / height)
-        figure.text(*beside, label, ha="right", va="center", fontsize=8)
-    if placed:
-        _points(axes, pd.concat(placed), max(0.4, 3 * side), colour, rasterized=True)
-    axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors="0.85", linewidths=0.4, zorder=2.5))
-    medians = trust[["trustworthiness", "spearman"]].median()
-    said = f"{METHODS[method]} of every head, scaled by the closed form: median trustworthiness "
-    said += f"{medians['trustworthiness']:.2f}, median Spearman with attention {medians['spearman']:.2f}"
-    style.finding(figure, said)
-    above = style.wrapped(said, width - 0.3)
-    figure.text(0.5, 1 - 0.06 / height, above, ha="center", va="top", fontsize=8)
-    figure.text((left + side * columns / 2) / width, 1 - 0.44 / height, "head", ha="center", va="top", fontsize=8)
-    name = "member.layer" if several and deep else "member" if several else "layer"
-    middle = 1 - (top + tall * len(every) / 2) / height
-    figure.text(0.06 / width, middle, name, rotation=90, ha="left", va="center", fontsize=8)
-    figure.legend(handles=_keys(maps, colour), loc="lower center", ncols=5, handletextpad=0.1, columnspacing=0.8)
-    return figure
-
-
-def _within(points, corner, shape):
-    """Points of a map, moved into a panel, with the margins that axes leave."""
-    of_map = points[["component_1", "component_2"]].to_numpy(dtype=np.float64)
-    low, spread = of_map.min(0), np.ptp(of_map, axis=0)
-    share = np.divide(of_map - low, spread, out=np.full_like(of_map, 0.5), where=spread > 0)
-    x, y = (corner + shape * (0.04 + share) / 1.08).T
-    return points.assign(component_1=x, component_2=y)
-
-
-def _keys(maps, colour):
-    if colour == "type":
-        return _kinds()
-    if colour == "position":
-        ends = ((0.3, "first"), (1.0, "last"))
-        return [
-            dot(colormaps[scale](shade), f"{kind}, {end} token")
-            for kind, scale in (("query", "Blues"), ("key", "Oranges"))
-            for shade, end in ends
-        ]
-    present = [name for name in CATEGORIES if (maps["tag"] == name).any()]
-    keys = [dot(_category_colour(name), name.lower()) for name in present]
-    return [*keys, dot("0.4", "query"), dot("0.4", "key", "D")]
+def _arrows(axes, maps, attended):
+    """From queries of the first prompt to the keys that they attend to, the darker the more."""
+    first = maps[maps["prompt"] == 0].set_index(["kind", "position"])[["component_1", "component_2"]]
+    starts = first.loc["query"].reindex(attended["query"]).to_numpy(dtype=np.float64)
+    ends = first.loc["key"].reindex(attended["key"]).to_numpy(dtype=np.float64)
+    shades = np.zeros((len(attended), 4))
+    shades[:, 3] = 0.35 + 0.65 * attended["weight"].to_numpy()
+    how = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006, "headwidth": 5, "headlength": 6}
+    axes.quiver(*starts.T, *(ends - starts).T, color=shades, zorder=3, **how)
 
 
 def draw_joint_embedding(maps, quality, relation, protocol):
@@ -369,11 +352,15 @@ def draw_scales(scales, protocol):
     return scale_maps(tables.read(scales), protocol)
 
 
-def draw_scaled_embeddings(maps, quality, place, protocol):
-    """Figs 3 and 4: the first or the second chosen head."""
-    return scaled_embeddings(tables.read(maps), tables.read(quality), protocol, place)
-
-
-def draw_global_view(maps, constructions, colour):
-    """All heads at once, coloured by one property of the tokens."""
-    return global_view(tables.read(maps), tables.read(constructions), colour)
+def draw_scaled_embeddings(maps, quality, queries_keys, tokenizer, tokenizer_config, place, protocol):
+    """Figs 3 and 4: the first or the second chosen head, with arrows from queries of the first prompt."""
+    quality, facts = tables.read(quality), tables.facts(queries_keys)
+    of_first = dict(zip(IDENTITY, heads_of(quality)[: place + 1][-1], strict=True)) | {"prompt": 0}
+    queries, keys = (tables.read_lists(queries_keys, name, **of_first) for name in ("query", "key"))
+    tokens = tables.read(queries_keys, ["token"], **of_first)["token"].to_numpy()
+    (seen,) = key_scaling.visible(tokens[None] != facts["pad"], facts["causal"])
+    attended = attended_keys.most_attended(queries, keys, seen, facts["scaling"])
+    names = None
+    if protocol == "corrected":
+        names = tokenizer_reading.describe_tokens(tokenizer_reading.read_tokenizer(tokenizer, tokenizer_config), tokens)
+    return scaled_embeddings(tables.read(maps), quality, protocol, place, attended, names)

@@ -7,8 +7,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, NullFormatter, PercentFormatter
 
 from headatlas.base import tables
+from headatlas.base.statistics import FEWEST, describe_p_value
 from headatlas.plotting import style
-from headatlas.studies.circuits import findings
+from headatlas.studies.circuits import findings, sweep_effects
 
 _AXES = {"max_length": "longest text", "d_model": "d_model", "learning_rate": "learning rate"}
 
@@ -31,51 +32,49 @@ def tokenizers(texts, protocol):
     """
     drawn = texts[texts["sample"] >= 0]
     models = list(dict.fromkeys(drawn["model"]))
-    named = {model: drawn.loc[drawn["model"] == model, "tokenizer"].iloc[0] for model in models}
     shown = 1 if protocol == "published" else 4
-    figure = style.blank(style.WIDTH, 0.7 + 0.2 * (shown + 1.6) * len(models) + (1.2 if shown > 1 else 0))
-    heights = [0.2 * (shown + 1.6) * len(models) + 0.2, *([1.4] if shown > 1 else [])]
-    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    figure = style.blank(style.WIDTH, 0.5 + 0.2 * (shown + 1.6) * len(models))
+    axes = figure.subplots()
     lines = [(model, sample) for model in models for sample in [None, *range(shown)]]
-    axes = panels[0]
     axes.set(xlim=(0, 1), ylim=(len(lines) - 0.5, -0.5))
     axes.axis("off")
+    shares = {model: _share(drawn[drawn["model"] == model]) for model in models}
     for row, (model, sample) in enumerate(lines):
         if sample is None:
-            axes.text(0, row, named[model], fontweight="bold", va="center")
+            tokenizer, share = shares[model]
+            said = f"{tokenizer}: {share}" if shown > 1 else tokenizer
+            axes.text(0, row, said, fontweight="bold", va="center")
             continue
         own = drawn[(drawn["model"] == model) & (drawn["sample"] == sample)].sort_values("position")
         _pieces(figure, axes, row, own)
     said = "sampled text by tokenizer (orange: a piece that continues a word; grey: the prompt)"
     figure.suptitle(style.wrapped(said, style.WIDTH - 0.2), fontsize=8.5)
-    if shown > 1:
-        added = drawn[drawn["generated"]]
-        per_text = added.groupby(["model", "sample"])["continuation"].mean()
-        places = range(len(models))
-        means = [per_text[model].mean() for model in models]
-        errors = [per_text[model].std(ddof=1) / np.sqrt(max(1, len(per_text[model]))) for model in models]
-        panels[1].barh(places, means, xerr=np.nan_to_num(errors), color="#E69F00", height=0.6)
-        panels[1].set_yticks(places, [named[model] for model in models])
-        panels[1].invert_yaxis()
-        panels[1].xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-        count = drawn["sample"].nunique()
-        panels[1].set_xlabel(f"pieces that continue a word\n(mean of {count} sampled texts, with standard error)")
-    return figure
+    return style.finding(figure, "; ".join(f"{tokenizer}: {share}" for tokenizer, share in shares.values()))
+
+
+def _share(drawn):
+    """A model's tokenizer, and in words how many of the pieces that it added continue a word, with their error."""
+    per_text = drawn[drawn["generated"]].groupby("sample")["continuation"].mean()
+    texts = f"{len(per_text)} texts"
+    if len(per_text) >= FEWEST:
+        texts += f"; standard error {100 * per_text.sem():.0f} percentage points"
+    said = f"{per_text.mean():.0%} of pieces continue a word ({texts})"
+    return drawn["tokenizer"].iloc[0], said
 
 
 def _pieces(figure, axes, row, text):
     """One text's pieces side by side."""
     renderer = figure.canvas.get_renderer()
     wide = axes.get_position().width * figure.get_size_inches()[0] * figure.dpi
-    left = 0.02
+    left, continuing = 0.02, style.colour(1 + 2 * len(style.PALETTE))  # orange, darker: it is text
     for piece in text.itertuples():
-        colour = "0.55" if not piece.generated else "#B35C00" if piece.continuation else "black"
-        drawn = axes.text(left, row, style.printable(piece.piece, 18), va="center", color=colour, fontsize=7)
+        colour = "0.55" if not piece.generated else continuing if piece.continuation else "black"
+        drawn = axes.text(left, row, style.printable(piece.piece, 18), va="center", color=colour, fontsize=8)
         left += drawn.get_window_extent(renderer).width / wide + 0.012
 
 
 @style.paper
-def learning_curves(table, ended, axes, protocol):
+def learning_curves(table, ended, axes, protocol, compared=None):
     """Fig 2: losses and accuracies by epoch of all runs on the first corpus and tokenizer of the sweep.
 
     Losses per token of other tokenizers, and baselines of other texts, are not comparable with them.
@@ -88,7 +87,10 @@ def learning_curves(table, ended, axes, protocol):
         The last held-out loss of every seed of the runs of the grid, with the axes.
     axes : dict from axis to list of values
     protocol : {"published", "corrected"}
-        Corrected, the baselines are drawn, and below what each parameter does to the last loss.
+        Corrected, the baselines are drawn, and below what each parameter does to the last loss; published, the paper's
+        loss on the run of `compared`.
+    compared : DataFrame of [step, split, cross_entropy, over_positions, flat], optional
+        The paper's loss and the cross-entropy of one run, at its snapshots.
 
     Returns
     -------
@@ -101,10 +103,16 @@ def learning_curves(table, ended, axes, protocol):
     )
     variants = list(dict.fromkeys(table["variant"]))
     varied = [axis for axis in axes if ended[axis].nunique() > 1] if corrected else []
-    figure = style.blank(style.WIDTH, 2.3 + (2.3 if corrected else 1.9) + (1.9 if varied else 0))
+    of_paper = not corrected and compared is not None
+    rows = (["over_positions"] if of_paper else []) + ["loss", "accuracy"]
+    figure = style.blank(style.WIDTH, 1.9 * len(rows) + (0.8 if corrected else 0.4) + (1.9 if varied else 0))
     parts = figure.subfigures(2 if varied else 1, 1, squeeze=False, height_ratios=[4.4, 2.0][: 2 if varied else 1])
-    panels = parts[0, 0].subplots(2, 2, sharex=True)
-    for row, quantity in enumerate(("loss", "accuracy")):
+    panels = parts[0, 0].subplots(len(rows), 2, sharex=not of_paper, squeeze=False)
+    if of_paper:
+        _published_loss(panels[0], compared)
+    for row, quantity in enumerate(rows):
+        if quantity == "over_positions":
+            continue
         for column, (split, title) in enumerate((("train", "train"), ("validation", "held out"))):
             panel = panels[row, column]
             for model, own in table[table["split"] == split].groupby("model", sort=False):
@@ -115,8 +123,10 @@ def learning_curves(table, ended, axes, protocol):
                     axes["learning_rate"].index(rate) % 4 if rate in axes["learning_rate"] else 3
                 ]
                 panel.plot(mean.index, mean, color=colour, linewidth=0.9, linestyle=style_, label=model)
-            name = "loss (nats per token)" if quantity == "loss" else "token accuracy"
-            panel.set(title=f"{title} {quantity}", ylabel=name, xlabel="epoch" if row else "")
+            name = "cross-entropy\n(nats per token)" if quantity == "loss" else "token accuracy"
+            panel.set(title=f"{title} {quantity}", ylabel="" if column else name)
+            panel.set_xlabel("epoch" if quantity == "accuracy" else "")
+            panel.set_xlim(left=0)
             if quantity == "accuracy":
                 panel.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
                 panel.set_ylim(bottom=0)
@@ -125,19 +135,43 @@ def learning_curves(table, ended, axes, protocol):
                     for value in sorted(set(table[baseline].round(3))):
                         panel.axhline(value, color="0.25", linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
                     value = table[baseline].max()
-                    at = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
+                    at = {"xytext": (3, 0), "textcoords": "offset points", "va": "center"}
                     panel.annotate(baseline, (1, value), xycoords=panel.get_yaxis_transform(), color="0.25", **at)
-    parts[0, 0].suptitle(f"corpus {text['corpus']}, tokenizer {text['tokenizer']}", fontsize=8)
+    parts[0, 0].suptitle(f"corpus {text['corpus']}, tokenizer {text['tokenizer']}", fontsize=8.5)
     _sweep_key(parts[0, 0], variants, axes)
-    last = ended.groupby("variant")["loss"].mean()
-    said = ", ".join(f"{name} {last[name]:.2f}" for name in variants if name in last)
-    style.finding(
-        figure,
-        f"last held-out loss (nats per token, mean over runs): {said}; bigram baseline {table['bigram'].mean():.2f}",
-    )
+    moved = sweep_effects.effects(ended, list(axes))
+    style.finding(figure, _ends(ended, moved, table["bigram"].mean(), compared if of_paper else None))
     if varied:
-        _parameters(parts[1, 0], ended, varied, variants)
+        _parameters(parts[1, 0], ended, moved, varied, variants)
     return figure
+
+
+def _ends(ended, moved, bigram, compared):
+    """The last losses in words: of each variant, the mean over its runs and its error from the noise of all runs."""
+    of_variants = moved[moved["parameter"] == "variant"]
+    last = sweep_effects.describe_values(of_variants) or [f"{ended['variant'].iloc[0]} {ended['loss'].mean():.2f}"]
+    error = " ± standard error" if of_variants["error"].notna().any() else ""
+    said = f"last held-out cross-entropy (nats per token, mean over runs{error}): {', '.join(last)}"
+    said += f"; bigram baseline {bigram:.2f}"
+    if compared is not None:
+        held = compared[compared["split"] == "held out"].sort_values("step")["over_positions"]
+        said += (
+            "; the paper's loss, which is taken over positions, was measured on one run alone: "
+            f"{held.iloc[0]:.4f} to {held.iloc[-1]:.4f}"
+        )
+    return said
+
+
+def _published_loss(panels, compared):
+    """The paper's loss of one run at its snapshots, training left and held out right."""
+    for panel, split in zip(panels, ("train", "held out"), strict=True):
+        own = compared[compared["split"] == split].sort_values("step")
+        panel.plot(own["step"] + 1, own["over_positions"], color="black", marker="o", markersize=2.5, linewidth=0.9)
+        panel.set(title=f"as published, {split} (one run)", xlabel="training step + 1", xscale="log")
+        panel.set_ylim(bottom=0)
+        panel.xaxis.set_major_formatter(FormatStrFormatter("%d"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
+    panels[0].set_ylabel("over positions")
 
 
 def _sweep_key(figure, variants, axes):
@@ -150,24 +184,25 @@ def _sweep_key(figure, variants, axes):
     figure.legend(handles=keys, loc="outside lower center", ncols=3, columnspacing=1)
 
 
-def _parameters(figure, ended, varied, variants):
-    """One panel per parameter: last losses of all runs and seeds at each value, their mean and its error over seeds."""
+def _parameters(figure, ended, moved, varied, variants):
+    """One panel per parameter: last losses of all runs and seeds at each value, and their mean with its error."""
     panels = figure.subplots(1, len(varied), squeeze=False, sharey=True)[0]
     for panel, axis in zip(panels, varied, strict=True):
         values = list(dict.fromkeys(ended[axis].sort_values() if axis != "variant" else ended[axis]))
+        means = moved[moved["parameter"] == axis].set_index("value")
         for place, value in enumerate(values):
             own = ended[ended[axis] == value]
             spots = place + np.linspace(-0.12, 0.12, len(own)) if len(own) > 1 else [place]
             panel.scatter(spots, own["loss"], s=12, c=[style.model_colour(variants.index(v)) for v in own["variant"]])
-            by_seed = own.groupby("member")["loss"].mean()
-            panel.errorbar(place, by_seed.mean(), by_seed.sem(), 0.25, color="black", elinewidth=1.2, fmt="none")
-        short = [str(value).replace("two-layer", "2").replace("one-layer", "1") for value in values]
+            of_value = means.loc[str(value)]
+            panel.errorbar(place, of_value["loss"], of_value["error"], 0.25, color="black", elinewidth=1.2, fmt="none")
+        short = [str(value).replace("layer-", "layer\n").replace("-residual", "\nresidual") for value in values]
         panel.set_xticks(range(len(values)), short)
-        panel.set(title=_AXES.get(axis, axis), xlim=(-0.5, len(values) - 0.5))
+        test = f"\nHolm {describe_p_value(means['p_holm'].iloc[0])}" if means["p"].notna().any() else ""
+        panel.set(title=f"{_AXES.get(axis, axis)}{test}", xlim=(-0.5, len(values) - 0.5))
     panels[0].set_ylabel("last held-out loss\n(nats per token)")
-    seeds = ended["member"].nunique()
-    said = f"each point a run and seed, each bar a mean over {seeds} seeds ± its standard error"
-    if seeds < 2:
+    said = "each point a run and seed, each bar a mean ± its standard error, from the noise between seeds of all runs"
+    if moved["noise"].isna().any():
         said = "each point a run, each bar a mean; one seed, so what matters is not asked"
     figure.suptitle(style.wrapped(f"loss by parameter: {said}", style.WIDTH - 0.3), fontsize=8)
 
@@ -237,22 +272,24 @@ def settings(table):
     -------
     matplotlib.figure.Figure
     """
-    cells = [["\n".join(textwrap.wrap(str(cell), 22)) for cell in row] for row in table.to_numpy()]
+    cells = [["\n".join(textwrap.wrap(str(cell), 20)) for cell in row] for row in table.to_numpy()]
     lines = [max(cell.count("\n") + 1 for cell in row) for row in cells]
-    figure = style.blank(style.WIDTH, 0.5 + 0.17 * sum(lines) + 0.08 * len(lines), layout="none")
+    figure = style.blank(style.WIDTH, 0.35 + 0.155 * sum(lines) + 0.06 * len(lines), layout="none")
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
     axes.axis("off")
-    axes.set(xlim=(0, 4), ylim=(sum(lines) + 0.5 * len(lines) + 1.5, 0))
-    starts = (0, 0.9, 1.95, 3.0)
+    axes.set(xlim=(0, 4), ylim=(sum(lines) + 0.4 * len(lines) + 1.7, 0))
+    starts = (0, 1.0, 2.05, 3.05)
     for start, name in zip(starts, table.columns, strict=True):
         axes.text(start, 0.7, name, fontweight="bold", va="center")
     upper = 1.5
     axes.axhline(upper - 0.1, color="black", linewidth=0.6)
     for row, height in zip(cells, lines, strict=True):
         for start, cell in zip(starts, row, strict=True):
-            axes.text(start, upper + 0.15, cell, va="top", fontsize=7)
-        upper += height + 0.5
-    return figure
+            axes.text(start, upper + 0.15, cell, va="top", fontsize=8)
+        upper += height + 0.4
+    ours = table.set_index("setting")["this run"]
+    said = ", ".join(f"{name} {ours[name]}" for name in ("layers", "heads", "d_model", "training text") if name in ours)
+    return style.finding(figure, f"this run has {said}")
 
 
 def draw_tokenizers(text, models, protocol):
@@ -261,10 +298,11 @@ def draw_tokenizers(text, models, protocol):
     return tokenizers(texts[texts["model"].isin(models)], protocol)
 
 
-def draw_sweep(sweep, axes, protocol):
-    """Fig 2."""
+def draw_sweep(sweep, axes, protocol, losses=None):
+    """Fig 2; `losses` are those of the run on which the paper's loss was measured, if it was."""
     table = tables.read(sweep)
-    return learning_curves(table, findings.in_grid(findings.outcomes(table, by_seed=True), axes), axes, protocol)
+    ended = findings.in_grid(findings.outcomes(table, by_seed=True), axes)
+    return learning_curves(table, ended, axes, protocol, tables.read(losses) if losses else None)
 
 
 def draw_losses(losses):
