@@ -1,6 +1,7 @@
 """Names beside points of a scatter, as many as there is room for."""
 
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
 
 from headatlas.plotting import style
 
@@ -12,7 +13,15 @@ _WHERE = (  # points to the right of and above the point, and how the name is al
 )
 
 
-def name_points(axes, points, names, most, taken=()):
+_DOT = 4  # pixels from a point's middle to its edge
+
+
+def boxes_of(axes, points):
+    """Where points stand, for names to keep clear of: boxes on the page, once the figure's layout stands."""
+    return [Bbox.from_bounds(x - _DOT, y - _DOT, 2 * _DOT, 2 * _DOT) for x, y in axes.transData.transform(points)]
+
+
+def name_points(axes, points, names, most, taken=(), **look):
     """Write names beside points, in the order given, each where it is clear of all names before it and of the frame.
 
     Once the figure's layout stands, for names are placed on the page.
@@ -26,6 +35,8 @@ def name_points(axes, points, names, most, taken=()):
         How many are written.
     taken : iterable of matplotlib.transforms.Bbox
         Where else none may stand.
+    **look
+        Of the texts, such as their colour.
 
     Returns
     -------
@@ -37,7 +48,9 @@ def name_points(axes, points, names, most, taken=()):
     for place, (point, name) in enumerate(zip(points, names, strict=True)):
         if len(written) >= most:
             break
-        text = axes.annotate(name, point, (0, 0), textcoords="offset points", fontsize=style.SMALL, zorder=5)
+        text = axes.annotate(
+            name, point, (0, 0), textcoords="offset points", **({"fontsize": style.SMALL, "zorder": 5} | look)
+        )
         for offset, side, height in _WHERE:
             text.set(position=offset, horizontalalignment=side, verticalalignment=height)
             box = text.get_window_extent(renderer).padded(-1)

@@ -5,8 +5,8 @@ told apart by readers with normal vision, protanopia and deuteranopia (CIELAB di
 simulation of Machado et al. 2009); scatters tell groups apart by shape as well.
 """
 
-import contextlib
 import functools
+import re
 import textwrap
 
 import matplotlib
@@ -14,17 +14,19 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 
 from headatlas.base import figure_findings
+from headatlas.plotting import fonts
 
 WIDTH = 5.5  # inches: the text width of a page, so that type is printed in the sizes below
 COLUMN = 3.25  # inches: a column of a page of two
 SMALL = 7  # points: numbers inside of cells and names of points; all else is at least 8
 DPI = 200
+_TWO_CODES = len("␣U+4E2D+6587")
 
 RC = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
+    "font.family": fonts.BASE,
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.labelsize": 8,
@@ -51,10 +53,13 @@ RC = {
 
 # Indigo, orange, steel blue, dark red, turquoise, rose, blue, tan, plum
 PALETTE = ["#312486", "#E79E00", "#1892C2", "#8A0C00", "#0CC4BC", "#B66D6D", "#4979FF", "#F0C286", "#612449"]
+# The same on a dark ground, for the atlas: near in hue, as far from one another, at least 3 to 1 against the ground
+ON_DARK = ["#7872CD", "#F5B031", "#76C6E9", "#BE4633", "#7EF7E2", "#DA948E", "#6E56F1", "#F0CA87", "#965F7A"]
 MARKERS = "os^DvP<X>p*h"
 TRAIN, HELD_OUT = "#0072B2", "#D55E00"
 DISTANCES = "viridis"
 SIGNED = "RdBu_r"
+WARNING = PALETTE[3]
 NOTHING = "0.86"  # entries that cannot exist, such as those above the diagonal
 
 
@@ -76,14 +81,14 @@ def blank(width=WIDTH, height=3.0, layout="constrained"):
     return figure
 
 
-def colour(index):
+def colour(index, palette=PALETTE):
     """Colour `index` of an endless palette: the second round is lighter, the third darker, then again.
 
     A member, a head within its layer, a group of heads (the largest is 0) and one of several models have the colour of
     their index in every figure.
     """
-    rgb = np.array(to_rgb(PALETTE[index % len(PALETTE)]))
-    toward, share = ((0.0, 0.0), (1.0, 0.45), (0.0, 0.4))[index // len(PALETTE) % 3]
+    rgb = np.array(to_rgb(palette[index % len(palette)]))
+    toward, share = ((0.0, 0.0), (1.0, 0.45), (0.0, 0.4))[index // len(palette) % 3]
     return tuple(float(c) for c in rgb * (1 - share) + toward * share)
 
 
@@ -112,16 +117,21 @@ def ink(background):
     return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.25 else "white"
 
 
-@functools.cache
-def _drawable(character):
-    return bool(get_font(findfont(RC["font.family"])).get_char_index(ord(character)))
-
-
 def printable(token, longest=16):
-    """A token as a figure can show it: spaces and line breaks visible, unknown glyphs as �, cut to `longest`."""
-    text = str(token).replace("\n", "↵").replace("\t", "⇥").replace(" ", "␣")
-    text = "".join(c if c.isprintable() and _drawable(c) else "�" for c in text) or "∅"
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    """A token as a figure can show it: spaces and line breaks visible, cut to `longest`.
+
+    Characters that the base font lacks are drawn in another of the machine's fonts; where none has them, their code
+    points stand for them. Of these two are shown however short a text is to be, so that tokens stay apart.
+    """
+    text = str(token).replace("\n", "↵").replace("\t", "⇥").replace(" ", "␣") or "∅"
+    shown = fonts.spelled(text)
+    matplotlib.rcParams["font.family"] = fonts.families()  # of what is drawn next, until the figure's function ends
+    if shown == text:
+        return text if len(text) <= longest else text[: longest - 1] + "…"
+    if len(shown) <= max(longest, _TWO_CODES):
+        return shown
+    ends = fonts.spelled(text[:1]), fonts.spelled(text[-1:]).removeprefix("U+")
+    return "…".join(ends)
 
 
 def thinned(positions, labels, span, most):
@@ -146,24 +156,26 @@ def thinned(positions, labels, span, most):
     return [positions[i] for i in kept], [labels[i] for i in kept]
 
 
-@contextlib.contextmanager
-def _small_subsets():
-    """Leave out of embedded fonts the tables that compose text: a PDF has every glyph's place, and cutting these tables
-    to the glyphs in use takes as long as drawing the figure."""
-    from fontTools.subset import Options  # what matplotlib subsets with; it has no option of its own
-
-    before = Options._drop_tables_default
-    Options._drop_tables_default = [*before, "GDEF", "GPOS", "GSUB", "kern"]
-    try:
-        yield
-    finally:
-        Options._drop_tables_default = before
-
-
 def wrapped(text, width, size=RC["font.size"]):
-    """Text in lines of at most `width` inches, by rule of thumb, in type of `size` points; its own lines stay."""
+    """Text in lines of at most `width` inches, by rule of thumb, in type of `size` points; its own lines stay.
+
+    As few lines as it takes, and those about as long as one another: no word alone on the last.
+    """
     columns = int(width * 72 / (0.56 * size))
-    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, columns) or [""])
+    return "\n".join(line for part in text.split("\n") for line in _balanced(part, columns))
+
+
+def _balanced(text, columns):
+    longest = max(map(len, re.split(r"(?<=-)|\s", text)))
+    if longest == columns + 1:  # by rule of thumb a letter is no reason to break a word
+        columns = longest
+    lines = textwrap.wrap(text, columns) or [""]
+    for narrower in range(columns - 1, max(longest, 1) - 1, -1):
+        found = textwrap.wrap(text, narrower)
+        if len(found) > len(lines):
+            break
+        lines = found or lines
+    return lines
 
 
 def headline(figure, text):
@@ -190,13 +202,39 @@ def finding(figure, sentence):
 
 
 @paper
+def warn(figure, sentence):
+    """Say at the head of a figure, and in what is said of it, why it should not be relied on."""
+    before = getattr(figure, "finding", None)
+    figure.finding = f"{sentence}. {before}" if before else sentence
+    words = wrapped(sentence, figure.get_figwidth() - 0.2)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+    figure.set_layout_engine("none")
+    height, room = figure.get_figheight(), 0.05 + 0.15 * (words.count("\n") + 1)  # inches, above what is there
+    kept = height / (height + room)
+    figure.set_figheight(height + room)
+    for axes in figure.axes:
+        place = axes.get_position(original=True)
+        axes.set_position([place.x0, place.y0 * kept, place.width, place.height * kept])
+    for text in figure.texts:
+        text.set_y(text.get_position()[1] * kept)
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, kept), figure.transFigure)
+    figure.text(0.5, 1 - 0.04 / (height + room), words, ha="center", va="top", fontsize=8, color=WARNING)
+    return figure
+
+
+@paper
 def save(figure, png, pdf):
     """Write a figure as PNG and PDF without dates or version strings, so that the same figure is the same bytes.
 
     What `finding` said of it is the PNG's Description and the PDF's Subject.
     """
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from headatlas.plotting import pdf as pdf_files  # here: its import costs whoever saves nothing 0.2 s
 
+    if len(families := fonts.families()) > 1:  # labels of ticks were made before their texts were known
+        for text in figure.findobj(Text):
+            text.set_family(families)
     # What stands where is found once, and both canvases print it: `savefig` would draw each file twice for that.
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
@@ -206,7 +244,5 @@ def save(figure, png, pdf):
     FigureCanvasAgg(figure).print_png(
         png, metadata={"Software": None} | ({figure_findings.KEYWORD: said} if said else {})
     )
-    about = {"CreationDate": None, "Creator": None, "Producer": None} | ({"Subject": said} if said else {})
-    with _small_subsets():
-        FigureCanvasPdf(figure).print_pdf(pdf, metadata=about)
+    pdf_files.write(figure, pdf, said)
     figure.set_dpi(DPI)  # the PDF's canvas leaves its own

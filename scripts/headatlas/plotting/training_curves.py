@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
@@ -69,6 +69,7 @@ def training_curves(histories, baselines, titles):
         _baselines(loss, baseline)
         _curves(accuracy, history, "accuracy")
         accuracy.set_ylim(bottom=0)
+        accuracy.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))  # whole percents, where shown as such
         accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0 if accuracy.get_ylim()[1] > 0.06 else 1))
         accuracy.set_xlabel("training step")
         loss.set_title(style.wrapped(title, (style.WIDTH - 0.8) / models) if models > 1 else title)

@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 from fontTools.subset import Options
 from fontTools.ttLib import TTFont
+from matplotlib.backends import backend_pdf
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 import drawn_figures
 from drawn_figures import distances_of, drawn_texts, heads_of, maps_of
@@ -228,6 +231,18 @@ def test_first_token_draws_its_protocol_only_and_says_what_it_shows(protocol):
     assert {"published": "before the softmax", "corrected": "to the first"}[protocol] in axes.figure.get_suptitle()
 
 
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, "does not tell stop words"), (4.0, "tells stop words")])
+def test_first_token_says_whether_stop_words_are_apart_from_what_chance_gives(shift, verdict):
+    table = first_token_of(prompts=32)
+    stops = np.array([word.strip("␣").lower() in ("the", "of", "and", "was") for word in table["token"]])
+    table.loc[stops, "component_2"] -= shift
+    plane, beside = projections.tokens_on_plane(table, "corrected").axes
+    assert verdict in " ".join(plane.figure.get_suptitle().split())
+    own = stops & (table["protocol"] == "corrected").to_numpy()
+    medians = [float(line.get_ydata()[0]) for line in beside.lines if len(line.get_ydata()) == 1]
+    assert medians[0] == pytest.approx(table.loc[own, "component_2"].median())  # stop words are the first kind
+
+
 def test_names_of_points_stay_clear_of_one_another():
     table = first_token_of()
     table[["component_1", "component_2"]] *= 0.01
@@ -237,6 +252,15 @@ def test_names_of_points_stay_clear_of_one_another():
     boxes = [text.get_window_extent().padded(-2) for text in figure.axes[0].texts if text.get_text()]
     assert len(boxes) > 1
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_names_of_tokens_hide_no_other_point():
+    axes = projections.tokens_on_plane(first_token_of(), "published").axes[0]
+    axes.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
+    dots = np.concatenate([axes.transData.transform(found.get_offsets()) for found in axes.collections])
+    assert boxes
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
 
 
 def test_training_curves_show_members_their_mean_and_the_baselines():
@@ -273,7 +297,7 @@ def test_bad_tables_are_refused_in_one_line():
 
 def test_tokens_are_printable():
     assert style.printable(" the\n") == "␣the↵"
-    assert style.printable("$a$ \x00\u4e2d") == "$a$␣��"
+    assert style.printable("$a$ \x00\x01") == "$a$␣U+0000+0001"
     assert style.printable("internationalization") == "internationaliz…"
     assert style.ink("black") == "white"
     assert style.ink("#FDDBC7") == "black"
@@ -305,6 +329,30 @@ def test_fonts_of_a_pdf_hold_glyphs_and_no_rules_for_composing_text(tmp_path):
         assert "glyf" in font
         assert not {"GSUB", "GPOS"} & set(font.keys())
     assert "GSUB" not in Options()._drop_tables_default  # other users of the library get theirs whole
+
+
+def test_the_sign_of_a_zero_is_in_no_pdf(tmp_path):
+    """Rounding leaves a number that vanishes above zero in one run, and below in another; texts stay as they are."""
+    for name, nothing in (("above", 1e-15), ("below", -1e-15), ("signed", -0.0)):
+        figure = style.blank(1, 1, layout="none")
+        figure.add_artist(Line2D([nothing, 1], [nothing, 0.5], transform=figure.transFigure))
+        figure.add_artist(Rectangle((nothing, nothing), 1, 1, transform=None))
+        figure.text(0.5, 0.5, "a -0 b", rotation=nothing)
+        style.save(figure, tmp_path / f"{name}.png", tmp_path / f"{name}.pdf")
+    above, below, signed = ((tmp_path / f"{name}.pdf").read_bytes() for name in ("above", "below", "signed"))
+    assert above == below == signed
+    numbers = b"".join(page_of(tmp_path / "below.pdf"))
+    assert not re.search(rb"(?<!\S)-0(?!\S)", re.sub(rb"\(.*?\)", b"", numbers))
+    assert (tmp_path / "above.png").read_bytes() == (tmp_path / "below.png").read_bytes()
+    written = backend_pdf.PdfFile.output
+    assert written.__module__ == backend_pdf.__name__  # other users of the library write what they wrote
+
+
+def page_of(file):
+    """The streams of a PDF that draw."""
+    streams = re.findall(rb"stream\n(.*?)\nendstream", file.read_bytes(), re.DOTALL)
+    found = [zlib.decompress(stream) for stream in streams if stream.startswith(b"x")]
+    return [stream for stream in found if b" cm" in stream or b" re" in stream or b" l\n" in stream]
 
 
 @pytest.mark.parametrize("layout", ["constrained", "none"])
@@ -351,3 +399,14 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
             assert b"/Type3" not in content
             assert b"/CIDFontType2" in content or b"/TrueType" in content
             assert b"CreationDate" not in content
+
+
+@pytest.mark.parametrize("most", [0.003, 0.04, 0.102, 0.34, 0.9])
+def test_percents_on_the_axis_are_those_of_its_ticks(most):
+    history, baselines = training_of()
+    history["accuracy"] *= most / history["accuracy"].max()
+    axes = training_curves.training_curves(history, baselines, "brown").axes[1]
+    values, low, high = axes.get_yticks(), *axes.get_ylim()
+    shown = [axes.yaxis.get_major_formatter()(value) for value in values]
+    np.testing.assert_allclose([float(text.rstrip("%")) / 100 for text in shown], values, atol=1e-9)
+    assert ((values >= low) & (values <= high)).sum() >= 3

@@ -1,6 +1,7 @@
 """Colours that any reader tells apart, and a figure that carries what it shows in words."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 import pdf_texts
+from headatlas.atlas import page
 from headatlas.plotting import style
 
 # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB
@@ -37,9 +39,26 @@ def least_difference(colours, vision):
 @pytest.mark.parametrize("vision", VISION)
 def test_any_two_colours_are_told_apart(vision):
     assert least_difference(style.PALETTE, vision) > 23
+    assert least_difference(style.ON_DARK, vision) > 23
     assert least_difference([style.TRAIN, style.HELD_OUT], vision) > 23
     background = np.linalg.norm(seen(style.PALETTE, vision) - seen(["white"], vision), axis=1)
     assert background.min() > 23
+
+
+def test_colours_for_a_dark_ground_stand_out_from_the_atlas_and_are_near_those_of_the_figures():
+    sheet = page.asset("atlas.css")
+    grounds = set(re.findall(r"--paper: (#\w{6})", sheet)) - {"#ffffff"}
+    assert grounds
+    for ground in grounds:
+        assert all((luminance(each) + 0.05) / (luminance(ground) + 0.05) >= 3 for each in style.ON_DARK)
+    light, dark = (seen(each, "normal")[:, 1:] @ (1, 1j) for each in (style.PALETTE, style.ON_DARK))
+    assert len(dark) == len(light)
+    assert np.degrees(np.abs(np.angle(dark / light))).max() < 30
+
+
+def luminance(colour):
+    rgb = np.array(to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
 
 
 @pytest.mark.parametrize("vision", ["protanopia", "deuteranopia"])
@@ -92,3 +111,50 @@ def test_texts_of_a_pdf_are_where_they_were_put(tmp_path):
     (size, [(text, points, corners)]) = pdf_texts.texts(tmp_path / "a.pdf")
     assert (size, text, points) == ((216, 144), "attention", 10)
     np.testing.assert_allclose(corners[0], (0, 0), atol=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("keys across, queries down and what they attend to most", 2.6, 2),
+        ("two groups last longest, over a factor of 4.75, no longer than in continua: p = 0.6", 4.9, 2),
+        ("one line", 5, 1),
+    ],
+)
+def test_lines_of_a_title_are_about_as_long_as_one_another(text, width, lines):
+    found = style.wrapped(text, width, 8).split("\n")
+    assert " ".join(found) == text
+    assert len(found) == lines
+    longest, last = max(map(len, found)), len(found[-1])
+    assert last > 0.6 * longest, "a word alone on the last line"
+
+
+def test_no_text_is_one_empty_line():
+    assert style.wrapped("", 5, 8) == ""
+
+
+def test_a_name_breaks_at_its_hyphen_and_within_a_word_only_where_there_is_no_room():
+    assert style.wrapped("repeats-bidirectional", 0.75, 8) == "repeats-\nbidirectional"
+    assert max(map(len, style.wrapped("bidirectionality", 0.5, 8).split("\n"))) < 9
+
+
+@pytest.mark.parametrize("layout", ["constrained", "none"])
+def test_a_warning_stands_above_all_else_and_in_what_is_said(layout, tmp_path):
+    figure = style.blank(4, 2, layout=layout)
+    axes = figure.add_axes([0.2, 0.25, 0.7, 0.6]) if layout == "none" else figure.subplots()
+    axes.plot([0, 1], label="a head")
+    axes.set_xlabel("tokens")
+    if layout == "constrained":
+        figure.legend(loc="outside lower center")
+        figure.legend(loc="outside upper center")
+    else:
+        figure.suptitle("heads")
+    style.finding(figure, "Heads differ")
+    style.warn(figure, "TOO LITTLE TRAINING TO INTERPRET: mine (held-out loss 5.12, bigram baseline 4.75 nats)")
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    assert not pdf_texts.faults(tmp_path / "a.pdf")
+    _, found = pdf_texts.texts(tmp_path / "a.pdf")
+    highest = max(found, key=lambda one: one[2][:, 1].max())
+    assert highest[0].startswith("TOO LITTLE TRAINING")
+    assert {"a head" if layout == "constrained" else "heads", "tokens"} <= {text for text, _, _ in found}
+    assert Image.open(tmp_path / "a.png").info["Description"].endswith("nats). Heads differ")
