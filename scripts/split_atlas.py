@@ -14,7 +14,7 @@ def main(snakemake, run):
     for model, count in run.settings["pieces"].items():
         pieces[model] = [getattr(run.out, f"{model}.{number:03d}") for number in range(count)]
     about, captions = run.settings["about"], run.settings["captions"]
-    page.write_folder(run.out.page, pieces, results, run.settings["prompts"], about, captions)
+    page.write_folder(run.out.page, pieces, results, run.settings["prompts"], about, captions, snakemake.threads)
 
 
 if "snakemake" in globals():

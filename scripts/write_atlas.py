@@ -11,7 +11,8 @@ def main(snakemake, run):
     from headatlas.atlas.results import Results
 
     results = Results(Path(snakemake.input.reproduction).parent, snakemake.input)
-    page.write_page(run.out.page, results, run.settings["about"], run.settings["captions"])
+    about, captions = run.settings["about"], run.settings["captions"]
+    page.write_page(run.out.page, results, about, captions, snakemake.threads)
 
 
 if "snakemake" in globals():

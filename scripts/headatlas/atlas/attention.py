@@ -5,6 +5,8 @@ divergence (base 2: 0 to 1) of each query's row from the mean row at that positi
 large, what the prompt says decides; where it is small, position does.
 """
 
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +22,11 @@ _PAIRS, _LEAST = 12, 5  # token pairs shown of a head; times a pair must occur t
 _LEAST_EXCESS = 0.01  # attention beyond its positions' mean that is worth showing
 _SAMPLE = 64  # prompts from which bytes in a page are estimated
 _FEWEST = 4  # prompts that all heads of a model share, at least
-_PAIR_PROMPTS = 1024  # on which pairs of tokens are counted, at most
+_PAIR_PROMPTS, _PAIR_ENTRIES = 1024, 8 << 20  # on which pairs of tokens are counted, at most; 64 MB of their places
+_AT_ONCE = 1 << 18  # weights that are worked on at a time: what fits a processor's cache
+# Weights hardly repeat: to look for repeats takes six times as long, and pays only where weights are few
+_STRATEGIES, _FEW = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_RLE), 1 << 16
+_TINY = np.finfo(np.float32).tiny
 
 
 def page_bytes(results, model):
@@ -36,6 +42,8 @@ def page_bytes(results, model):
     fixed, per_prompt : float
         Bytes of all the model's heads if they share the fewest prompts, and for each prompt more that they share.
     """
+    if not results.has_patterns(model):
+        return 0.0, 0.0
     facts = results.facts(model)
     counted, few = _pairs_of(results.tokens(model), facts), fewest(facts["prompts"])
     more, sizes = min(few + _SAMPLE, facts["prompts"]), []
@@ -98,12 +106,17 @@ def departures(patterns, size, packing):
     float64 array of shape (prompt,)
         Mean over queries of the Jensen-Shannon divergence to base 2.
     """
-    mean = patterns.mean(0)
-    middle = (patterns + mean) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        theirs = np.where(patterns > 0, patterns * np.log2(patterns / middle), 0)
-        its = np.where(mean > 0, mean * np.log2(mean / middle), 0)
-    return np.clip((theirs + its).sum(1, dtype=np.float64) / 2 / len(rows_of(size, packing)), 0, 1)
+    mean, found = patterns.mean(0), np.empty(len(patterns))
+    its, step = _entropies(mean[None]), max(1, _AT_ONCE // len(mean))
+    for low in range(0, len(patterns), step):
+        part = patterns[low : low + step]
+        found[low : low + step] = _entropies((part + mean) / 2) - (_entropies(part) + its) / 2
+    return np.clip(found / len(rows_of(size, packing)), 0, 1)
+
+
+def _entropies(weights):
+    """Entropy of each pattern, summed over its queries, in bits; weights that are 0 add none."""
+    return -(weights * np.log(np.maximum(weights, _TINY))).sum(1, dtype=np.float64) / np.log(2)
 
 
 def chosen_prompts(departure):
@@ -138,35 +151,44 @@ def offsets(size, packing):
 
 @dataclass
 class TokenPairs:
-    """Which pair of tokens (at the query, at the key) each entry of each prompt holds.
+    """Where each pair of tokens (at the query, at the key) stands that occurs often enough to be one.
+
+    Queries that may attend to a single key are left out.
 
     Attributes
     ----------
+    prompts : int
+        On how many prompts pairs were counted.
     pairs : int array of shape (pair, 2)
-    which : int array of shape (prompt * entry,)
     count : int array of shape (pair,)
-        Entries that hold the pair; queries that may attend to a single key are left out.
-    free : bool array of shape (entry,)
-        Whether the query of an entry has a choice.
+        Times that each occurs.
+    places : int array of shape (occurrence,)
+        Where each lies among the entries of all prompts, prompt after prompt; occurrences of one pair stand together.
+    entries : int array of shape (occurrence,)
+        Its entry within its prompt.
     """
 
+    prompts: int
     pairs: np.ndarray
-    which: np.ndarray
     count: np.ndarray
-    free: np.ndarray
+    places: np.ndarray
+    entries: np.ndarray
 
     @classmethod
     def of(cls, tokens, size, packing):
         """Of prompts, token ids of shape (prompt, position)."""
         query, key = places(size, packing)
-        many = int(tokens.max()) + 1
-        numbers = tokens[:, query].astype(np.int64) * many + tokens[:, key]
-        found, which = np.unique(numbers, return_inverse=True)
-        keys = np.bincount(query, minlength=size)
-        free = keys[query] > 1
-        which = which.reshape(-1)
-        count = np.bincount(which, np.tile(free, len(tokens)), minlength=len(found)).astype(int)
-        return cls(np.stack([found // many, found % many], 1), which, count, free)
+        prompts, many = min(_PAIR_PROMPTS, max(1, _PAIR_ENTRIES // len(query))), int(tokens.max()) + 1
+        tokens = tokens[:prompts].astype(np.int64)
+        free = np.flatnonzero(np.bincount(query, minlength=size)[query] > 1)
+        numbers = (tokens[:, query[free]] * many + tokens[:, key[free]]).reshape(-1)
+        order = np.argsort(numbers, kind="stable")
+        found, count = np.unique(numbers, return_counts=True)
+        often = count >= _LEAST
+        order = order[np.repeat(often, count)]
+        prompt, at = np.divmod(order, max(1, len(free)))
+        entries, pairs = free[at], np.stack(np.divmod(found[often], many), 1)
+        return cls(len(tokens), pairs, count[often], prompt * len(query) + entries, entries)
 
     def sought(self, patterns, mean):
         """The pairs that a head attends to beyond what it gives their positions on average.
@@ -177,6 +199,7 @@ class TokenPairs:
         Parameters
         ----------
         patterns : array of shape (prompt, entry)
+            Of as many prompts as pairs were counted on, or more.
         mean : array of shape (entry,)
 
         Returns
@@ -184,21 +207,22 @@ class TokenPairs:
         list of dict
             `query`, `key` (token ids), `count`, `weight`, `excess`, `error`.
         """
-        excess = np.where(self.free, patterns - mean, 0).reshape(-1)
-        many, count = len(self.pairs), np.maximum(self.count, 1)
-        total = np.bincount(self.which, excess, minlength=many)
-        squares = np.bincount(self.which, excess * excess, minlength=many)
-        weight = np.bincount(self.which, np.where(self.free, patterns, 0).reshape(-1), minlength=many)
-        average = total / count
+        if not len(self.pairs):
+            return []
+        starts, count = np.cumsum(self.count) - self.count, self.count
+        excess = patterns[: self.prompts].reshape(-1)[self.places]
+        excess -= mean[self.entries]
+        average = np.add.reduceat(excess, starts, dtype=np.float64) / count
+        squares = np.add.reduceat(excess * excess, starts, dtype=np.float64)
         error = np.sqrt(np.maximum(squares / count - average**2, 0) / np.maximum(count - 1, 1))
-        least = np.where(self.count >= _LEAST, average - 2 * error, -np.inf)
+        least = average - 2 * error
         best = [pair for pair in np.argsort(-least, kind="stable")[:_PAIRS] if least[pair] > _LEAST_EXCESS]
         return [
             {
                 "query": int(self.pairs[pair, 0]),
                 "key": int(self.pairs[pair, 1]),
-                "count": int(self.count[pair]),
-                "weight": weight[pair] / count[pair],
+                "count": int(count[pair]),
+                "weight": average[pair] + mean[self.entries[starts[pair] :][: count[pair]]].mean(dtype=np.float64),
                 "excess": average[pair],
                 "error": error[pair],
             }
@@ -215,7 +239,7 @@ def thumbnail(mean, size, packing):
     return quantised(small)
 
 
-def pieces(results, model, shared):
+def pieces(results, model, shared, threads=1):
     """Everything that a model's heads attend to, as blocks of a page.
 
     Parameters
@@ -224,6 +248,8 @@ def pieces(results, model, shared):
     model : str
     shared : int
         Prompts that all heads show.
+    threads : int
+        Heads of a layer that are worked on at once.
 
     Yields
     ------
@@ -233,8 +259,10 @@ def pieces(results, model, shared):
         As `encoding.block` gives it. Of a head: its mean pattern (entry,) and departures (prompt,), both finely
         quantised, bytes of the shared prompts (prompt, entry) and of its own chosen ones. Of a model: small pictures of
         all heads' means (head, row, column), attention by offset and its standard error (head, offset), the token ids
-        of the prompts that are shown (prompt, position).
+        of the prompts that are shown (prompt, position). Of a model whose patterns are not kept, none.
     """
+    if not results.has_patterns(model):
+        return
     facts = results.facts(model)
     size, kind, prompts = facts["size"], facts["packing"], facts["prompts"]
     tokens = results.tokens(model)
@@ -243,17 +271,23 @@ def pieces(results, model, shared):
     by_offset[np.arange(len(which)), which] = 1 / np.bincount(which, minlength=len(steps))[which]
     counted = _pairs_of(tokens, facts)
     pictures, curves, errors, used, named = [], [], [], set(range(shared)), set()
-    for member in range(facts["members"]):
-        for layer in range(facts["layers"]):
-            for head, patterns in enumerate(results.packed_patterns(model, member, layer)):
-                seen = _Seen.of(patterns, facts, counted)
-                curve = patterns @ by_offset  # (prompt, offset)
-                curves.append(curve.mean(0))
-                errors.append(curve.std(0, ddof=1) / np.sqrt(prompts) if prompts > 1 else np.full(len(steps), np.nan))
-                pictures.append(thumbnail(seen.mean, size, kind))
-                used |= set(seen.own(shared))
-                named |= {pair[name] for pair in seen.pairs for name in ("query", "key")}
-                yield f"{model}/{member}/{layer}/{head}", seen.packed(patterns, shared)
+
+    def looked_at(patterns):
+        seen, curve = _Seen.of(patterns, facts, counted), patterns @ by_offset  # (prompt, offset)
+        error = curve.std(0, ddof=1) / np.sqrt(prompts) if prompts > 1 else np.full(len(steps), np.nan)
+        return seen, curve.mean(0), error, seen.packed(patterns, shared)
+
+    with ThreadPoolExecutor(threads) as pool:  # NumPy and zlib let go of the interpreter
+        for member in range(facts["members"]):
+            for layer in range(facts["layers"]):
+                found = pool.map(looked_at, results.packed_patterns(model, member, layer))
+                for head, (seen, curve, error, packed) in enumerate(found):
+                    curves.append(curve)
+                    errors.append(error)
+                    pictures.append(thumbnail(seen.mean, size, kind))
+                    used |= set(seen.own(shared))
+                    named |= {pair[name] for pair in seen.pairs for name in ("query", "key")}
+                    yield f"{model}/{member}/{layer}/{head}", packed
     shown = np.array(sorted(used))
     ids = tokens[shown] if tokens is not None else np.tile(np.arange(size, dtype=np.int32), (len(shown), 1))
     vocabulary = np.unique(np.concatenate([ids.reshape(-1), np.array(sorted(named), dtype=ids.dtype)]))
@@ -278,7 +312,7 @@ def pieces(results, model, shared):
 
 
 def _pairs_of(tokens, facts):
-    return None if tokens is None else TokenPairs.of(tokens[:_PAIR_PROMPTS], facts["size"], facts["packing"])
+    return None if tokens is None else TokenPairs.of(tokens, facts["size"], facts["packing"])
 
 
 class _Seen(NamedTuple):
@@ -292,7 +326,7 @@ class _Seen(NamedTuple):
     @classmethod
     def of(cls, patterns, facts, counted):
         mean, departure = patterns.mean(0), departures(patterns, facts["size"], facts["packing"])
-        pairs = [] if counted is None else counted.sought(patterns[:_PAIR_PROMPTS], mean)
+        pairs = [] if counted is None else counted.sought(patterns, mean)
         return cls(mean, departure, chosen_prompts(departure), pairs)
 
     def own(self, shared):
@@ -308,6 +342,7 @@ class _Seen(NamedTuple):
             quantised_finely(self.departure),
             quantised(patterns[:shared]),
             quantised(patterns[own]),
+            strategies=_STRATEGIES[1:] if shared * len(self.mean) > _FEW else _STRATEGIES,
         )
 
 

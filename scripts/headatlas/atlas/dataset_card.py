@@ -3,6 +3,7 @@
 import json
 import re
 
+from headatlas.atlas import described_tables
 from headatlas.base import tables
 
 
@@ -42,10 +43,15 @@ def card(results, about=None):
         notes, facts = tables.provenance(path), tables.facts(path)
         lines += ["", f"## {name}", "", f"{tables.rows(path):,} rows"]
         lines[-1] += f", made by `{notes['rule']}`." if notes.get("rule") else "."
+        if row := described_tables.entry(name)[1]["row"]:
+            lines[-1] += f" A row is {row}."
         if facts:
             lines.append("Facts: " + ", ".join(f"{key} {value}" for key, value in sorted(facts.items())) + ".")
-        lines += ["", "| column | type |", "|---|---|"]
-        lines += [f"| {column} | {kind} |" for column, kind in tables.columns(path).items()]
+        lines += ["", "| column | type | meaning |", "|---|---|---|"]
+        lines += [
+            f"| {column} | {kind} | {described_tables.meaning(name, column) or ''} |"
+            for column, kind in tables.columns(path).items()
+        ]
     if about.get("settings"):
         lines += ["", "## Configuration", "", "```yaml", about["settings"].strip(), "```"]
     return "\n".join(lines) + "\n"

@@ -28,7 +28,7 @@ def integers(values):
     return {"i32": base64.b64encode(np.asarray(values, dtype="<i4").tobytes()).decode()}
 
 
-def block(header, *arrays):
+def block(header, *arrays, strategies=(zlib.Z_DEFAULT_STRATEGY,)):
     """A header and arrays as one deflated block in base64.
 
     Inside lie the header's length (4 bytes, little-endian), the header as UTF-8 JSON, which is given the type, shape
@@ -40,6 +40,8 @@ def block(header, *arrays):
         What JSON can hold.
     *arrays : ndarray
         uint8, uint16, int32 or float32.
+    strategies : sequence of int
+        Ways of zlib to deflate the block, of which the shortest is kept.
 
     Returns
     -------
@@ -54,8 +56,13 @@ def block(header, *arrays):
         place += len(content) + padding
     text = json.dumps(plain({**header, "arrays": described}), ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % 8)
-    packed = zlib.compress(len(text).to_bytes(4, "little") + text + b"".join(body), 6)
-    return base64.b64encode(packed).decode()
+    content = b"".join([len(text).to_bytes(4, "little"), text, *body])
+    return base64.b64encode(min((_deflated(content, strategy) for strategy in strategies), key=len)).decode()
+
+
+def _deflated(content, strategy):
+    deflate = zlib.compressobj(6, strategy=strategy)
+    return deflate.compress(content) + deflate.flush()
 
 
 def unblock(packed):

@@ -47,6 +47,7 @@ def describe(results, shared):
         models.append(
             {name: facts[name] for name in ("members", "layers", "heads", "size", "prompts", "packing")}
             | {"name": model, "first": first, "shared": prompts, "loss": _loss(results, model)}
+            | {"kept": results.has_patterns(model)}
         )
         index = np.indices((facts["members"], facts["layers"], facts["heads"])).reshape(3, -1)
         rows.append(pd.DataFrame({"model": model} | dict(zip(IDENTITY[1:], index, strict=True))))

@@ -48,11 +48,18 @@ def write_archive(path, results, model):
             ]
             _add(archive, member, "scatter_data.json", {"metrics": metrics, "heads": points})
             for layer in range(facts["layers"]):
-                for head, packed in enumerate(results.packed_patterns(model, member, layer)):
+                for head, packed in enumerate(_packed(results, model, member, layer)):
                     about = own[(own["layer"] == layer) & (own["head"] == head)].iloc[0]
                     described = {"layer": layer, "head": head, "metrics": {name: about[name] for name in metrics}}
-                    described["sequences"] = _sequences(packed, facts, names)
+                    described["sequences"] = [] if packed is None else _sequences(packed, facts, names)
                     _add(archive, member, f"heads/L{layer}H{head}.json", described)
+
+
+def _packed(results, model, member, layer):
+    """Packed patterns of a layer's heads; None for each where no patterns are kept."""
+    if results.has_patterns(model):
+        return results.packed_patterns(model, member, layer)
+    return [None] * results.facts(model)["heads"]
 
 
 def _sequences(packed, facts, names):

@@ -9,8 +9,11 @@ import hashlib
 import html
 from importlib import resources
 
+from matplotlib.colors import to_hex
+
 from headatlas.atlas import attention, heads, joint, studies
 from headatlas.atlas.encoding import script_json
+from headatlas.plotting import style
 
 STYLES = ("atlas.css", "views.css")
 SCRIPTS = (
@@ -26,6 +29,19 @@ PIECES = 256  # scripts that the heads of one model are split over, at most, in 
 def asset(name):
     """Text of one of the page's own style sheets or scripts."""
     return resources.files("headatlas.atlas").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def palette():
+    """Colours and shapes of the figures, so that member 3 looks the same there and in the page.
+
+    Returns
+    -------
+    dict
+        `light` and `dark`: colours of each index, until they come again; `markers`: shapes, by Matplotlib's letters.
+    """
+    colours = range(3 * len(style.PALETTE))
+    light, dark = ([to_hex(style.colour(i, shades)) for i in colours] for shades in (style.PALETTE, style.ON_DARK))
+    return {"light": light, "dark": dark, "markers": style.MARKERS}
 
 
 def index(results, shared, about=None, captions=None):
@@ -51,12 +67,13 @@ def index(results, shared, about=None, captions=None):
         "form": 1,
         "about": about,
         "joint": shown,
+        "palette": palette(),
         "studies": studies.describe(results, captions),
         **heads.describe(results, shared),
     }
 
 
-def write_page(path, results, about=None, captions=None):
+def write_page(path, results, about=None, captions=None, threads=1):
     """Write the atlas as one file.
 
     Parameters
@@ -65,8 +82,10 @@ def write_page(path, results, about=None, captions=None):
     results : Results
     about, captions : mapping, optional
         As for `index`.
+    threads : int
+        Heads or figures that are worked on at once.
     """
-    pictures = studies.pictures(results, PAGE * _OF_PICTURES)
+    pictures = studies.pictures(results, PAGE * _OF_PICTURES, threads)
     others = [_block(name, content) for name, content in (*joint.maps(results), *pictures.items())]
     others.append("</body></html>\n")
     have = [results.facts(model)["prompts"] for model in results.models]
@@ -79,7 +98,7 @@ def write_page(path, results, about=None, captions=None):
         blocks = [
             _block(f"attention/{name}", packed)
             for model, prompts in zip(results.models, shared, strict=True)
-            for name, packed in attention.pieces(results, model, prompts)
+            for name, packed in attention.pieces(results, model, prompts, threads)
         ]
         over = opening + sum(map(len, [*blocks, *others])) - PAGE
         if over <= 0:
@@ -94,7 +113,7 @@ def write_page(path, results, about=None, captions=None):
         file.writelines([*blocks, *others])
 
 
-def write_folder(page, pieces, results, prompts, about=None, captions=None):
+def write_folder(page, pieces, results, prompts, about=None, captions=None, threads=1):
     """Write the atlas as a page and scripts beside it, each loaded when what is in it is looked at.
 
     Parameters
@@ -107,6 +126,8 @@ def write_folder(page, pieces, results, prompts, about=None, captions=None):
         That all heads of a model show, at most.
     about, captions : mapping, optional
         As for `index`.
+    threads : int
+        Heads that are worked on at once.
     """
     shared = [min(results.facts(model)["prompts"], prompts) for model in results.models]
     described = index(results, shared, about, captions)
@@ -119,7 +140,7 @@ def write_folder(page, pieces, results, prompts, about=None, captions=None):
             try:
                 for script in opened:
                     script.write('"use strict";\n')
-                for number, (name, packed) in enumerate(attention.pieces(results, model, count)):
+                for number, (name, packed) in enumerate(attention.pieces(results, model, count, threads)):
                     if name == model:
                         file.write(_block(f"attention/{name}", packed))
                     else:

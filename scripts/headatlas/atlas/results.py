@@ -31,7 +31,7 @@ class Results:
     >>> run = headatlas.open("results")                      # doctest: +SKIP
     >>> run.heads()                                          # doctest: +SKIP
     >>> run.scores("toy").query("score == 'induction'")      # doctest: +SKIP
-    >>> run.patterns("toy", member=3, layer=0, head=5)       # doctest: +SKIP
+    >>> run.patterns("toy", member=2, layer=0, head=3)       # doctest: +SKIP
     """
 
     def __init__(self, folder, files=None):
@@ -41,7 +41,7 @@ class Results:
         self._files = None if files is None else {str(Path(file)) for file in files}
 
     def __repr__(self):
-        return f"<results in {self.folder}: {', '.join(self.models) or 'no attention yet'}>"
+        return f"<results in {self.folder}: {', '.join(self.models) or 'no heads yet'}>"
 
     def path(self, name):
         """The file of that name under the folder, or None where there is none."""
@@ -61,27 +61,38 @@ class Results:
 
     @cached_property
     def models(self):
-        """Names of the models whose attention was extracted; those that studies compare come first."""
-        names = [name.split("/")[1] for name in self.names("attention/*/patterns.parquet")]
+        """Names of the models whose heads were measured; those that studies compare come first."""
+        names = {name.split("/")[1] for name in self.names("attention/*/patterns.parquet")}
+        scored = {name.split("/")[1].removesuffix(".parquet") for name in self.names("scores/*.parquet")}
+        names |= {name for name in scored if tables.facts(self.path(f"scores/{name}.parquet"))}
         return sorted(names, key=lambda name: (name.startswith("circuits-"), -self._heads_of(name), name))
 
     def _heads_of(self, model):
         facts = self.facts(model)
         return facts["members"] * facts["layers"] * facts["heads"]
 
+    def has_patterns(self, model):
+        """Whether a model's attention patterns were kept (`analysis.patterns` of the configuration)."""
+        return self.path(f"attention/{model}/patterns.parquet") is not None
+
     def _patterns(self, model):
-        path = self.path(f"attention/{model}/patterns.parquet")
-        if path is None:
-            raise InputError(f"model {model!r}: no attention in {self.folder}; allowed: {', '.join(self.models)}")
-        return path
+        if not self.has_patterns(model):
+            kept = [name for name in self.models if self.has_patterns(name)]
+            raise InputError(f"model {model!r}: no attention in {self.folder}; allowed: {', '.join(kept)}")
+        return self.path(f"attention/{model}/patterns.parquet")
+
+    def _measured(self, model):
+        """The table that tells what a model's heads were measured on: its patterns or, where none are kept, scores."""
+        scores = None if self.has_patterns(model) else self.path(f"scores/{model}.parquet")
+        return scores or self._patterns(model)
 
     def facts(self, model):
         """Members, layers, heads, prompts, size and packing of a model's attention."""
-        return tables.facts(self._patterns(model))
+        return tables.facts(self._measured(model))
 
     def windows(self, model):
         """The table of prompts that a model's attention was taken on, or None."""
-        digests = tables.provenance(self._patterns(model)).get("inputs", {}).get("windows", [])
+        digests = tables.provenance(self._measured(model)).get("inputs", {}).get("windows", [])
         return next((path for digest, path in self._windows if digest in digests), None)
 
     @cached_property
@@ -175,6 +186,7 @@ class Results:
         patterns = None
         for group in tables.groups(path, member=member, layer=layer):
             chosen = (group["member"] == member) & (group["layer"] == layer)
+            chosen = slice(None) if chosen.all() else chosen  # as a table is written: nothing is copied to choose
             if patterns is None:
                 patterns = np.empty((facts["heads"], facts["prompts"], group["pattern"].shape[1]), dtype=np.float32)
             patterns[group["head"][chosen], group["prompt"][chosen]] = group["pattern"][chosen]

@@ -81,7 +81,7 @@ def _html(text):
     return MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").render(text)
 
 
-def pictures(results, room=None):
+def pictures(results, room=None, threads=1):
     """Every figure as a small WebP in base64, by its name under the folder.
 
     Parameters
@@ -90,9 +90,11 @@ def pictures(results, room=None):
     room : float, optional
         Bytes of all; where they take more, they are made coarser, down to the coarsest of a few ways. The page links
         each to the figure itself.
+    threads : int
+        Figures that are worked on at once.
     """
     names = results.names("figures/**/*.png")
-    with ThreadPoolExecutor(2) as pool:  # Pillow lets go of the interpreter while it decodes and encodes
+    with ThreadPoolExecutor(threads) as pool:  # Pillow lets go of the interpreter while it decodes and encodes
         for way in _COARSER:
             made = list(pool.map(lambda name, way=way: small_picture(results.path(name), *way), names))
             if room is None or sum(map(len, made)) <= room:

@@ -105,6 +105,45 @@ def test_bytes_of_heads_are_estimated_well(tmp_path):
         assert taken == pytest.approx(fixed + (shared - 4) * per_prompt, rel=0.1)
 
 
+@pytest.mark.parametrize("packing", ["lower", "full"])
+def test_every_pair_has_the_numbers_that_a_loop_finds(packing, monkeypatch):
+    monkeypatch.setattr(attention, "_PAIRS", 1000)
+    monkeypatch.setattr(attention, "_LEAST_EXCESS", -np.inf)
+    rng, size, prompts = np.random.default_rng(0), 4, 30
+    tokens, whole = rng.integers(0, 3, (prompts, size)), rng.random((prompts, size, size)).astype(np.float32)
+    mean, seen = whole.mean(0), {}
+    for prompt in range(prompts):
+        for query in range(0 if packing == "full" else 1, size):
+            for key in range(size if packing == "full" else query + 1):
+                pair = (tokens[prompt, query], tokens[prompt, key])
+                found = whole[prompt, query, key], whole[prompt, query, key] - mean[query, key]
+                seen.setdefault(pair, []).append(found)
+    packed, average = (whole.reshape(prompts, -1), mean.reshape(-1)) if packing == "full" else (pack(whole), pack(mean))
+    sought = attention.TokenPairs.of(tokens, size, packing).sought(packed, average)
+    assert {(each["query"], each["key"]) for each in sought} == {pair for pair in seen if len(seen[pair]) >= 5}
+    for each in sought:
+        weights, excess = np.transpose(seen[each["query"], each["key"]])
+        assert each["count"] == len(weights)
+        assert each["weight"] == pytest.approx(weights.mean(), abs=1e-6)
+        assert each["excess"] == pytest.approx(excess.mean(), abs=1e-6)
+        assert each["error"] == pytest.approx(excess.std(ddof=0) / np.sqrt(len(excess) - 1), abs=1e-6)
+
+
+def test_long_prompts_are_paired_on_as_many_as_fit(monkeypatch):
+    monkeypatch.setattr(attention, "_PAIR_ENTRIES", 45)
+    tokens = np.zeros((20, 5), int)
+    pairs = attention.TokenPairs.of(tokens, 5, "lower")  # 15 entries a prompt
+    assert pairs.prompts == 3
+    assert pairs.places.max() < 45
+    assert pairs.count.tolist() == [3 * 14], "the first query has no choice"
+
+
+def test_heads_that_are_worked_on_at_once_are_the_same(tmp_path):
+    write_results(tmp_path)
+    one, three = (list(attention.pieces(Results(tmp_path), "planted", 5, threads)) for threads in (1, 3))
+    assert one == three
+
+
 def test_thumbnail_is_the_pattern_and_a_coarse_one_keeps_its_rows_sums():
     fine = some_patterns(1)[0]
     np.testing.assert_array_equal(attention.thumbnail(pack(fine[None])[0], 5, "lower"), np.rint(fine * 255))

@@ -1,6 +1,7 @@
 """What a page carries is what was put into it."""
 
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -22,6 +23,16 @@ def test_a_block_gives_back_header_and_arrays():
     for put, got in zip(arrays, found, strict=True):
         assert got.dtype == put.dtype
         np.testing.assert_array_equal(got, put)
+
+
+def test_a_block_is_packed_in_the_shortest_of_the_ways_allowed():
+    weights = np.random.default_rng(0).geometric(0.3, 20_000).astype(np.uint8)  # as attention: many small, no repeats
+    sought, counted = (zlib.Z_DEFAULT_STRATEGY,), (zlib.Z_RLE,)
+    lengths = [len(encoding.block({}, weights, strategies=each)) for each in (sought, counted, sought + counted)]
+    assert lengths[1] < lengths[0]
+    assert lengths[2] == lengths[1]
+    _, (found,) = encoding.unblock(encoding.block({}, weights, strategies=counted))
+    np.testing.assert_array_equal(found, weights)
 
 
 def test_attention_is_off_by_half_a_step_at_most():

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from headatlas.atlas import dataset_card, headvis
+from headatlas.atlas import dataset_card, described_tables, headvis
 from headatlas.atlas.results import Results
 from headatlas.base import tables
 from results_folders import HEADS, LAYERS, MEMBERS, NASTY, write_results
@@ -43,6 +43,15 @@ def test_archive_has_the_layout_of_headvis_and_the_tables_numbers(planted, tmp_p
     assert "<script>alert(1)</script>" in {token for one in head["sequences"] for token in one["tokens"]} | set(NASTY)
 
 
+def test_without_patterns_heads_are_written_without_prompts(tmp_path):
+    write_results(tmp_path, kept=False)
+    headvis.write_archive(tmp_path / "one.zip", Results(tmp_path), "planted")
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        head = json.loads(archive.read("member-2/data/heads/L1H3.json"))
+    assert head["sequences"] == []
+    assert set(head["metrics"]) >= {"induction", "cost_mean"}
+
+
 def test_equal_results_make_equal_archives(planted, tmp_path):
     for name in ("one.zip", "two.zip"):
         headvis.write_archive(tmp_path / name, Results(planted[0]), "planted")
@@ -62,7 +71,8 @@ def test_card_is_read_by_the_library_that_reads_cards(planted):
     for name in files.values():
         section = text.split(f"## {name}\n")[1].split("\n## ")[0]
         for column, kind in tables.columns(folder / name).items():
-            assert f"| {column} | {kind} |" in section
+            assert f"| {column} | {kind} | {described_tables.meaning(name, column)} |" in section
+        assert f" A row is {described_tables.entry(name)[1]['row']}." in section
 
 
 def test_tables_load_by_the_card(planted, monkeypatch):

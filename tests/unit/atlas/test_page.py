@@ -1,32 +1,20 @@
 """The page in a real browser, opened from disk with the network off: views, links, numbers, tokens of any script."""
 
-import json
 import time
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 
-from browser import Browser, installed
+from browser import READY
 from headatlas.atlas import page, studies
 from headatlas.atlas.results import Results
 from headatlas.base import tables
+from headatlas.plotting import style
 from results_folders import HEADS, LAYERS, MEMBERS, NASTY, PROMPTS, SIZE, write_results
 
 MINUS = "\u2212"
-READY = "document.documentElement.dataset.ready === location.hash && !document.body.innerText.includes('Unpacking')"
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    """A folder of results, its atlas, its weights and tokens."""
-    folder = tmp_path_factory.mktemp("run") / "results"
-    folder.mkdir()
-    weights, tokens = write_results(folder)
-    about = {"title": "Planted", "settings": "results: here", "versions": {"Python": "3"}, "models": {}}
-    captions = {"figures/phrenology/published/fig01_decoded_pairs.png": "A <b>caption</b> & more."}
-    page.write_page(folder / "atlas.html", Results(folder), about, captions)
-    return folder, weights, tokens
 
 
 def test_the_page_keeps_within_its_bytes_by_sharing_fewer_prompts(planted, tmp_path, monkeypatch):
@@ -47,47 +35,6 @@ def test_figures_are_made_coarser_where_they_take_too_much(tmp_path):
     assert studies.pictures(results, room=sum(map(len, fine.values()))) == fine
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if installed() is None:
-        pytest.skip("needs a browser: chromium or google-chrome")
-    opened = Browser(installed(), tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def atlas(browser, planted):
-    """The browser, to open an address of the planted atlas in; at the end nobody has complained or asked for a file."""
-    browser.complaints.clear()
-    browser.requests.clear()
-
-    def visit(address, path=planted[0] / "atlas.html"):
-        browser.open(path, address)
-        browser.until(READY)
-        return browser
-
-    yield visit
-    assert browser.complaints == []
-    assert {request.split("#")[0] for request in browser.requests} <= {
-        "about:blank",
-        (planted[0] / "atlas.html").as_uri(),
-    }
-
-
-def text(browser, selector="main"):
-    return browser.evaluate(f"[...document.querySelectorAll({json.dumps(selector)})].map(e => e.innerText).join('\\n')")
-
-
-def click(browser, selector):
-    """As a person's pointer does, in the middle of the element."""
-    find = f"document.querySelector({json.dumps(selector)})"
-    box = browser.evaluate(f"({find}.scrollIntoView({{block: 'center'}}), {find}.getBoundingClientRect().toJSON())")
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-        browser.mouse(kind, x, y, button="none" if kind == "mouseMoved" else "left", clickCount=1)
-
-
 def test_the_file_carries_no_markup_of_the_corpus(planted):
     written = (planted[0] / "atlas.html").read_text(encoding="utf-8")
     assert "alert(1)</script>" not in written
@@ -101,7 +48,7 @@ def test_every_view_opens_and_every_link_within_leads_somewhere(atlas):
         address = todo.pop()
         browser = atlas(address)
         seen.add(address.split("?")[0])
-        shown = text(browser)
+        shown = browser.text()
         assert "could not be shown" not in shown, address
         assert "names no view" not in shown, address
         assert len(shown) > 60, address
@@ -168,17 +115,27 @@ def test_numbers_about_two_heads_are_those_of_the_tables(atlas, planted):
 
 def test_a_kind_stands_beside_its_evidence(atlas):
     browser = atlas("kinds/kind/0")
-    shown = text(browser)
+    shown = browser.text()
     assert "looks <b>back</b>" in shown
     assert "✓ supported" in shown
     assert "0.900 [0.900, 0.900]" in shown, "an interval stands with what it is of"
     assert "≤ 0.002" in shown, "a p at its floor is said to be so"
-    hesitant = text(browser, "[data-panel='kind hesitation']")
+    hesitant = browser.text("[data-panel='kind hesitation']")
     assert "planted 0 L0H0" in hesitant
     assert "50%" in hesitant
     assert "planted 0 L0H1" not in hesitant
-    assert "✗ not supported" in text(atlas("kinds/kind/1"))
-    assert text(atlas("kinds"), ".badge.unsupported") == "1 mixed"
+    assert "✗ not supported" in atlas("kinds/kind/1").text()
+    assert atlas("kinds").text(".badge.unsupported") == "1 mixed"
+
+
+def test_colours_and_shapes_are_those_of_the_figures(atlas):
+    mark = """(part => [part.getAttribute("fill"), (part.getAttribute("points") || "").split(" ").length])(
+    document.querySelector(".badges a[href='#kinds/partner/3'] svg").firstChild)"""
+    for scheme, shades in (("light", style.PALETTE), ("dark", style.ON_DARK)):
+        atlas("about").scheme(scheme)
+        assert style.marker(3) == "D", "a diamond, of four corners"
+        assert atlas("planted/0/0/3").evaluate(mark) == [to_hex(style.colour(3, shades)), 4]
+    atlas("about").scheme("light")
 
 
 def test_what_weights_say_of_tokens_is_shown_beside_random_heads(atlas):
@@ -206,24 +163,24 @@ def test_a_study_stands_beside_its_paper(atlas):
     row = browser.evaluate("[...document.querySelectorAll('[data-panel=paper] tbody tr > *')].map(e => e.innerText)")
     assert row[:4] == ["Table 1", "MSE <b>.5</b>", "MSE .25", "MSE .125"]
     assert row[4].split() == ["\u2717", "differs", "the", "same"]
-    assert "d_model 64 (paper: 256)" in text(browser, "[data-panel=paper]")
+    assert "d_model 64 (paper: 256)" in browser.text("[data-panel=paper]")
 
 
 def test_tokens_of_any_script_are_text(atlas, planted):
     browser = atlas("planted/0/0/0?prompt=0")
-    assert text(browser, ".sentence .token").split("\n")[:2] == [name.replace(" ", "␣") for name in NASTY[:2]]
+    assert browser.text(".sentence .token").split("\n")[:2] == [name.replace(" ", "␣") for name in NASTY[:2]]
     assert browser.evaluate("document.querySelectorAll('main script, main img, main b').length") == 0
     names = browser.evaluate("[...document.querySelectorAll('.sentence .token')].map(t => t.textContent)")
     assert not any(ord(sign) < 32 or sign in "\u202e\u2028" for name in names for sign in name)
     assert browser.evaluate("getComputedStyle(document.querySelector('.sentence .token')).unicodeBidi") == "isolate"
     atlas("studies/phrenology")
-    assert "Tokens such as <script>alert(1)</script> stay text." in text(browser)
-    assert "A <b>caption</b> & more." in text(browser)
+    assert "Tokens such as <script>alert(1)</script> stay text." in browser.text()
+    assert "A <b>caption</b> & more." in browser.text()
 
 
 def test_choosing_in_the_table_marks_the_head_everywhere_and_in_the_address(atlas):
     browser = atlas("heads")
-    click(browser, '.rows .row[data-row="3"] .numeric')
+    browser.click('.rows .row[data-row="3"] .numeric')
     assert browser.evaluate("[...atlas.selection]") == [3]
     assert "chosen=3" in browser.evaluate("location.hash")
     browser.key("ArrowDown")
@@ -231,7 +188,7 @@ def test_choosing_in_the_table_marks_the_head_everywhere_and_in_the_address(atla
     browser.key("Enter")
     browser.until("location.hash === '#planted/0/1/0'")
     browser.until(READY)
-    assert "planted 0 L1H0" in text(browser, "h1")
+    assert "planted 0 L1H0" in browser.text("h1")
 
 
 def test_a_lasso_chooses_what_is_inside(atlas):
@@ -288,7 +245,7 @@ def test_keys_back_and_forward(atlas):
     browser.evaluate("history.back()")
     browser.until("location.hash === '#planted/0/1/2'")
     browser.until(READY)
-    assert "planted 0 L1H2" in text(browser, "h1")
+    assert "planted 0 L1H2" in browser.text("h1")
     browser.evaluate("history.forward()")
     browser.until("document.querySelector('h1').innerText === 'planted 1 L1H2'")
 
@@ -358,10 +315,9 @@ def test_what_a_run_lacks_is_said(browser, tmp_path):
     write_results(tmp_path, study=False)
     page.write_page(tmp_path / "atlas.html", Results(tmp_path))
     for address in ("planted/0/0/0", "kinds", "joint", "studies", "compare", "heads"):
-        browser.open(tmp_path / "atlas.html", address)
-        browser.until(READY)
-        assert address == "heads" or "Not available" in text(browser), address
-        assert "could not be shown" not in text(browser), address
+        browser.visit(tmp_path / "atlas.html", address)
+        assert address == "heads" or "Not available" in browser.text(), address
+        assert "could not be shown" not in browser.text(), address
 
 
 def test_a_run_of_attention_alone_still_has_its_heads(browser, tmp_path):
@@ -370,9 +326,21 @@ def test_a_run_of_attention_alone_still_has_its_heads(browser, tmp_path):
     page.write_page(tmp_path / "atlas.html", Results(tmp_path))
     browser.complaints.clear()
     for address in ("heads", "planted/0/0/0", "compare"):
-        browser.open(tmp_path / "atlas.html", address)
-        browser.until(READY)
-        assert "could not be shown" not in text(browser), address
+        browser.visit(tmp_path / "atlas.html", address)
+        assert "could not be shown" not in browser.text(), address
+    assert browser.complaints == []
+
+
+def test_a_run_that_keeps_no_patterns_says_so_and_has_its_heads(browser, tmp_path):
+    write_results(tmp_path, kept=False)
+    page.write_page(tmp_path / "atlas.html", Results(tmp_path))
+    browser.complaints.clear()
+    for address in ("heads", "planted/0/0/0", "kinds/kind/0", "joint", "compare", "studies"):
+        browser.visit(tmp_path / "atlas.html", address)
+        assert "could not be shown" not in browser.text(), address
+        if address == "planted/0/0/0":
+            assert "attention patterns were not kept" in browser.text()
+            assert "induction" in browser.text()
     assert browser.complaints == []
 
 

@@ -53,6 +53,16 @@ def test_a_run_without_studies_still_opens(tmp_path):
     assert list(run.heads()) == ["model", "member", "layer", "head", "previous_token", "induction", "copying"]
 
 
+def test_a_run_that_keeps_no_patterns_has_its_heads(tmp_path):
+    _, tokens = write_results(tmp_path, study=False, kept=False)
+    run = headatlas.open(tmp_path)
+    assert run.models == ["planted"]
+    assert len(run.heads()) == MEMBERS * LAYERS * HEADS
+    np.testing.assert_array_equal(run.tokens("planted"), tokens)
+    with pytest.raises(InputError, match="model 'planted': no attention in"):
+        run.patterns("planted")
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -30,11 +30,9 @@ def large_index():
     groups = [{"id": i, "name": f"kind {i}", "supported": True, "evidence": {}} for i in range(7)]
     kinds = {"name": "kind", "title": "Kinds", "file": "kinds", "of": encoding.integers(rng.integers(0, 7, HEADS))}
     about = {"title": "Large", "settings": None, "versions": {}, "models": {}}
-    return {
-        **{"form": 1, "about": about, "joint": [], "studies": [], "models": [model], "count": HEADS, "scores": scores},
-        **{"costs": [], "controls": [], "maps": maps, "groupings": [kinds | {"groups": groups}], "pairs": []},
-        **{"tokens": None, "circuits": None, "measures": [], "tables": {}},
-    }
+    run = {"form": 1, "about": about, "palette": page.palette(), "models": [model], "count": HEADS, "scores": scores}
+    run |= {"maps": maps, "groupings": [kinds | {"groups": groups}], "tokens": None, "circuits": None, "tables": {}}
+    return run | {name: [] for name in ("joint", "studies", "costs", "controls", "pairs", "measures")}
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,7 @@ const setTheme = theme => {
 
 const start = () => {
   app.run = new Run(JSON.parse(document.getElementById("index").textContent), document, "this run");
+  Object.assign(palette, app.run.index.palette);
   const theme = button("◐", () => { const next = isDark() ? "light" : "dark"; remembered.set("theme", next); setTheme(next); }, {title: "Dark or light", "aria-label": "Dark or light", class: "theme"});
   const tabs = [["heads", "Heads"], ["kinds", "Kinds"], ["joint", "Queries & keys"], ["studies", "Studies"], ["compare", "Compare"], ["about", "About"]];
   document.getElementById("atlas").append(

@@ -31,14 +31,10 @@ const SIGNED = {
 const attentionColour = share => (isDark() ? ATTENTION.dark : ATTENTION.light)(share);
 const signedColour = share => (isDark() ? SIGNED.dark : SIGNED.light)((share + 1) / 2);  // from -1 to 1
 
-// Okabe and Ito's colours, told apart by colour-blind readers, each with a shape of its own.
-const HUES = {
-  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#6b6b00", "#5f6b7a"],
-  dark: ["#4aa8e0", "#f0803c", "#2fc49a", "#e39ac2", "#f2b84b", "#8fd0f5", "#b596d1", "#c9c94f", "#a8b3c0"],
-};
-const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "down", "cross", "hexagon", "ring"];
-const hue = index => index < 0 ? style("--none") : HUES[isDark() ? "dark" : "light"][index % HUES.light.length];
-const shape = index => index < 0 ? "ring" : SHAPES[index % SHAPES.length];
+// The colours and shapes of the run's figures, which the page's data give: colours by theme, shapes by Matplotlib's letters.
+const palette = {light: [], dark: [], markers: ""};
+const hue = index => index < 0 ? style("--none") : palette[isDark() ? "dark" : "light"][index % palette.light.length];
+const shape = index => index < 0 ? "ring" : palette.markers[index % palette.markers.length];
 
 const outline = (kind, r) => {  // corners of a mark around 0, 0
   const ring = (corners, turn = 0, size = r) => Array.from({length: corners}, (_, i) => {
@@ -46,13 +42,17 @@ const outline = (kind, r) => {  // corners of a mark around 0, 0
     return [size * Math.cos(angle), size * Math.sin(angle)];
   });
   const bars = [[-1, -3], [1, -3], [1, -1], [3, -1], [3, 1], [1, 1], [1, 3], [-1, 3], [-1, 1], [-3, 1], [-3, -1], [-1, -1]];
-  if (kind === "square") return ring(4, Math.PI / 4, r * 1.2);
-  if (kind === "triangle") return ring(3, -Math.PI / 2, r * 1.25);
-  if (kind === "down") return ring(3, Math.PI / 2, r * 1.25);
-  if (kind === "diamond") return ring(4, 0, r * 1.25);
-  if (kind === "hexagon") return ring(6, 0, r * 1.1);
-  if (kind === "plus") return bars.map(([x, y]) => [x * r / 2.6, y * r / 2.6]);
-  if (kind === "cross") return bars.map(([x, y]) => [(x - y) * r / 3.6, (x + y) * r / 3.6]);
+  if (kind === "s") return ring(4, Math.PI / 4, r * 1.2);
+  if (kind === "^") return ring(3, -Math.PI / 2, r * 1.25);
+  if (kind === "v") return ring(3, Math.PI / 2, r * 1.25);
+  if (kind === "<") return ring(3, Math.PI, r * 1.25);
+  if (kind === ">") return ring(3, 0, r * 1.25);
+  if (kind === "D") return ring(4, 0, r * 1.25);
+  if (kind === "p") return ring(5, -Math.PI / 2, r * 1.15);
+  if (kind === "h") return ring(6, Math.PI / 2, r * 1.1);
+  if (kind === "*") return ring(10, -Math.PI / 2).map(([x, y], i) => [x * (i % 2 ? 0.55 : 1.4), y * (i % 2 ? 0.55 : 1.4)]);
+  if (kind === "P") return bars.map(([x, y]) => [x * r / 2.6, y * r / 2.6]);
+  if (kind === "X") return bars.map(([x, y]) => [(x - y) * r / 3.6, (x + y) * r / 3.6]);
   return null;
 };
 

@@ -29,7 +29,7 @@ const headView = async (place, route) => {
   waiting.remove();
   place.append(element("div", {class: "grid"},
     meanPanel(run, row, block), offsetPanel(run, row, overview), scoresPanel(run, row),
-    block && overview ? promptsPanel({run, row, overview, block, route}) : panel("Attention on prompts", null, unavailable("this page does not hold this head's attention"), {wide: true}),
+    block && overview ? promptsPanel({run, row, overview, block, route}) : panel("Attention on prompts", null, unavailable(unheld(model)), {wide: true}),
     pairsPanel(run, row, overview, block), circuitsPanel(run, row), tokensPanel(run, row), costPanel(run, row),
     partnersPanel(run, row, overview), ...groupPanels(run, row), measuresPanel(run, row)));
   return {
@@ -54,9 +54,12 @@ const modelSentence = model => {
   return `${model.name}: ${said.join("; ")}.`;
 };
 
+// Why a head's attention is not in the page.
+const unheld = model => model.kept ? "this page does not hold this head's attention" : "attention patterns were not kept (analysis.patterns: none)";
+
 const meanPanel = (run, row, block) => {
   const {model} = run.head(row);
-  if (!block) return panel("Mean pattern", null, unavailable("mean attention"));
+  if (!block) return panel("Mean pattern", null, unavailable(unheld(model)));
   const at = readerOf(model, block.arrays[0], 0, 65535);
   const most = Math.max(...Array.from({length: model.size}, (_, query) => query ? Math.max(...Array.from({length: model.size}, (_, key) => at(query, key) || 0)) : 0)) || 1;
   const figure = matrixChart({name: `${run.label(row)}-mean`.replaceAll(" ", "-"), label: `Mean attention of ${run.longLabel(row)}`, size: model.size, at, most,
@@ -71,7 +74,7 @@ const curveOf = (run, row, overview) => {
 };
 const offsetPanel = (run, row, overview) => {
   const {model} = run.head(row);
-  if (!overview) return panel("Attention by offset", null, unavailable("mean attention"));
+  if (!overview) return panel("Attention by offset", null, unavailable(unheld(model)));
   return panel("Attention by offset", "How much goes to the token itself (0), the one before (1) and so on; the band is two standard errors over prompts.",
     offsetChart({name: `${run.label(row)}-offsets`.replaceAll(" ", "-"), label: `Attention by offset of ${run.longLabel(row)}`, curves: [curveOf(run, row, overview)],
       uniform: overview.header.uniform, offsets: overview.header.offsets}), {files: [`attention/${model.name}/patterns.parquet`], name: "offsets"});
@@ -100,7 +103,7 @@ const pairsPanel = (run, row, overview, block) => {
   return panel("What it looks for", "Pairs of tokens that are attended to beyond what their positions get on average, in the extracted prompts; ± is the standard error over occurrences.",
     pairs.length ? table(["at the query", "attends to", "attention", "beyond position", "times"], pairs.map(pair =>
       [name(pair.query), name(pair.key), number(pair.weight), withError(pair.excess, pair.error), pair.count]), {label: "Pairs of tokens", numeric: [2, 3, 4]})
-      : unavailable("no pair of tokens is attended to beyond its positions by two standard errors"),
+      : unavailable(!block ? unheld(model) : "no pair of tokens is attended to beyond its positions by two standard errors"),
     {files: [`attention/${model.name}/patterns.parquet`], name: "pairs"});
 };
 

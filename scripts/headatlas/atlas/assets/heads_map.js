@@ -96,7 +96,7 @@ class HeadsMap {
         title = group ? `${group.id}${group.name ? ` ${group.name}` : ""}${hollow ? " (not supported)" : ""}` : "none";
       } else if (score) {
         const share = linear(...span, 0.12, 1)(score.value[row]);
-        style_ = Number.isFinite(share) ? ["circle", attentionColour(Math.round(share * 24) / 24), false] : ["ring", hue(-1), false];
+        style_ = Number.isFinite(share) ? ["o", attentionColour(Math.round(share * 24) / 24), false] : ["ring", hue(-1), false];
       } else {
         const head = run.head(row), index = colour === "model" ? run.modelOf[row] : colour === "layer" ? head.layer : head.member;
         style_ = [shape(index), hue(index), false];

@@ -152,15 +152,15 @@ const groupBadge = (grouping, group) => {
     glyph(group.id, unsupported), element("span", {}, `${group.id}${group.name ? ` ${group.name}` : ""}`));
   return badge;
 };
-const glyph = (index, hollow = false) => {
+const glyph = (index, hollow = false, kind = shape(index)) => {
   const space = "http://www.w3.org/2000/svg", drawn = document.createElementNS(space, "svg");
   drawn.setAttribute("viewBox", "-7 -7 14 14");
   drawn.setAttribute("class", "glyph");
   drawn.setAttribute("aria-hidden", "true");
-  const corners = outline(shape(index), 5), part = document.createElementNS(space, corners ? "polygon" : "circle");
+  const corners = outline(kind, 5), part = document.createElementNS(space, corners ? "polygon" : "circle");
   if (corners) part.setAttribute("points", corners.map(corner => corner.map(at => at.toFixed(1)).join(",")).join(" "));
   else part.setAttribute("r", "4.6");
-  const colour = hue(index), open = hollow || shape(index) === "ring";
+  const colour = hue(index), open = hollow || kind === "ring";
   part.setAttribute("fill", open ? "none" : colour);
   part.setAttribute("stroke", colour);
   part.setAttribute("stroke-width", open ? "1.8" : "0");

@@ -15,7 +15,7 @@ const jointView = async (place, route) => {
   const {header} = data, identity = data.arrays[0], points = identity.shape[1];
   const [kinds, prompts, positions, tokens, tags] = Array.from({length: 5}, (_, i) => identity.subarray(i * points, (i + 1) * points));
   const names = new Map(header.tokens.map((id, i) => [id, header.names[i]]));
-  const state = {method: header.methods.includes(given.get("method")) ? given.get("method") : header.methods[header.methods.length - 1], colour: given.get("colour") || "type", words: given.get("find") || "", at: -1};
+  const state = {method: header.methods.includes(given.get("method")) ? given.get("method") : header.methods[header.methods.length - 1], colour: given.get("colour") || "type", words: given.get("find") || "", only: -1, at: -1};
   const places = () => data.arrays[1 + header.methods.indexOf(state.method)];
   const isQuery = i => header.kinds[kinds[i]] === "query";
   const longest = Math.max(...positions) || 1;
@@ -23,9 +23,11 @@ const jointView = async (place, route) => {
   const common = [...positions.keys()].reduce((counts, i) => counts.set(tokens[i], (counts.get(tokens[i]) || 0) + 1), new Map());
   const ranked = [...common].sort((a, b) => b[1] - a[1]).map(([id]) => id).slice(0, 8);
   const colourOf = i => state.colour === "position" ? attentionColour(0.15 + 0.85 * positions[i] / longest)
-    : state.colour === "token" ? hue(ranked.indexOf(tokens[i])) : state.colour === "tag" ? hue(header.tags[tags[i]] ? tags[i] % HUES.light.length : -1)
+    : state.colour === "token" ? hue(ranked.indexOf(tokens[i])) : state.colour === "tag" ? hue(header.tags[tags[i]] ? tags[i] : -1)
       : isQuery(i) ? hue(0) : hue(1);
-  const found = i => state.words && (names.get(tokens[i]) || "").toLowerCase().includes(state.words.toLowerCase().replace(/ /g, "␣"));
+  const group = i => state.colour === "token" ? ranked.indexOf(tokens[i]) : state.colour === "tag" ? tags[i] : state.colour === "type" ? kinds[i] : -1;
+  const found = i => state.only >= 0 ? group(i) === state.only
+    : state.words && (names.get(tokens[i]) || "").toLowerCase().includes(state.words.toLowerCase().replace(/ /g, "␣"));
 
   const quality = () => header.quality?.of.filter(each => each.method === state.method) || [];
   const shown = () => quality().find(each => each.construction === "closed form") || quality()[0];
@@ -91,14 +93,14 @@ const jointView = async (place, route) => {
     draw(surface, width, height, theme) {
       const at = box(width, height), x = i => px(i, width, height)[0], y = i => px(i, width, height)[1];
       if (state.at >= 0) for (const [j, weight] of attended(state.at) || []) surface.line(x(state.at), y(state.at), x(j), y(j), theme.accent, 0.6 + 3 * weight, [], 0.25 + 0.75 * weight);
-      const dimmed = state.at >= 0 || state.words;
+      const dimmed = state.at >= 0 || state.words || state.only >= 0;
       for (let i = 0; i < points; i++) {
         const bright = !dimmed || found(i) || i === state.at || (state.at >= 0 && prompts[i] === prompts[state.at]);
         const colour = colourOf(i);
         if (isQuery(i)) surface.circle(x(i), y(i), bright ? 4 : 2.4, bright ? colour : null, bright ? theme.paper : colour, 0.8);
-        else mark(surface, "cross", x(i), y(i), bright ? 4.6 : 3, colour, bright ? theme.paper : null);
+        else mark(surface, "X", x(i), y(i), bright ? 4.6 : 3, colour, bright ? theme.paper : null);
       }
-      const labelled = state.at >= 0 ? [state.at, ...(attended(state.at) || []).slice(0, 4).map(([j]) => j)] : [...Array(points).keys()].filter(found).slice(0, 30);
+      const labelled = state.at >= 0 ? [state.at, ...(attended(state.at) || []).slice(0, 4).map(([j]) => j)] : state.words ? [...Array(points).keys()].filter(found).slice(0, 30) : [];
       for (const i of labelled) surface.text(shortened(names.get(tokens[i]) || "", 16), x(i) + 7, y(i) - 7, {size: 11, fill: theme.ink, weight: i === state.at ? 700 : 400});
       surface.rect(at.left - 6, at.top - 6, at.right - at.left + 12, at.bottom - at.top + 12, null, theme.line);
     },
@@ -147,10 +149,14 @@ const jointView = async (place, route) => {
   };
   const redraw = () => { stamps.redraw(); large.redraw(); tell(); replaceAddress(`joint/${run.address(row)}${suffix()}`); };
   const legend = element("div", {class: "legend"});
-  const fillLegend = () => legend.replaceChildren(...(state.colour === "type" ? [element("span", {}, glyph(0), "query"), element("span", {}, jointKey(1), "key")]
-    : state.colour === "token" ? ranked.map((id, i) => element("span", {}, glyph(i), token(names.get(id)))).concat(element("span", {}, "circle: query, cross: key"))
-      : state.colour === "tag" ? header.tags.filter(Boolean).map(tag => element("span", {}, glyph(header.tags.indexOf(tag) % HUES.light.length), tag))
-        : [element("span", {}, `position 0 (light) to ${longest} (dark); circle: query, cross: key`)]));
+  // Colour is never alone: an entry of the legend shows which points are its own.
+  const entry = (index, mark, name) => element("button", {type: "button", class: "quiet", "aria-pressed": state.only === index, title: "Show these alone",
+    onclick: () => { state.only = state.only === index ? -1 : index; fillLegend(); large.redraw(); }}, mark, name);
+  const dot = index => glyph(index, false, "o");
+  const fillLegend = () => legend.replaceChildren(...(state.colour === "type" ? header.kinds.map((kind, i) => entry(i, kind === "query" ? dot(0) : glyph(1, false, "X"), kind))
+    : state.colour === "token" ? ranked.map((id, i) => entry(i, dot(i), token(names.get(id))))
+      : state.colour === "tag" ? header.tags.map((tag, i) => tag && entry(i, dot(i), tag)).filter(Boolean)
+        : [element("span", {}, `position 0 (light) to ${longest} (dark)`)]), state.colour === "type" ? "" : element("span", {}, "circle: query, cross: key"));
   place.append(titled("Queries and keys", JOINT_HELP, element("p", {class: "subtitle"}, `${run.longLabel(row)}. `, link(run.address(row), "Its page"))),
     element("div", {class: "tools"},
       withMaps.length > 1 ? choice("Model", withMaps.map(each => [each.name, each.label]), model.name, to => go(`joint/${encodeURIComponent(to)}/0/0/0`)) : null,
@@ -159,7 +165,7 @@ const jointView = async (place, route) => {
         return choice(title, Array.from({length: [model.members, model.layers, model.heads][i]}, (_, n) => [String(n), String(n)]), String(now[i]), to => { now[i] = Number(to); go(`joint/${run.address(run.row(model.name, ...now))}${suffix()}`); });
       }),
       choice("Map", header.methods.map(each => [each, METHOD_NAMES[each] || each]), state.method, method => { state.method = method; redraw(); }),
-      choice("Colour", colours, state.colour, colour => { state.colour = colour; fillLegend(); redraw(); }),
+      choice("Colour", colours, state.colour, colour => { Object.assign(state, {colour, only: -1}); fillLegend(); redraw(); }),
       element("input", {type: "search", placeholder: "find a token", "aria-label": "Find a token on the map", value: state.words, oninput: event => { state.words = event.target.value; redraw(); }})),
     element("div", {class: "jointgrid"},
       panel("One head", null, element("div", {}, legend, large, sentence, about), {files: [header.file, header.quality?.file], name: "joint one"}),
@@ -170,10 +176,3 @@ const jointView = async (place, route) => {
   return {};
 };
 const METHOD_NAMES = {umap: "UMAP", pca: "PCA", tsne: "t-SNE"};
-const jointKey = index => {
-  const drawn = glyph(index), corners = outline("cross", 5), part = document.createElementNS("http://www.w3.org/2000/svg", "polygon");
-  part.setAttribute("points", corners.map(corner => corner.map(at => at.toFixed(1)).join(",")).join(" "));
-  part.setAttribute("fill", hue(index));
-  drawn.replaceChildren(part);
-  return drawn;
-};

@@ -32,7 +32,7 @@ const studiesView = (place, route) => {
 // What the paper reports beside this run; verdicts have a mark and words, no colour alone.
 const MARKS = {agrees: "✓", differs: "✗", "cannot be compared": "–"};
 const paperPanel = rows => panel("The paper beside this run", rows[0].differences ? `Set up otherwise than the paper: ${rows[0].differences}.` : "Set up as the paper was.",
-  element("div", {class: "scroll"}, element("table", {class: "paper"},
+  element("div", {class: "across"}, element("table", {class: "paper"},
     element("thead", {}, element("tr", {}, ["", "the paper reports", "published, here", "corrected, here", "verdict"].map(title => element("th", {scope: "col"}, title)))),
     element("tbody", {}, rows.map(row => element("tr", {},
       element("th", {scope: "row"}, row.item), element("td", {}, row.reported), element("td", {}, row.published || "–"), element("td", {}, row.corrected || "–"),
