@@ -15,8 +15,8 @@ def main(snakemake, run):
         causal = tables.facts(maps)["causal"]
         found = repeated_tokens.induction_rows(tables.read(maps), causal)
         scores.append(found.assign(model=model))
-        asked = None if causal else found[found["protocol"] == "corrected"]
-        told.append(head_kinds.tell_apart(tables.read(own), asked).assign(model=model))
+        corrected = found[found["protocol"] == "corrected"]
+        told.append(head_kinds.tell_apart(tables.read(own), corrected).assign(model=model))
     table = induction_depth.depth_table(pd.concat(scores), seed=run.settings["seed"])
     tables.write(run.out.depth, table, provenance=run.provenance)
     tables.write(run.out.look_alikes, pd.concat(told, ignore_index=True), provenance=run.provenance)

@@ -7,16 +7,16 @@ from headatlas.jobs.job import job
 def main(snakemake, run):
     import numpy as np
 
-    from headatlas.attention import patterns
+    from headatlas.attention.pattern_streams import PatternStream
     from headatlas.base import tables
     from headatlas.studies.phrenology import projections
 
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
-    _, packed, size, packing = patterns.read_models(paths)
+    packed = PatternStream(paths)
     weights, ratios = projections.components(packed)
     component, prompt = np.indices(weights.shape[:2], dtype=np.int32).reshape(2, -1)
     columns = {"component": component, "prompt": prompt, "weights": weights.reshape(len(prompt), -1)}
-    facts = {"packing": packing, "size": size, "explained_variance_ratio": ratios.tolist()}
+    facts = {"packing": packed.packing, "size": packed.size, "explained_variance_ratio": ratios.tolist()}
     tables.write(run.out.components, columns, facts=facts, provenance=run.provenance)
 
 

@@ -6,6 +6,7 @@ from headatlas.jobs.job import job
 @job
 def main(snakemake, run):
     from headatlas.base import tables
+    from headatlas.data import ngram_baselines
     from headatlas.studies.attentionviz import findings
 
     names = ("scales", "constructions", "invariance")
@@ -14,7 +15,7 @@ def main(snakemake, run):
         found[model] = {name: tables.read(getattr(snakemake.input, name)[place]) for name in names}
         found[model]["parts_of_speech"] = tables.read(tagged[model]) if model in tagged else None
     with open(run.out.findings, "w", encoding="utf-8") as file:
-        file.write(findings.text(found))
+        file.write(ngram_baselines.in_findings(findings.text(found), snakemake.input.judged))
 
 
 if "snakemake" in globals():

@@ -11,7 +11,7 @@ def main(snakemake, run):
 
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(run.settings["threads"]))
     windows = read_windows(snakemake.input.windows)
-    patterns.write(run.out.patterns, family, windows, provenance=run.provenance)
+    patterns.write(run.out.patterns, family, windows, kept=run.settings["patterns"], provenance=run.provenance)
 
 
 if "snakemake" in globals():

@@ -9,10 +9,8 @@ def main(snakemake, run):
     from headatlas.models import families, pretrained
 
     settings = run.settings
-    checkpoints = [
-        {**given, "folder": downloading.model_folder(given["name"], given["revision"], run.mirror, run.downloads)}
-        for given in settings["checkpoints"]
-    ]
+    folders = downloading.checkpoint_folders(settings["checkpoints"], run.mirror, run.downloads)
+    checkpoints = [given | {"folder": place} for given, place in zip(settings["checkpoints"], folders, strict=True)]
     pad = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config).pad_token_id
     weights, config = pretrained.fetch(checkpoints, settings["task"], pad, settings["context"])
     families.save_family(run.out.model, run.out.config, weights, config)

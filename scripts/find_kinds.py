@@ -19,7 +19,9 @@ def main(snakemake, run):
     against = continuum.against_continuum(distances, members, neighbours, draws=given["continua"], seed=seed)
     graph = knn_graph.neighbour_graph(distances=distances, neighbours=neighbours, weight="affinity")
     facts = {"neighbours": neighbours, "p": against.p, "length": against.length, "axis_share": against.share}
-    facts |= {"continua": given["continua"], "are_kinds": bool(against.kinds)}
+    facts |= {"continua": given["continua"], "are_kinds": bool(against.kinds), "axis_p": against.p_shared}
+    facts["axis_share_within"] = against.share_within
+    facts["counted"] = kinds.describe_count(found.plateaus)
     columns = {name: heads[name].to_numpy() for name in heads}
     columns["kind"] = found.labels if against.kinds else np.full_like(found.labels, -1)
     columns["candidate"] = found.labels

@@ -7,20 +7,20 @@ from headatlas.jobs.job import job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas.attention import patterns
+    from headatlas.attention.pattern_streams import PatternStream
     from headatlas.base import tables
     from headatlas.studies.phrenology import autoencoder_protocols, head_tables
     from headatlas.studies.phrenology.autoencoder import AutoencoderSettings
 
     given = dict(run.settings["autoencoders"])
-    held_out = given.pop("held_out")
+    held_out, most = given.pop("held_out"), given.pop("numbers")
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
-    heads, packed, size, packing = patterns.read_models(paths)
+    heads = (stream := PatternStream(paths)).heads
     found = autoencoder_protocols.both_protocols(
-        packed,
+        autoencoder_protocols.read_within(stream, most),
         head_tables.member_labels(heads),
-        size,
-        packing,
+        stream.size,
+        stream.packing,
         AutoencoderSettings(**given | {name: tuple(given[name]) for name in ("widths", "seeds")}),
         held_out=held_out,
         seed=run.settings["seed"],

@@ -8,7 +8,8 @@ def main(snakemake, run):
     import pandas as pd
 
     from headatlas.base import tables
-    from headatlas.data import tokenizer_reading
+    from headatlas.data.tokenizer_reading import given_or_held_out, read_tokenizer
+    from headatlas.data.windows import read_windows
     from headatlas.models import families
     from headatlas.studies.circuits import generation, qk_ov_circuits
 
@@ -17,19 +18,15 @@ def main(snakemake, run):
     texts, looks = [], []
     for place, model in enumerate(run.settings["models"]):
         family = families.load_family(given.model[place], given.config[place], device)
-        tokenizer = tokenizer_reading.read_tokenizer(given.tokenizer[place], given.tokenizer_config[place])
-        prompt = tokenizer.encode(settings["prompt"])
+        tokenizer = read_tokenizer(given.tokenizer[place], given.tokenizer_config[place])
+        window, longest = read_windows(given.windows[place])[0], family.context + 1 - settings["tokens"]
+        key = "studies.circuits.generation.prompt"
+        prompt = given_or_held_out(tokenizer, settings["prompt"], window, longest, key)
         options = {"length": settings["tokens"], "banned": tokenizer.all_special_ids}
         greedy = generation.generate(family, [prompt], greedy=True, **options)
         drawn = generation.generate(family, [prompt] * settings["texts"], **options, **drawing)
-        names = tokenizer_reading.describe_tokens(tokenizer, range(len(tokenizer)))
-        spaced = any(name.startswith("␣") for name in names)
-        identity = {"model": model, "tokenizer": run.settings["tokenizers"][place]}
-        for sample, text in zip(range(-1, len(drawn)), [*greedy, *drawn], strict=True):  # -1: greedy
-            pieces = tokenizer_reading.describe_tokens(tokenizer, text)
-            columns = {**identity, "sample": sample, "position": range(len(text)), "token": text, "piece": pieces}
-            found = pd.DataFrame({**columns, "continuation": qk_ov_circuits.continuations(pieces, spaced)})
-            texts.append(found.assign(generated=found["position"] >= len(prompt)))
+        found = generation.text_table([*greedy, *drawn], tokenizer, len(prompt))
+        texts.append(found.assign(model=model, tokenizer=run.settings["tokenizers"][place]))
         looks.append(qk_ov_circuits.looked_at(family.attention([drawn[0]], 0)).assign(model=model))
     types = dict.fromkeys(("sample", "position", "token"), "int32")
     tables.write(run.out.text, pd.concat(texts), provenance=run.provenance, schema=types)

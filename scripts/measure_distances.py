@@ -7,16 +7,17 @@ from headatlas.jobs.job import job
 def main(snakemake, run):
     import torch
 
-    from headatlas.attention import patterns
+    from headatlas.attention.pattern_streams import PatternStream
     from headatlas.base import tables
-    from headatlas.studies.phrenology import PARTS, head_distances, head_tables
+    from headatlas.studies.phrenology import head_distances, head_tables, parts_of
 
     torch.set_num_threads(run.settings["threads"])
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
-    heads, packed, size, packing = patterns.read_models(paths)
+    packed = PatternStream(paths)
+    heads = packed.heads
     real = tables.read_lists(snakemake.input.windows, "tokens") != tables.facts(snakemake.input.windows)["pad"]
-    count = min(PARTS, packed.shape[1])
-    parts = head_distances.jensen_shannon(packed, size, packing, weights=real, parts=count)
+    count = parts_of(*packed.shape[:2])
+    parts = head_distances.jensen_shannon(packed, packed.size, packed.packing, weights=real, parts=count)
     columns = {name: heads[name].to_numpy() for name in heads}
     columns["euclidean"] = head_distances.euclidean(packed)
     columns["jensen_shannon"] = parts.mean(0)

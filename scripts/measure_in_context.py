@@ -14,13 +14,21 @@ def main(snakemake, run):
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     documents = tables.read(snakemake.input.documents, ["document", "split", "text"])
     short, long, seed = (run.settings[name] for name in ("short", "long", "seed"))
-    texts = in_context_learning.read_texts(documents, tokenizer, long=long, count=run.settings["texts"], seed=seed)
+    texts = in_context_learning.read_texts(
+        documents,
+        tokenizer,
+        long=long,
+        count=run.settings["texts"],
+        seed=seed,
+        corpus=f"corpora.{run.settings['corpus']}",
+        key="studies.induction.long",
+    )
     around = repeated_token_setup.frame(family, tokenizer)
     pairs, curve = in_context_learning.score_table(
         family, texts, short=short, mask=tokenizer.mask_token_id, seed=seed, **around
     )
     facts = {"short": short, "long": long, "causal": family.causal}
-    facts |= {"texts": len(texts.tokens), "skipped": texts.skipped}
+    facts |= {"texts": len(texts.tokens), "skipped": texts.skipped, "across": texts.across}
     tables.write(run.out.pairs, pairs, facts=facts, provenance=run.provenance)
     tables.write(run.out.curve, curve, facts=facts, provenance=run.provenance)
 

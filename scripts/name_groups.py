@@ -8,6 +8,7 @@ def main(snakemake, run):
     import pandas as pd
 
     from headatlas.base import tables
+    from headatlas.data import ngram_baselines
     from headatlas.studies.phrenology.correspondence import findings, names
 
     files = dict(zip(run.settings["models"], snakemake.input.scores, strict=True))
@@ -21,11 +22,13 @@ def main(snakemake, run):
     cards.to_csv(run.out.csv, index=False, float_format="%.4g")
     plateaus = tables.read(snakemake.input.plateaus, ["kinds", "length", "chosen", "rival"])
     measured = [tables.read(snakemake.input[name]) for name in ("stability", "agreement")]
-    sentences = findings.kinds_sentences(tables.facts(snakemake.input.kinds), plateaus, *measured, described)
+    facts = tables.facts(snakemake.input.kinds)
+    sentences = findings.kinds_sentences(facts, kinds, plateaus, *measured, described)
     sentences += findings.partner_sentences(partners, *measured)
     sentences.append(findings.published_sentence(tables.facts(snakemake.input.clusters)))
     with open(run.out.findings, "w", encoding="utf-8") as file:
-        file.write("\n".join([sentences[0], "", *(f"- {sentence}" for sentence in sentences[1:]), ""]))
+        text = "\n".join([sentences[0], "", *(f"- {sentence}" for sentence in sentences[1:]), ""])
+        file.write(ngram_baselines.in_findings(text, snakemake.input.judged))
 
 
 if "snakemake" in globals():

@@ -8,21 +8,21 @@ def main(snakemake, run):
     import numpy as np
     import pandas as pd
 
-    from headatlas.attention import patterns, queries_keys
+    from headatlas.attention import queries_keys
+    from headatlas.attention.pattern_streams import PatternStream
     from headatlas.base import tables
     from headatlas.data import tokenizer_reading
     from headatlas.data.windows import read_windows
-    from headatlas.studies.phrenology import projections
+    from headatlas.studies.phrenology import first_token, projections
 
-    paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
-    _, packed, size, packing = patterns.read_models(paths)
+    stream = PatternStream(dict(zip(run.settings["models"], snakemake.input.patterns, strict=True)))
     own = []
     for path in snakemake.input.queries_keys:
         _, queries, keys, facts = queries_keys.read_heads(path)
         own.append(projections.self_scores(queries, keys, facts["scaling"]))
-    published = np.concatenate(own)  # (head, prompt, position)
+    published = np.concatenate(own)  # (head, prompt, position); corrected, from position 1 on
     prompts = published.shape[1]
-    corrected = projections.first_token_attention(packed[:, :prompts], size, packing)  # (head, prompt, position - 1)
+    corrected = first_token.times_uniform(stream.first(prompts), stream.size, stream.packing)
     ids = read_windows(snakemake.input.windows)[:prompts]
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     parts = []

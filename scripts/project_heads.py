@@ -7,16 +7,16 @@ from headatlas.jobs.job import job
 def main(snakemake, run):
     import pandas as pd
 
-    from headatlas.attention import patterns
+    from headatlas.attention.pattern_streams import PatternStream
     from headatlas.base import tables
     from headatlas.studies.phrenology import projections
 
     paths = dict(zip(run.settings["models"], snakemake.input.patterns, strict=True))
-    heads, packed, size, packing = patterns.read_models(paths)
+    packed = PatternStream(paths)
     real = tables.read_lists(snakemake.input.windows, "tokens") != tables.facts(snakemake.input.windows)["pad"]
-    found = projections.project(packed, size, packing, seed=run.settings["seed"], real=real)
+    found = projections.project(packed, packed.size, packed.packing, seed=run.settings["seed"], real=real)
     artificial = [("artificial", -1, -1, head) for head in range(len(projections.ARTIFICIAL))]
-    identity = pd.concat([heads, pd.DataFrame(artificial, columns=heads.columns)], ignore_index=True)
+    identity = pd.concat([packed.heads, pd.DataFrame(artificial, columns=packed.heads.columns)], ignore_index=True)
     rows = pd.concat(
         identity.assign(method=method, component_1=points[:, 0], component_2=points[:, 1])
         for method, points in found.coordinates.items()

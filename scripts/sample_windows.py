@@ -10,6 +10,8 @@ def main(snakemake, run):
     from headatlas.data.windows import sample_windows, write_windows
 
     keys = {"train": "training.windows", "evaluation": "training.evaluation_windows", "analysis": "analysis.windows"}
+    model = snakemake.wildcards.model
+    section = "studies.circuits" if model.startswith("circuits-") else f"models.{model}"  # runs of a sweep share theirs
     documents = tables.read(snakemake.input.documents)
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = sample_windows(
@@ -17,7 +19,7 @@ def main(snakemake, run):
         tokenizer,
         **{name: run.settings[name] for name in ("seeds", "count", "size", "sampling", "split")},
         with_tags=run.settings["tags"] and "tags" in documents,
-        key=f"models.{snakemake.wildcards.model}.{keys[snakemake.wildcards.use]}",
+        key=f"{section}.{keys[snakemake.wildcards.use]}",
     )
     write_windows(
         run.out.windows,

@@ -9,7 +9,7 @@ def main(snakemake, run):
 
     import pandas as pd
 
-    from headatlas.attention import patterns
+    from headatlas.attention import pattern_streams, patterns
     from headatlas.base import tables
     from headatlas.base.errors import InputError
     from headatlas.data import tokenizer_reading, windows
@@ -21,19 +21,19 @@ def main(snakemake, run):
     around = tokenizer_reading.frame(tokenizer) if not family.causal else {}
     drawing = {"seed": run.settings["seed"], "special": tokenizer.not_drawn(family.vocabulary), **around}
     shown = windows.read_windows(snakemake.input.windows)
-    blocks = ((member, layer, 0, taken) for member, layer, taken in patterns.iterate_heads(snakemake.input.patterns))
+    kept = snakemake.input.patterns
+    blocks = pattern_streams.iterate_blocks(kept[0]) if kept else patterns.blocks(family, shown)
     parts = [
         pattern_scores.score_table(blocks, shown, causal=family.causal, pad=tokenizer.pad_token_id),
         induction_scores.score_table(family, sequences=run.settings["sequences"], **drawing),
     ]
     try:
         parts.append(induction_scores.copying_table(family, **drawing))
-        for member in range(family.members):
-            layers = [family.head_weights(member, layer) for layer in range(family.layers)]
-            parts.append(weight_scores.score_table(member, layers, seed=run.settings["seed"]))
+        parts += weight_scores.score_tables(family, seed=run.settings["seed"])
     except InputError as error:
         print(f"no scores from weights: {error}", file=sys.stderr)
-    tables.write(run.out.scores, pd.concat(parts, ignore_index=True), provenance=run.provenance)
+    facts = patterns.described(family, shown)
+    tables.write(run.out.scores, pd.concat(parts, ignore_index=True), facts=facts, provenance=run.provenance)
 
 
 if "snakemake" in globals():

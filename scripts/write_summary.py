@@ -5,8 +5,6 @@ from headatlas.jobs.job import job
 
 @job
 def main(snakemake, run):
-    from pathlib import Path
-
     from headatlas.base import tables
     from headatlas.workflow import summary
 
@@ -26,7 +24,7 @@ def main(snakemake, run):
     with open(run.out.summary, "w", encoding="utf-8") as file:
         file.write(words)
     with open(run.out.page, "w", encoding="utf-8") as file:
-        file.write(summary.page(words, Path(snakemake.input.scores[0]).parents[1]))
+        file.write(summary.page(words, built))
 
 
 if "snakemake" in globals():

@@ -2,8 +2,8 @@
 
 A package imports only from packages above it in this list, and no study imports another.
 
-base        errors, progress, tables on disk, statistics
-jobs        how any script runs: logged, atomic, restored from a store of finished results
+base        errors, progress, tables on disk, statistics, statements of findings
+jobs        how any script runs: logged, atomic, restored by digests of code and inputs from a store of finished results
 data        corpora, tokenizers, windows of tokens, the losses that counting n-grams reaches
 models      toy transformers trained here, pretrained ones, and passes in which heads are knocked out
 attention   what heads attend to, on disk: patterns, queries and keys
@@ -12,7 +12,7 @@ plotting    the look of every figure; training curves
 studies     phrenology, attentionviz, circuits, induction: one package each, with its figures
 reproduction  what the four papers report beside what a run gives
 atlas       the run as a page that a person walks through, and as tables for notebooks and other tools
-workflow    what the rules import: configuration, resources, digests of code, captions, the summary
+workflow    what the rules import: configuration, resources, targets, captions, the summary
 """
 
 
