@@ -16,6 +16,7 @@ _OPTIONS = (
     "headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-dev-shm-usage "
     "disable-component-update disable-sync hide-scrollbars force-color-profile=srgb remote-debugging-pipe"
 )
+READY = "document.documentElement.dataset.ready === location.hash && !document.body.innerText.includes('Unpacking')"
 PATIENCE = 60  # seconds; what takes a second on an idle machine may take many on a busy one
 
 
@@ -131,6 +132,27 @@ class Browser:
             if time.monotonic() > end:
                 raise TimeoutError(f"never true: {expression}")
             time.sleep(0.02)
+
+    def visit(self, path, address):
+        """Open an address of an atlas, and wait until all of its view is there."""
+        self.open(path, address)
+        self.until(READY)
+
+    def text(self, selector="main"):
+        """What can be read in the elements that a selector matches, one after another."""
+        return self.evaluate(
+            f"[...document.querySelectorAll({json.dumps(selector)})].map(e => e.innerText).join('\\n')"
+        )
+
+    def click(self, selector):
+        """As a person's pointer does, in the middle of the first element that a selector matches."""
+        find = f"document.querySelector({json.dumps(selector)})"
+        box = self.evaluate(f"({find}.scrollIntoView({{block: 'center'}}), {find}.getBoundingClientRect().toJSON())")
+        self.click_at(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    def click_at(self, x, y, **more):
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            self.mouse(kind, x, y, button="none" if kind == "mouseMoved" else "left", clickCount=1, **more)
 
     def resize(self, width, height, scale=1):
         self.call(

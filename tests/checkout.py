@@ -51,12 +51,12 @@ class Checkout:
 
     def start(self, *arguments, config=CONFIG, **options):
         """The running process, in a group of its own; what it says comes by one pipe."""
-        # nothing that an outer run or the machine sets may leak into the run under test
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE", "HEADATLAS"))
-        }
+        given = ["--configfile", *([config] if isinstance(config, str | Path) else config)] if config else []
+        # nothing that an outer run or the machine sets may leak into the run under test, nor another checkout's library
+        left_out = ("SNAKEMAKE", "HEADATLAS", "PYTHONPATH")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         return subprocess.Popen(
-            [*self.through, sys.executable, "-m", "snakemake", "-p", *arguments, "--configfile", config],
+            [*self.through, sys.executable, "-m", "snakemake", "-p", *arguments, *given],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -41,7 +41,8 @@ def untrained(finished, tmp_path):
     """The finished checkout without what training made, neither among the results nor in the store."""
     checkout = finished.copy(tmp_path / "copy")
     for path in (checkout.folder / "results" / "study").glob("models/tiny/*"):
-        path.unlink()
+        if path.name != "baselines.parquet":  # which counts tokens
+            path.unlink()
     for entry in (checkout.folder / ".cache").rglob("*"):
         if entry.is_file():
             entry.unlink()
@@ -154,3 +155,31 @@ def test_a_killed_submitter_leaves_nothing_broken(slurm, finished, untrained):
     assert (untrained.folder / TRAINED).read_bytes() == (finished.folder / TRAINED).read_bytes()
     left = [path for path in (untrained.folder / "results").rglob(".*") if path.is_file()]
     assert left == []
+
+
+def test_a_refused_request_is_told_in_slurms_words_and_leaves_nothing(slurm, untrained):
+    seen = len(slurm.jobs())
+    more_than_there_is = ["--set-resources", "train_model:mem_mb=10000000"]
+    run = untrained.snakemake(TRAINED, *SUBMITTED, *more_than_there_is, config=CONFIG, check=False)
+    assert run.code != 0
+    assert "Memory specification can not be satisfied" in run.said
+    assert "Traceback" not in run.said
+    assert slurm.ask("squeue", "-h") == ""
+    assert {(job["JobState"], job["Restarts"]) for job in slurm.jobs()[seen:]} <= {("FAILED", "0")}
+    assert not (untrained.folder / TRAINED).exists()
+
+
+def test_a_requeued_training_ends_with_the_bytes_of_an_undisturbed_one(slurm, finished, untrained):
+    process = untrained.start(TRAINED, *SUBMITTED, config=CONFIG)
+    requeued = running(slurm, "train_model", len(slurm.jobs()) - 1)
+    training_began(untrained)
+    slurm.ask("scontrol", "requeue", requeued["JobId"])
+    while slurm.ask("squeue", "-h", "-t", "RUNNING"):  # it ends, and waits for two minutes unless it is told not to
+        time.sleep(0.3)
+    slurm.ask("scontrol", "update", f"JobId={requeued['JobId']}", "StartTime=now")
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    (job,) = (job for job in slurm.jobs() if job["JobId"] == requeued["JobId"])
+    assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1")
+    drained(slurm)
+    assert (untrained.folder / TRAINED).read_bytes() == (finished.folder / TRAINED).read_bytes()

@@ -28,3 +28,14 @@ def planted_heads(types=8, members=9, prompts=60, size=8, noise=0.5, seed=0):
     weights = np.exp(full)
     patterns = weights / weights.sum(-1, keepdims=True)
     return patterns[..., rows, columns].astype(np.float32), np.repeat(np.arange(members), types), kind
+
+
+def unrelated_heads(rng, exclude, members=9, heads=8, size=12):
+    """Heads as directions, (head, size), of members that have nothing in common.
+
+    Where heads of a member exclude one another, they are orthogonal: each is where the others of its member are not.
+    Either way they have no counterparts in other members.
+    """
+    drawn = rng.normal(size=(members, size, heads))
+    directions = np.linalg.qr(drawn)[0] if exclude else drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return directions.swapaxes(1, 2).reshape(members * heads, size)

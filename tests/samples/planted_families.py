@@ -26,6 +26,8 @@ class Planted:
         self.heads, self.vocabulary, self.context, self.pad = len(rules), VOCABULARY, CONTEXT, 0
         self.window = CONTEXT
 
+    layer_bytes = 1 << 10
+
     def window_bytes(self, size):
         return 1 << 10
 

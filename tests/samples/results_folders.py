@@ -54,7 +54,7 @@ def identity(model=None):
     return rows
 
 
-def write_results(folder, name="planted", seed=0, names=NASTY, study=True):
+def write_results(folder, name="planted", seed=0, names=NASTY, study=True, kept=True):
     """Write the folder: attention, prompts, tokenizer, scores; what a study found, with figures.
 
     Parameters
@@ -67,11 +67,12 @@ def write_results(folder, name="planted", seed=0, names=NASTY, study=True):
         The vocabulary.
     study : bool
         Whether a study found anything.
+    kept : bool
+        Whether attention patterns are there.
     """
     rng = np.random.default_rng(seed)
     write_tokenizer(folder / "tokenizers/nasty", names)
     (folder / f"windows/{name}").mkdir(parents=True)
-    (folder / f"attention/{name}").mkdir(parents=True)
     (folder / "scores").mkdir()
     tokens = rng.integers(0, len(names), (PROMPTS, SIZE)).astype(np.int32)
     tokens[0, : min(SIZE, len(names))] = np.arange(min(SIZE, len(names)))
@@ -83,19 +84,16 @@ def write_results(folder, name="planted", seed=0, names=NASTY, study=True):
     facts = {"members": MEMBERS, "layers": LAYERS, "heads": HEADS, "size": SIZE, "prompts": PROMPTS, "packing": "lower"}
     made = {"rule": "extract_patterns", "inputs": {"windows": [tables.content_digest(windows)]}, "code": "c0de"}
     weights = patterns(seed)
-    with tables.Writer(folder / f"attention/{name}/patterns.parquet", facts=facts, provenance=made) as writer:
-        for member in range(MEMBERS):
-            for layer in range(LAYERS):
-                rows = HEADS * PROMPTS
-                columns = {"member": np.full(rows, member, np.int32), "layer": np.full(rows, layer, np.int32)}
-                columns |= {"head": np.repeat(np.arange(HEADS, dtype=np.int32), PROMPTS)}
-                columns |= {"prompt": np.tile(number, HEADS)}
-                writer.write(columns | {"pattern": pack(weights[member, layer]).reshape(rows, -1)})
+    if kept:
+        (folder / f"attention/{name}").mkdir(parents=True)
+        _write_patterns(folder / f"attention/{name}/patterns.parquet", weights, facts, made)
     scores = []
     for score, chance in (("previous_token", 0.3), ("induction", 0.2), ("copying", 0.0)):
         rows = identity().assign(score=score, value=rng.random(MEMBERS * LAYERS * HEADS))
         scores.append(rows.assign(standard_error=0.01, chance=chance))
-    tables.write(folder / f"scores/{name}.parquet", pd.concat(scores), provenance={"rule": "score_heads"})
+    tables.write(
+        folder / f"scores/{name}.parquet", pd.concat(scores), facts=facts, provenance=made | {"rule": "score_heads"}
+    )
     (folder / "token_circuits").mkdir()
     pairs = identity().merge(pd.DataFrame({"circuit": ["ov", "qk"]}), how="cross")
     pairs = pairs.assign(rank=np.int32(1), source=np.int32(0), target=np.int32(1), value=5.5, chance=3.5)
@@ -103,6 +101,17 @@ def write_results(folder, name="planted", seed=0, names=NASTY, study=True):
     if study:
         _write_study(folder, name, rng)
     return weights, tokens
+
+
+def _write_patterns(path, weights, facts, made):
+    number, rows = np.arange(PROMPTS, dtype=np.int32), HEADS * PROMPTS
+    with tables.Writer(path, facts=facts, provenance=made) as writer:
+        for member in range(MEMBERS):
+            for layer in range(LAYERS):
+                columns = {"member": np.full(rows, member, np.int32), "layer": np.full(rows, layer, np.int32)}
+                columns |= {"head": np.repeat(np.arange(HEADS, dtype=np.int32), PROMPTS)}
+                columns |= {"prompt": np.tile(number, HEADS)}
+                writer.write(columns | {"pattern": pack(weights[member, layer]).reshape(rows, -1)})
 
 
 def _write_study(folder, name, rng):

@@ -18,7 +18,9 @@ def workflow():
         patch.chdir(ROOT)  # `configfile:` is looked for from the working folder
         patch.delenv("HEADATLAS_MIRROR", raising=False)
         with SnakemakeApi(OutputSettings()) as api:
-            loaded = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=ROOT / "Snakefile")._workflow
+            loaded = api.workflow(
+                resource_settings=ResourceSettings(cores=1, resources={"gpu": 0}), snakefile=ROOT / "Snakefile"
+            )._workflow
     sys.path[:] = path
     return loaded
 
@@ -39,3 +41,18 @@ def finished(tmp_path_factory):
 def checkout(finished, tmp_path):
     """A copy of the finished checkout, to be spoilt."""
     return finished.copy(tmp_path / "copy")
+
+
+@pytest.fixture
+def untouched(tmp_path):
+    """A checkout in which nothing has run."""
+    copy_of_tree(tmp_path / "untouched")
+    return Checkout(tmp_path / "untouched")
+
+
+@pytest.fixture(scope="module")
+def untouched_folder(tmp_path_factory):
+    """The same for all tests of a module."""
+    folder = tmp_path_factory.mktemp("untouched") / "checkout"
+    copy_of_tree(folder)
+    return Checkout(folder)

@@ -4,19 +4,8 @@ import json
 
 import pytest
 
-from browser import Browser, installed
+from browser import READY
 from headatlas.base import tables
-
-READY = "document.documentElement.dataset.ready === location.hash && !document.body.innerText.includes('Unpacking')"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if installed() is None:
-        pytest.skip("needs a browser: chromium or google-chrome")
-    opened = Browser(installed(), tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
 
 
 def test_every_address_of_a_finished_runs_atlas_opens(browser, finished):

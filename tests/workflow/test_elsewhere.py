@@ -138,3 +138,21 @@ def test_a_module_takes_from_the_store_what_a_plain_run_made(theirs, checkout):
     snakemake(plain, *call)
     snakemake(theirs, "--cores", "1")
     assert "restored " in (theirs / "theirs" / "logs" / "fetch_corpus" / "mini.log").read_text()
+
+
+def test_what_a_workflow_says_of_a_rule_stands_above_what_every_rule_has(theirs):
+    """Also what a profile or a command says of it; what neither says is as it was."""
+    with open(theirs / "Snakefile", "a") as file:
+        file.write(
+            "\nuse rule fetch_corpus from headatlas as headatlas_fetch_corpus with:"
+            '\n    log: "mine/{corpus}.log"\n    resources: mem_mb=123\n'
+        )
+    planned = snakemake(theirs, "-n", "-p", "--set-resources", "headatlas_fetch_corpus:runtime=77")
+    assert "log: mine/mini.log" in planned
+    asked = re.search(r"resources: (.*)", planned)[1]
+    assert "mem_mb=123," in asked
+    assert "runtime=77" in asked
+    planned = snakemake(theirs, "-n", "-p", "--set-resources", "headatlas_fetch_corpus:mem_mb=321")
+    asked = re.search(r"resources: (.*)", planned)[1]
+    assert "mem_mb=321," in asked
+    assert "runtime=60" in asked

@@ -70,6 +70,8 @@ def test_a_figure_is_drawn(extended):
 def test_a_study_is_in_results_summary_and_report(extended):
     offsets = tables.read(extended.results / "positions" / "offsets.parquet")
     assert offsets.groupby(["member", "layer", "head"])["attention"].sum().gt(0).all()
+    described = yaml.safe_load((extended.folder / "scripts" / "headatlas" / "atlas" / "tables.yaml").read_text())
+    assert set(offsets) - set(described["columns"]) == set(described["tables"]["positions/offsets.parquet"]["columns"])
     finding = (extended.results / "positions" / "findings.md").read_text().strip()
     assert finding in (extended.results / "summary.md").read_text()
     extended.snakemake("positions", "--report", "results/tiny/report.html")

@@ -8,6 +8,7 @@ import yaml
 from PIL import Image
 
 from headatlas.base import tables
+from undescribed import undescribed
 
 TINY = ("tiny.yaml", "tiny-induction.yaml")
 FIGURES = 5 * 2 + 5  # both protocols of figures 5 to 9, and those beyond
@@ -21,13 +22,12 @@ def check_figures(results):
         assert figure.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_tiny_families_go_the_whole_road(finished, tmp_path):
-    checkout = finished.copy(tmp_path / "copy")
-    tiny, own = (yaml.safe_load((checkout.folder / "tests" / "workflow" / name).read_text()) for name in TINY)
-    path = checkout.folder / "both.yaml"
+def test_tiny_families_go_the_whole_road(untouched):
+    tiny, own = (yaml.safe_load((untouched.folder / "tests" / "workflow" / name).read_text()) for name in TINY)
+    path = untouched.folder / "both.yaml"
     path.write_text(yaml.safe_dump({**tiny, **own}))
-    checkout.snakemake("induction", config=path)
-    results = checkout.folder / "results" / "tiny-induction"
+    untouched.snakemake("induction", config=path)
+    results = untouched.folder / "results" / "tiny-induction"
     check_figures(results)
     dynamics = tables.read(results / "induction" / "tiny-causal" / "dynamics.parquet")
     assert sorted(dynamics["step"].unique()) == [0, 1, 8]
@@ -37,9 +37,10 @@ def test_tiny_families_go_the_whole_road(finished, tmp_path):
     assert facts["skipped"] == 0
     assert set(tables.read(results / "induction" / "depth.parquet")["model"]) == {"tiny-causal", "tiny-masked"}
     findings = (results / "induction" / "findings.md").read_text()
-    for word in ("tiny-causal", "tiny-masked", "Self-repair", "longer context", "Several masks"):
+    for word in ("tiny-causal", "tiny-masked", "Self-repair", "farther back", "Several masks"):
         assert word in findings
-    assert checkout.snakemake("induction", "-n", config=path).jobs == {}
+    assert undescribed(results) == {}
+    assert untouched.snakemake("induction", "-n", config=path).jobs == {}
 
 
 def preset(root):
@@ -53,10 +54,9 @@ def reactions(mirror, path):
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def test_the_preset_runs_offline_on_folders(finished, mirror, tmp_path):
-    checkout = finished.copy(tmp_path / "copy")
-    config = preset(checkout.folder)
-    reactions(mirror, checkout.folder / "reactions.jsonl")
+def test_the_preset_runs_offline_on_folders(untouched, mirror):
+    config = preset(untouched.folder)
+    reactions(mirror, untouched.folder / "reactions.jsonl")
     folders = {"bert-base-uncased": "rxnmapper_albert", "gpt2": "stories260K"}
     models = {}
     for name, folder in folders.items():
@@ -75,10 +75,10 @@ def test_the_preset_runs_offline_on_folders(finished, mirror, tmp_path):
         "targets": ["induction"],
         "studies": {"induction": study},
     }
-    path = checkout.folder / "pretrained.yaml"
+    path = untouched.folder / "pretrained.yaml"
     path.write_text(yaml.safe_dump(own))
-    checkout.snakemake("induction", config=path)
-    results = checkout.folder / "results" / "pretrained"
+    untouched.snakemake("induction", config=path)
+    results = untouched.folder / "results" / "pretrained"
     check_figures(results)
     maps = tables.read(results / "induction" / "gpt2" / "maps.parquet")
     induction = maps[(maps["protocol"] == "corrected") & (maps["reading"] == "after")]

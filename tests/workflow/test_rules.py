@@ -20,6 +20,7 @@ from jinja2 import Environment, StrictUndefined
 from snakemake.io import get_flag_value, is_flagged
 from snakemake.iocontainers import Wildcards
 
+from headatlas.atlas import described_tables
 from headatlas.jobs import code_digest
 from headatlas.models import training
 from headatlas.workflow import model_settings, resources
@@ -73,6 +74,18 @@ def test_every_rule_has_a_script_of_its_name_and_a_figure_the_one_of_figures(job
     assert {Path(rule.script).stem for rule in jobs} == {path.stem for path in SCRIPTS.glob("*.py")}
 
 
+def test_every_table_that_a_rule_writes_is_described_and_no_other(jobs):
+    written = set()
+    for rule in jobs:
+        for file in map(str, rule.output):
+            if file.endswith(".parquet"):
+                name = re.sub(r"\{\w+[^}]*\}", "any", file).removeprefix("<results>/").removeprefix("results/")
+                pattern, _ = described_tables.entry(name)
+                assert pattern, f"{where(rule)}: {file} is not in tables.yaml"
+                written.add(pattern)
+    assert written == set(described_tables.load()["tables"])
+
+
 def spec_of(rule):
     """What a rule's `spec` is for some job of it, with the names of the embedded default."""
     (spec,) = [value for name, value in rule.params.items() if name == "spec"]
@@ -93,10 +106,21 @@ def test_every_figure_is_drawn_by_the_function_of_its_name_from_all_that_its_rul
         module, _, function = settings.pop("drawn_by").rpartition(".")
         assert function == rule.name, where(rule)
         taken = set(signature(getattr(import_module(module), function)).parameters)
-        given = {name for name, _ in rule.input.items()} | set(settings)
+        given = {name for name, _ in rule.input.items()} - {"judged"} | set(settings)  # the script itself reads that
         both = {f"{protocol}_png" for protocol in ("published", "corrected")} <= set(rule.output.keys())
         assert taken - {"protocol"} == given, where(rule)
         assert both or "protocol" not in taken, where(rule)
+
+
+NOT_OF_HEADS = {"draw_training", "draw_tokenizers", "draw_sweep", "draw_losses", "draw_settings"}
+
+
+def test_every_figure_of_heads_says_whose_training_was_too_little(jobs):
+    """`judged`, or the sweep's own losses, from which heat maps say so themselves."""
+    drawn = {rule.name: {name for name, _ in rule.input.items()} for rule in jobs if rule.name.startswith("draw_")}
+    without = {name for name, given in drawn.items() if "judged" not in given}
+    assert without - {"draw_heat_maps"} <= NOT_OF_HEADS
+    assert "sweep" in drawn["draw_heat_maps"]
 
 
 def test_an_edited_figure_redraws_those_of_its_module_alone(jobs):
@@ -146,8 +170,21 @@ def test_every_rule_asks_for_its_own_estimate(jobs, workflow):
             assert asked.runtime == attempt * expected.minutes, where(rule)
     estimated = {*resources.OF_MODELS, *resources.OF_STUDIES, "fetch_corpus", "build_tokenizer", "fetch_tokenizer"}
     assert estimated <= {rule.name for rule in jobs}
-    light = {rule.name: place(rule.conda_env).stem for rule in jobs if rule.name not in estimated}
-    assert set(light.values()) <= {"figures", "analysis"}, "what trains or reads a model is not light"
+    light = [rule for rule in jobs if rule.name not in estimated]
+    assert not [where(rule) for rule in light if "gpu" in rule.resources], "what runs a model is not light"
+    weights = {where(rule) for rule in light for file in rule.input if str(file).endswith(".safetensors")}
+    assert not weights, "what reads a model is not light"
+
+
+@pytest.mark.parametrize(("gpus", "more"), [(0, 0), (2, resources.CUDA), (None, resources.CUDA)])
+def test_a_step_on_a_gpu_asks_for_the_memory_of_cuda(jobs, workflow, monkeypatch, gpus, more):
+    """Where there may be one: on a machine that has some, and on a cluster, where their number is not given."""
+    monkeypatch.setattr(workflow, "global_resources", {"gpu": gpus} if gpus is not None else {})
+    tagged = {rule.name for rule in jobs if "gpu" in rule.resources}
+    assert {"train_model", "score_heads"} <= tagged
+    for rule in (rule for rule in jobs if rule.name in ("train_model", "score_heads", "project_heads")):
+        expected = resources.of_rule(workflow.config, rule.name, MODEL).memory + more * (rule.name in tagged)
+        assert rule.expand_resources(Wildcards(fromdict={"model": MODEL}), None, 1).mem_mb == expected, where(rule)
 
 
 def test_no_two_rule_files_assign_one_name():
@@ -308,8 +345,8 @@ def test_packages_import_only_from_those_above_them_and_no_study_another():
 
 
 # Analyses take arrays or tables; these alone run or read a model, by what of `models` does either
-RUN_MODELS = {"generation", "in_context_learning", "induction_scores", "position_loss", "self_repair"}
-RUN_MODELS |= {"training_dynamics", "transplants", "weight_scores"}
+RUN_MODELS = {"generation", "in_context_learning", "induction_scores", "joint_effects", "position_loss"}
+RUN_MODELS |= {"self_repair", "training_dynamics", "transplants", "weight_scores"}
 OF_MODELS = {"checkpoints", "cross_entropy", "families", "head_weights", "interventions", "minibatches", "pretrained"}
 OF_MODELS |= {"tensorboard", "training", "transformer"}
 
@@ -421,6 +458,12 @@ def test_unpickling_would_be_seen(source):
     assert list(dangers(source))
 
 
+def test_colours_of_figures_are_said_in_one_place():
+    for name, path in modules():
+        if name != "headatlas.plotting.style" and {"figures", "plotting"} & set(path.parts):
+            assert not re.search(r"#[0-9a-fA-F]{6}\b", path.read_text()), f"{name}: a colour beside the palette's"
+
+
 def test_files_are_of_a_size_to_read():
     assert (ROOT / "Snakefile").read_text().count("\n") <= 70
     assert all(path.read_text().count("\n") <= 310 for path in (ROOT / "rules").glob("*.smk"))
@@ -431,7 +474,7 @@ def test_files_are_of_a_size_to_read():
 
 def test_rule_files_open_with_their_contract():
     for path in (ROOT / "rules").glob("*.smk"):
-        if path.name == "common.smk":
+        if path.name in ("common.smk", "every_rule.smk"):
             assert not re.search(r"^rule ", path.read_text(), re.MULTILINE)
         else:
             first, second, *_ = path.read_text().splitlines()

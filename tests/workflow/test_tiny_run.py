@@ -11,6 +11,7 @@ import pdf_texts
 from headatlas.attention import patterns
 from headatlas.attention.packing import unpack
 from headatlas.base import tables
+from undescribed import undescribed
 
 
 def test_patterns_are_attention(finished):
@@ -39,6 +40,10 @@ def test_every_table_says_what_produced_it(finished):
     for path in found:
         provenance = tables.provenance(path)
         assert {"settings", "code", "packages", "inputs"} <= set(provenance), path
+
+
+def test_every_table_column_and_fact_is_described(finished):
+    assert undescribed(finished.results) == {}
 
 
 def test_figures_show_something(finished):

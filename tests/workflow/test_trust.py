@@ -5,18 +5,34 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 import yaml
 
+import opened_files
+import stand_in_hub
 from checkout import Checkout, copy_of_tree
 from headatlas.base import tables
+from headatlas.data import tokenizer_reading, tokenizer_training
 
 CORPUS = "results/corpora/mine/documents.parquet"
 CONFIG = "mine.yaml"
 MINE = {"source": "datasets", "name": "mine", "splits": {"train": "train"}}
 STUDY = "tests/study.yaml"
+WATCHED = """
+import os, sys
+
+def refuse(event, arguments):
+    asked = event == "socket.getaddrinfo" or (event == "socket.connect" and isinstance(arguments[1], tuple))
+    if asked:
+        with open(os.environ["ATTEMPTS"], "a") as file:
+            file.write(f"{event} {arguments} {sys.argv}\\n")
+        raise OSError("the network is cut")
+
+sys.addaudithook(refuse)
+"""
 
 
 @pytest.fixture
@@ -92,6 +108,110 @@ def test_a_store_that_cannot_be_written_is_said_once_with_the_remedy(fresh):
     assert "give `store:` a folder of your own" in ran.said
 
 
+def read_only(folder):
+    """The command that starts a program to which a folder lies on a read-only disk; empty where there can be none."""
+    mounted = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", mounted, str(folder)]
+    if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
+        return []
+    return command
+
+
+def test_a_read_only_store_serves_results_and_costs_neither_a_corpus_nor_a_download(fresh, tmp_path, monkeypatch):
+    """As a disk of others', for to root no file is closed; what is downloaded lies in the user's own cache."""
+    store, cache, hub = tmp_path / "store", tmp_path / "cache", tmp_path / "hub"
+    hub.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tokenizer_of_a_word(tmp_path) / name, hub / name)
+    both = {"mine": MINE, "more": {**MINE, "name": "more"}}
+    (fresh.folder / "more").mkdir()
+    write(fresh.folder / "more" / "train.jsonl", "second")
+    loaded = {"tokenizers": {"own": {"load": "someone/tiny", "revision": stand_in_hub.COMMIT}}}
+    (fresh.folder / CONFIG).write_text(yaml.safe_dump({"corpora": both, "store": str(store), **loaded}))
+    corpus(fresh)
+    before = held(store)
+    (fresh.folder / CORPUS).unlink()
+    if not read_only(store):
+        pytest.skip("needs mounts of one's own")
+    fresh.through = read_only(store)
+    targets = [CORPUS, CORPUS.replace("mine", "more"), "results/tokenizers/own/tokenizer.json"]
+    with stand_in_hub.serving(hub) as address:
+        for name, value in {"HF_ENDPOINT": address, "XDG_CACHE_HOME": str(cache), "NO_PROXY": "127.0.0.1"}.items():
+            monkeypatch.setenv(name, value)
+        ran = fresh.snakemake(*targets, "--cores", "1", config=CONFIG)
+    assert {rule for rule, _ in ran.done.restored} == {"fetch_corpus"}
+    assert {rule for rule, _ in ran.done.computed} == {"fetch_corpus", "fetch_tokenizer"}
+    assert all((fresh.folder / target).is_file() for target in targets)
+    assert ran.said.count("cannot be written (Read-only file system)") == 1
+    assert "give `store:` a folder of your own" in ran.said
+    assert list((cache / "headatlas" / "downloads").rglob("tokenizer.json"))
+    assert held(store) == before
+
+
+def held(folder):
+    """All that lies in a folder, with its times of change."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def tokenizer_of_a_word(folder):
+    tokenizer = tokenizer_training.train_tokenizer(["a word"], "words", 9)
+    tokenizer_reading.save_tokenizer(tokenizer, folder / "tokenizer.json", folder / "tokenizer_config.json")
+    return folder
+
+
+def test_a_corpus_of_3_gb_is_read_once_and_once_more_when_it_is_touched(fresh, tmp_path):
+    """By who opens it: nothing else would read 3 GB; the second plan, and every job, looks its digest up."""
+    large = tmp_path / "large.txt"
+    with large.open("wb") as file:
+        file.truncate(3 << 30)
+    configure(fresh, {"source": "files", "files": [str(large)]})
+    if not opened_files.watching(tmp_path / "opened"):
+        pytest.skip("needs strace")
+
+    def opened():
+        time.sleep(2.1)  # what changed a moment ago is not remembered
+        fresh.through = opened_files.watching(tmp_path / "opened")
+        fresh.snakemake("-n", CORPUS, config=CONFIG)
+        return (tmp_path / "opened").read_text().count(f'"{large}"')
+
+    assert (opened(), opened()) == (1, 0)
+    os.utime(large)
+    assert (opened(), opened()) == (1, 0)
+
+
+def test_what_is_left_after_fetching_opens_no_connection(fresh, mirror, tmp_path):
+    """Python's own sockets are watched, and where a network can be taken away, it is."""
+    (tmp_path / "sitecustomize.py").write_text(WATCHED)
+    places = {"mirror": str(mirror), "tokenizers": {"own": {"load": "karpathy/stories260K"}}}
+    model = {
+        "corpus": "python-docs",
+        "tokenizer": "own",
+        "checkpoints": [{"name": "karpathy/stories260K"}],
+        "task": "causal",
+        "context": 16,
+        "analysis": {"windows": 8, "queries_keys": 8},
+        "scores": {"sequences": 4},
+    }
+    config = {**places, "models": {"own": model}, "compare": ["own"], "targets": ["phrenology"]}
+    (fresh.folder / CONFIG).write_text(yaml.safe_dump(config))
+    fetched = fresh.snakemake("fetch", "--cores", "1", config=CONFIG)
+    assert {rule for rule, _ in fetched.jobs} == {"fetch_tokenizer", "fetch_model"}
+    without_network = ["unshare", "--net"]
+    if shutil.which("unshare") and not subprocess.run([*without_network, "true"], capture_output=True).returncode:
+        fresh.through = without_network
+    attempts = tmp_path / "attempts"
+    cut = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(tmp_path), "ATTEMPTS": str(attempts)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cut.items():
+            patch.setenv(name, value)
+        ran = fresh.snakemake("results/scores/own.parquet", "--cores", "1", config=CONFIG)
+        assert {rule for rule, _ in ran.done.computed} >= {"sample_windows", "score_heads"}
+        assert not attempts.exists(), attempts.read_text()
+        probe = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
+        assert subprocess.run([sys.executable, "-c", probe], capture_output=True).returncode
+        assert "192.0.2.1" in attempts.read_text()  # whoever had tried would have been seen
+
+
 def wait_for(condition, process):
     deadline = time.monotonic() + 300
     while not condition():
@@ -118,18 +238,34 @@ def test_code_edited_while_a_run_goes_on_poisons_nothing(fresh):
         assert "<|padding|>" not in entry.read_text()
 
 
+MEETING = """
+import glob, os, time
+
+open(f"{os.getpid()}.met", "w").close()
+deadline = time.monotonic() + 240
+while len(glob.glob("*.met")) < 2:
+    assert time.monotonic() < deadline, "the other never came"
+    time.sleep(0.05)
+"""
+
+
 def test_two_configurations_run_at_once_from_one_checkout(fresh):
-    for name in ("one", "other"):
-        write(fresh.folder / "mine" / "data" / "train.jsonl", "first")
-        text = yaml.safe_dump({"results": f"results/{name}", "corpora": {"mine": MINE}})
+    """Each one's job goes on only when the other's is there."""
+    script = fresh.folder / "scripts" / "fetch_corpus.py"
+    script.write_text(script.read_text().replace('if "snakemake"', f'{MEETING}\nif "snakemake"'))
+    names = ("one", "other")
+    for name in names:
+        text = yaml.safe_dump({"results": f"results/{name}", "corpora": {"mine": MINE}, "store": f"{name}.store"})
         (fresh.folder / f"{name}.yaml").write_text(text)
+    targets = [CORPUS.replace("results", f"results/{name}") for name in names]
     running = [
-        fresh.start(CORPUS.replace("results", f"results/{name}"), "--cores", "1", config=f"{name}.yaml")
-        for name in ("one", "other")
+        fresh.start(target, "--cores", "1", config=f"{name}.yaml") for name, target in zip(names, targets, strict=True)
     ]
     for process in running:
         said, _ = process.communicate()
         assert process.returncode == 0, said
+    assert len(list(fresh.folder.glob("*.met"))) == 2
+    assert (fresh.folder / targets[0]).read_bytes() == (fresh.folder / targets[1]).read_bytes()
 
 
 def test_fetch_makes_all_downloads_and_nothing_else(fresh):
