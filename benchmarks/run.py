@@ -11,8 +11,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
+import bench_gpu
 import bench_knockouts
+import bench_memory
 import bench_patterns
+import bench_pretrained
 import bench_resolution_search
 import bench_startup
 import bench_training
@@ -22,8 +25,11 @@ PARTS = {
     "patterns": bench_patterns.measure,
     "training": bench_training.measure,
     "knockouts": bench_knockouts.measure,
+    "pretrained": bench_pretrained.measure,
+    "memory": bench_memory.measure,
     "graphs": bench_resolution_search.measure,
     "startup": bench_startup.measure,
+    "gpu": bench_gpu.measure,
 }
 
 
