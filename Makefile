@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: run plan report check test test-units test-runs test-faults test-long lint bench challenge clean
+.PHONY: run plan report check test test-library test-studies test-plan test-runs test-others test-faults test-cluster test-long lint docs bench challenge clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
@@ -20,26 +20,44 @@ report: .venv/installed  ## the default target, then all it made in one page tha
 	snakemake --report results/report.html --report-after-run
 	@echo "the report is results/report.html"
 
-check: .venv/installed lint  ## lint, the unit tests, and a dry run of the tiny study
-	pytest -q tests/unit
-	snakemake -n --quiet rules --configfile tests/workflow/tiny.yaml
+check: .venv/installed  ## lint, the unit tests, and a dry run of the tiny study, two of them at a time
+	$(MAKE) --jobs 2 --keep-going --output-sync=target test-library test-studies lint test-plan
 
-test: .venv/installed lint  ## lint; then, side by side, unit tests, tiny real runs of the workflow, and faults and a cluster
-	$(MAKE) --jobs 3 --keep-going --output-sync=target test-units test-runs test-faults
+test: .venv/installed lint  ## lint; then, side by side, unit tests and all groups of real runs of the workflow
+	$(MAKE) --jobs 4 --keep-going --output-sync=target test-faults test-runs test-cluster test-others test-library test-studies
 
 # Groups that run side by side share the machine's cores: threads of small products would mostly wait for each other
-check test-units test-long: export OMP_NUM_THREADS = 1
+test-library test-studies test-long: export OMP_NUM_THREADS = 1
 
-test-units: .venv/installed
-	pytest --durations=10 tests/unit
+# The unit tests in two halves that take about as long as one another
+STUDIES := tests/unit/models tests/unit/studies
+
+test-library: .venv/installed
+	pytest --durations=10 tests/unit $(addprefix --ignore ,$(STUDIES))
+
+test-studies: .venv/installed
+	pytest --durations=10 $(STUDIES)
+
+test-plan: .venv/installed
+	snakemake -n --quiet rules --configfile tests/workflow/tiny.yaml
+
+# Tests whose runs share nothing with the tiny run that the rest of tests/workflow looks at
+OTHERS := $(addprefix tests/workflow/test_,documented_examples.py elsewhere.py extending.py induction_run.py planning.py pretrained_run.py seeds_run.py)
+FAULTS := tests/workflow/test_faults.py
 
 test-runs: .venv/installed
-	pytest --durations=10 tests/workflow --ignore tests/workflow/test_faults.py
+	pytest --durations=10 tests/workflow $(addprefix --ignore ,$(OTHERS) $(FAULTS))
+
+test-others: .venv/installed
+	pytest --durations=10 $(OTHERS)
 
 test-faults: .venv/installed
-	pytest --durations=10 tests/cluster tests/workflow/test_faults.py
+	pytest --durations=10 $(FAULTS)
 
-test-long: .venv/installed  ## every type of pretrained model against itself: about 5 minutes
+test-cluster: .venv/installed  ## a real SLURM, whose jobs wait more than they compute
+	pytest --durations=10 tests/cluster
+
+test-long: .venv/installed  ## every type of pretrained model against itself, and a store of 100,000 results: about 6 minutes
 	pytest --durations=10 tests/long
 
 lint: .venv/installed
@@ -47,6 +65,10 @@ lint: .venv/installed
 	ruff format --check .
 	snakefmt --check Snakefile rules
 	snakemake --lint
+
+docs: .venv/installed  ## the pages that are made from the code: every key of the configuration, every table
+	PYTHONPATH=scripts python -m headatlas.workflow.configuration_page
+	PYTHONPATH=scripts python -m headatlas.atlas.described_tables
 
 bench: .venv-bench/installed .venv/installed  ## side by side with the peers, in an environment of their own
 	.venv-bench/bin/python benchmarks/run.py
