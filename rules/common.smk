@@ -1,10 +1,9 @@
 # What rules share: the checked configuration, the `spec` that a step depends on, where files lie. Holds no rule.
 import copy
-import math
 import os
 import re
 import sys
-from functools import cache
+from functools import partial
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -17,18 +16,12 @@ from headatlas.base.errors import InputError
 from headatlas.jobs import code_digest, contents, invocation
 from headatlas.jobs.store import Store
 from headatlas.studies.circuits import sweep
-from headatlas.workflow import (
-    captions,
-    configuration,
-    model_settings,
-    model_sizes,
-    name_patterns,
-    papers_of_a_run,
-    resources,
-    run_display,
-    schema,
-    targets,
-)
+from headatlas.workflow import captions, configuration, model_settings, name_patterns, papers_of_a_run, run_display
+from headatlas.workflow import schema, targets
+from headatlas.workflow.artifacts import Artifacts, figures, tables
+from headatlas.workflow.name_patterns import one_of
+from headatlas.workflow.resources import by_rule, model_sizes, threads
+from headatlas.workflow.step_specs import Specs
 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
 if run_display.replaces_messages(workflow):
@@ -73,111 +66,21 @@ wildcard_constraints:
     use="train|evaluation|analysis",
 
 
-TOY_MODELS = [name for name, model in config["models"].items() if "checkpoints" not in model]
-PRETRAINED_MODELS = [name for name, model in config["models"].items() if "checkpoints" in model]
+artifacts = Artifacts(config)  # each method of it below says what it gives
+models_of, of_models, judged = artifacts.models_of, artifacts.of_models, artifacts.judged
+windows_of, prompts_of, study_settings = artifacts.windows_of, artifacts.prompts_of, artifacts.study_settings
+tokenizer_of, tokenizers_of = artifacts.tokenizer_of, artifacts.tokenizers_of
+training_threads, forward_threads = partial(threads.of_training, config), partial(threads.of_passes, config)
+
+specs = Specs(SCRIPTS, config["store"])
+spec, drawn_by, reads = specs.spec, specs.drawn_by, specs.reads
+
+TOY_MODELS = artifacts.toys
+PRETRAINED_MODELS = [name for name in config["models"] if name not in TOY_MODELS]
 
 LOADED_TOKENIZERS = [name for name, tokenizer in config["tokenizers"].items() if "load" in tokenizer]
 TRAINED_TOKENIZERS = [name for name in config["tokenizers"] if name not in LOADED_TOKENIZERS]
 DOWNLOADED = configuration.downloaded(config)
-
-
-def one_of(names):
-    """Wildcard constraint for exactly these names."""
-    return "|".join(names) or "(?!)"
-
-
-def spec(script, *modules, reads=None, **settings):
-    """All that a step's outputs depend on besides inputs and wildcards, in one canonical order; `modules` are those
-    of the library that the script imports by a name it is given, `reads` what no rule makes."""
-    path = f"{SCRIPTS}/{script}.py"
-    return {
-        "rule": settings.get("drawn_by", script).rpartition(".")[2],  # whoever has us as a module calls it otherwise
-        "script": script,
-        "modules": modules,
-        "code": code_digest.code_digest(path, SCRIPTS, *modules),
-        "packages": dict(code_digest.packages(path, SCRIPTS, *modules)),
-        "settings": configuration.ordered(settings),
-        "reads": reads or {},
-    }
-
-
-def drawn_by(function, **settings):
-    """`spec` of a figure: the library's function that draws it, and what that is told besides the rule's inputs."""
-    function = f"headatlas.{function}"
-    return spec("draw_figure", function.rpartition(".")[0], drawn_by=function, **settings)
-
-
-@cache
-def content(place, suffixes):
-    """Digests of the files of a place outside the results, by their path below it; those of large files are remembered."""
-    return contents.digests(Path(place).expanduser(), Store(config["store"]).memory(), suffixes)
-
-
-def reads(kind, *read):
-    """What a step reads and no rule makes. It is no `input`, whose times would count, but stands here by content."""
-    return configuration.read_by_content(kind, read, content)
-
-
-def windows_of(model, use):
-    """Windows that a model is trained, judged or looked at on; runs of a sweep that read the same texts share theirs."""
-    shared = config["studies"].get("circuits", {}).get("windows", {})
-    return f"<results>/windows/{shared.get(model, model)}/{use}.parquet"
-
-
-def training_threads(model):
-    """A thread for two members: two that share one small member's products mostly wait for each other, and with a
-    member each the quicker waits at every step."""
-    return min(config["threads"], -(-len(config["models"][model]["seeds"]) // 2))
-
-
-def forward_threads(*models):
-    """Threads that share a product: none do where models are small, for they would mostly wait for each other."""
-    small = [model in TOY_MODELS and config["models"][model]["architecture"]["d_model"] <= 256 for model in models]
-    return 1 if all(small) else config["threads"]
-
-
-def models_of(study):
-    """Models that a study compares, or those of all studies that a plain run builds."""
-    if study == "all":
-        return sorted({model for target in config["targets"] for model in config["studies"][target]["models"]})
-    return config["studies"][study]["models"]
-
-
-def judged(*models):
-    """What those of the models that are trained here have learnt, and the baselines that they should beat."""
-    shared = config["studies"].get("circuits", {}).get("windows", {})
-    places = [(f"{model}/training", f"{shared.get(model, model)}/baselines") for model in models if model in TOY_MODELS]
-    return [f"<results>/models/{name}.parquet" for pair in places for name in pair]
-
-
-def study_settings(study, *names):
-    """Settings of a study that a step depends on; one within a section is named with it, as in "knockouts.head"."""
-    found = {}
-    for name in names:
-        *section, key = name.split(".")
-        found[key] = (config["studies"][study][section[0]] if section else config["studies"][study])[key]
-    return found
-
-
-def of_models(study, path):
-    """One file per model that a study compares, in the study's order."""
-    return expand(path, model=models_of(study))
-
-
-def prompts_of(study):
-    """Windows on which a study compares its models: the first model's, since all share their content."""
-    return windows_of(models_of(study)[0], "analysis")
-
-
-def tokenizer_of(model):
-    """The two files of a model's tokenizer; whoever loads the first finds the second beside it."""
-    folder = f"<results>/tokenizers/{config['models'][model]['tokenizer']}"
-    return {"tokenizer": f"{folder}/tokenizer.json", "tokenizer_config": f"{folder}/tokenizer_config.json"}
-
-
-def tokenizers_of(models):
-    """The same of several models, in their order."""
-    return {part: [tokenizer_of(model)[part] for model in models] for part in ("tokenizer", "tokenizer_config")}
 
 
 TOKENIZER = {  # the same of the wildcard's model
@@ -190,18 +93,6 @@ MODEL = {  # weights and configuration of the wildcard's model
     "model": "<results>/models/{model}/model.safetensors",
     "config": "<results>/models/{model}/config.json",
 }
-
-
-def tables(folder, *names):
-    """Tables of one folder of the results, each under its own name."""
-    return {name: f"<results>/{folder}/{name}.parquet" for name in names}
-
-
-def figures(study, names, protocols=("published", "corrected"), models=None):
-    """Both files of each of a study's figures under each protocol, of each of the models if they are given."""
-    names = names if models is None else expand("{model}/{name}", model=models, name=names)
-    path = "<results>/figures/{study}/{protocol}/{name}.{kind}"
-    return expand(path, study=study, protocol=protocols, name=names, kind=["png", "pdf"])
 
 
 def figure(study, name, protocols=("published", "corrected"), caption=None, kinds=("png", "pdf")):
@@ -220,27 +111,6 @@ def reported(path, caption=None):
     study, protocol, name, labels = captions.in_report(path)
     file = f"../report/{study}/{caption or name}.rst"
     return report(path, caption=file, category=study, subcategory=protocol, labels=labels)
-
-
-def complete(step):
-    """Add a log called after the rule and its wildcards, its environment, memory and minutes, unless they are said."""
-    name = re.search("(draw_.+)?$", step.name)[0] or Path(step.script).stem  # the name of a module's rule has a prefix
-    if not step.log:
-        wildcards = re.findall(r"(?<=\{)\w+", str(step.output[0])) if step.output else []
-        step.log_modifier = workflow.modifier.path_modifier
-        step.set_log(f"{os.path.join('<logs>', name, *map('{{{}}}'.format, wildcards))}.log")
-    if not step.conda_env:
-        step.conda_env = f"{ROOT}/envs/environment.yaml"
-    asked = resources.asked_by(
-        config,
-        name,
-        on_gpu=lambda: "gpu" in step.resources and workflow.global_resources.get("gpu") != 0,  # 0: there is none here
-    )
-    said = [
-        *(step.ruleinfo.resources or ((), {}))[1],
-        *workflow.resource_settings.overwrite_resources.get(step.name, {}),
-    ]
-    step.resources.update({key: asked[key] for key in asked if key not in said})
 
 
 def refused(study):

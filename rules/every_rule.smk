@@ -3,4 +3,4 @@
 # module, has it as it is said there.
 for each in workflow.rules:
     if each.script and each.module_globals is globals():
-        complete(each)
+        by_rule.complete(each, config, workflow, ROOT)

@@ -23,7 +23,8 @@ from snakemake.iocontainers import Wildcards
 from headatlas.atlas import described_tables
 from headatlas.jobs import code_digest
 from headatlas.models import training
-from headatlas.workflow import model_settings, resources
+from headatlas.workflow import model_settings
+from headatlas.workflow.resources import by_rule, estimates
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -163,12 +164,12 @@ def test_every_rule_asks_for_its_own_estimate(jobs, workflow):
         kind = {"fetch_corpus": "corpus", "build_tokenizer": "tokenizer", "fetch_tokenizer": "tokenizer"}.get(
             rule.name, "model"
         )
-        expected = resources.of_rule(workflow.config, rule.name, name_of[kind])
+        expected = by_rule.of_rule(workflow.config, rule.name, name_of[kind])
         for attempt in (1, 3):
             asked = rule.expand_resources(Wildcards(fromdict={kind: name_of[kind]}), None, attempt)
             assert asked.mem_mb == attempt * expected.memory, where(rule)
             assert asked.runtime == attempt * expected.minutes, where(rule)
-    estimated = {*resources.OF_MODELS, *resources.OF_STUDIES, "fetch_corpus", "build_tokenizer", "fetch_tokenizer"}
+    estimated = {*by_rule.OF_MODELS, *by_rule.OF_STUDIES, "fetch_corpus", "build_tokenizer", "fetch_tokenizer"}
     assert estimated <= {rule.name for rule in jobs}
     light = [rule for rule in jobs if rule.name not in estimated]
     assert not [where(rule) for rule in light if "gpu" in rule.resources], "what runs a model is not light"
@@ -176,14 +177,14 @@ def test_every_rule_asks_for_its_own_estimate(jobs, workflow):
     assert not weights, "what reads a model is not light"
 
 
-@pytest.mark.parametrize(("gpus", "more"), [(0, 0), (2, resources.CUDA), (None, resources.CUDA)])
+@pytest.mark.parametrize(("gpus", "more"), [(0, 0), (2, estimates.CUDA), (None, estimates.CUDA)])
 def test_a_step_on_a_gpu_asks_for_the_memory_of_cuda(jobs, workflow, monkeypatch, gpus, more):
     """Where there may be one: on a machine that has some, and on a cluster, where their number is not given."""
     monkeypatch.setattr(workflow, "global_resources", {"gpu": gpus} if gpus is not None else {})
     tagged = {rule.name for rule in jobs if "gpu" in rule.resources}
     assert {"train_model", "score_heads"} <= tagged
     for rule in (rule for rule in jobs if rule.name in ("train_model", "score_heads", "project_heads")):
-        expected = resources.of_rule(workflow.config, rule.name, MODEL).memory + more * (rule.name in tagged)
+        expected = by_rule.of_rule(workflow.config, rule.name, MODEL).memory + more * (rule.name in tagged)
         assert rule.expand_resources(Wildcards(fromdict={"model": MODEL}), None, 1).mem_mb == expected, where(rule)
 
 

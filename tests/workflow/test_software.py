@@ -61,9 +61,10 @@ def test_the_catalogue_is_told_what_there_is():
     assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
     assert set(usage["mandatory-flags"]) == {"desc", "flags"}
     assert set(usage["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda"}
-    rules = {path.name: path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))}
-    text = (ROOT / "Snakefile").read_text() + "".join(rules.values())
-    assert usage["software-stack-deployment"]["conda"] == ("step.conda_env = " in rules["common.smk"])
+    rules = [path.read_text() for path in sorted((ROOT / "rules").glob("*.smk"))]
+    completes = (ROOT / "scripts/headatlas/workflow/resources/by_rule.py").read_text()
+    text = (ROOT / "Snakefile").read_text() + "".join(rules)
+    assert usage["software-stack-deployment"]["conda"] == ("envs/environment.yaml" in completes)
     assert usage["software-stack-deployment"]["apptainer"] == bool(re.search(r"^\s*container:", text, re.MULTILINE))
     assert usage["report"] == bool(re.search(r"\breport\(", text))
     assert (ROOT / "config" / "README.md").is_file(), "where the catalogue takes its words on configuration from"

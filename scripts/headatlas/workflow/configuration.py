@@ -7,8 +7,9 @@ from pathlib import Path
 
 from headatlas.base.errors import InputError
 from headatlas.data import downloading, own_material, text_files
-from headatlas.workflow import model_settings, model_sizes, schema, study_settings
+from headatlas.workflow import model_settings, schema, study_settings
 from headatlas.workflow.checkpoint_patterns import expanded
+from headatlas.workflow.resources import model_sizes
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 
@@ -201,85 +202,6 @@ def _check_windows(key, model, texts):
                 f"{key}.{_WINDOWS[use]}: {count} found, but the {split} text of corpora.{model['corpus']} has {found} "
                 f"{starts} to start at, each used at most once; allowed: no more than these, or more text"
             )
-
-
-def ordered(value):
-    """A copy with every mapping sorted by key, so that equal settings are written equally."""
-    if isinstance(value, dict):
-        return {key: ordered(value[key]) for key in sorted(value)}
-    if isinstance(value, list | tuple):
-        return [ordered(item) for item in value]
-    return value
-
-
-_OF_CHECKPOINTS = (".safetensors", ".json", ".txt", ".model")  # ends of names of files that are read
-
-
-def sources(kind, settings):
-    """What on disk a corpus, tokenizer or checkpoint is read from: its content counts, wherever it lies.
-
-    Parameters
-    ----------
-    kind : {"corpus", "tokenizer", "checkpoint"}
-    settings : dict
-        One of that kind.
-
-    Returns
-    -------
-    dict
-        `files`: files and folders, as a list of str; `mirrored`: places in a mirror folder, where there is one, whose
-        content is not known beforehand; `suffixes`: ends of the names of the files that count in a folder, None where
-        all do; `interpreter`: whether it is read from Python's own library.
-    """
-    found = {"files": [], "mirrored": [], "suffixes": None, "interpreter": False}
-    if kind == "corpus":
-        found["interpreter"] = settings["source"] == "python-docs"
-        if settings["source"] == "files":
-            found["files"] = list(settings["files"])
-        elif settings["source"] == "datasets" and downloading.is_path(settings["name"]):
-            found["files"] = [settings["name"]]
-        return found
-    name = settings.get("load" if kind == "tokenizer" else "name")
-    if name is None:  # a tokenizer that is trained here
-        return found
-    found["suffixes"] = list(downloading.TOKENIZER_FILES if kind == "tokenizer" else _OF_CHECKPOINTS)
-    if not downloading.is_path(name):
-        found["mirrored"] = [f"models/{name.rpartition('/')[2]}"]
-    elif kind == "tokenizer" and name.endswith(".json"):
-        found["files"] = [os.path.dirname(name) or "."]  # what lies beside it is read too
-    else:
-        found["files"] = [name]
-    return found
-
-
-def read_by_content(kind, read, digests):
-    """What steps read from places outside the results, by content.
-
-    Parameters
-    ----------
-    kind : str
-        As in `sources`.
-    read : sequence of dict
-        Corpora, tokenizers or checkpoints.
-    digests : callable
-        From a place and the suffixes of files that count, a tuple or None, to the digests of the files below it.
-
-    Returns
-    -------
-    dict
-        As `sources`, of all of them at once; `files` maps each place to its digests.
-    """
-    found = [sources(kind, settings) for settings in read]
-    suffixes = found[0]["suffixes"]
-    return {
-        "files": {
-            place: digests(place, suffixes and tuple(suffixes))
-            for place in sorted({place for source in found for place in source["files"]})
-        },
-        "mirrored": sorted({place for source in found for place in source["mirrored"]}),
-        "suffixes": suffixes,
-        "interpreter": any(source["interpreter"] for source in found),
-    }
 
 
 def downloaded(config):

@@ -42,3 +42,8 @@ def _alternatives(tails):
 
 def _one(parts):
     return f"(?:{'|'.join(sorted(parts))})"
+
+
+def one_of(names):
+    """Wildcard constraint for exactly these few names, nothing where there are none."""
+    return "|".join(names) or "(?!)"

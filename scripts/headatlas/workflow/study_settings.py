@@ -5,7 +5,8 @@ import math
 from headatlas.base.errors import InputError
 from headatlas.data import own_material
 from headatlas.studies.circuits import sweep
-from headatlas.workflow import model_settings, model_sizes, schema
+from headatlas.workflow import model_settings, schema
+from headatlas.workflow.resources import model_sizes
 
 FEWEST_HEADS = 8  # with three artificial heads, twice the projections' neighbours and one
 FIRST_PROMPTS = 8  # what the figures of components and third component show

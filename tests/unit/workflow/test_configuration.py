@@ -24,7 +24,7 @@ from headatlas.models import pretrained, training, transformer
 from headatlas.studies.attentionviz import joint_embeddings
 from headatlas.studies.circuits import sweep
 from headatlas.studies.phrenology import autoencoder
-from headatlas.workflow import configuration, configuration_page, model_settings, schema
+from headatlas.workflow import configuration, configuration_page, model_settings, schema, step_specs
 
 ROOT = Path(__file__).parents[3]
 EMBEDDED = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -899,7 +899,7 @@ def test_paths_are_tidied(folder, monkeypatch):
     config = layered({"results": "~/there/", "corpora.x": {"source": "files", "files": ["~/mine.txt"]}})
     complete = checked(config)
     assert complete["results"] == str(folder / "there")
-    assert configuration.sources("corpus", complete["corpora"]["x"])["files"] == [str(folder / "mine.txt")]
+    assert step_specs.sources("corpus", complete["corpora"]["x"])["files"] == [str(folder / "mine.txt")]
 
 
 def test_folders_and_globs_of_text_are_read_by_content(tmp_path, monkeypatch):
@@ -910,7 +910,7 @@ def test_folders_and_globs_of_text_are_read_by_content(tmp_path, monkeypatch):
         Path("texts", name).write_text("x\n\ny\n\nz")
     found = {"source": "files", "files": ["texts", "texts/*", "texts/b.txt"]}
     complete = checked(layered({"corpora.x": found}))
-    places = configuration.sources("corpus", complete["corpora"]["x"])["files"]
+    places = step_specs.sources("corpus", complete["corpora"]["x"])["files"]
     assert places == ["texts", "texts/a.txt", "texts/b.txt"]
     before = contents.digests("texts")
     Path("texts/d.txt").write_text("more")
@@ -927,28 +927,8 @@ def test_order_of_keys_does_not_matter():
         return {key: backwards(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 
     one, other = checked(layered()), checked(backwards(layered()))
-    assert json.dumps(configuration.ordered(one)) == json.dumps(configuration.ordered(other))
-    assert configuration.ordered({"b": (1, {"d": 1, "c": 2}), "a": 3}) == {"a": 3, "b": [1, {"c": 2, "d": 1}]}
-
-
-def test_sources_are_what_is_read(folder):
-    (folder / "tok").mkdir()
-    (folder / "tok" / "tokenizer.json").write_text("")
-
-    def files(kind, **settings):
-        found = configuration.sources(kind, settings)
-        return found["files"], found["mirrored"]
-
-    assert files("tokenizer", load="tok") == (["tok"], [])
-    assert files("tokenizer", load="tok/tokenizer.json") == (["tok"], [])  # the files beside it are read too
-    assert files("tokenizer", load="openai-community/gpt2") == ([], ["models/gpt2"])
-    assert files("tokenizer", train="words", corpus="x") == ([], [])
-    assert files("checkpoint", name="tok") == (["tok"], [])
-    assert files("checkpoint", name="some/model") == ([], ["models/model"])
-    assert files("corpus", source="datasets", name="tok") == (["tok"], [])
-    assert files("corpus", source="datasets", name="stanfordnlp/imdb") == ([], [])  # the mirror's are known by sha256
-    assert files("corpus", source="files", files=["a.txt"]) == (["a.txt"], [])
-    assert configuration.sources("corpus", {"source": "python-docs"})["interpreter"]
+    assert json.dumps(step_specs.ordered(one)) == json.dumps(step_specs.ordered(other))
+    assert step_specs.ordered({"b": (1, {"d": 1, "c": 2}), "a": 3}) == {"a": 3, "b": [1, {"c": 2, "d": 1}]}
 
 
 def test_window_settings():

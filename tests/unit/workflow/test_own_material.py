@@ -15,7 +15,8 @@ from snakemake.utils import update_config
 from headatlas.base.errors import InputError
 from headatlas.data import own_material
 from headatlas.models.pretrained import positions
-from headatlas.workflow import configuration, model_sizes, schema
+from headatlas.workflow import configuration, schema
+from headatlas.workflow.resources import model_sizes
 
 ROOT = Path(__file__).parents[3]
 LETTERS = " " + string.ascii_lowercase

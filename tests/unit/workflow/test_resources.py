@@ -8,7 +8,7 @@ import pytest
 from architectures import architecture_of
 from headatlas.attention.packing import entries
 from headatlas.models import transformer
-from headatlas.workflow import model_sizes, resources
+from headatlas.workflow.resources import by_rule, estimates, model_sizes, study_estimates
 
 TRAINING = {"windows": 1200, "batch": 64, "epochs": 3, "evaluation_windows": 512, "snapshots": 0}
 TOY = model_sizes.Model(
@@ -68,7 +68,7 @@ def test_a_checkpoint_is_as_large_as_its_own_configuration_says(tmp_path, monkey
     def asked(name):
         model = {"checkpoints": [{"name": name}], "task": "causal", "context": 64}
         model |= {"analysis": {"windows": 512, "queries_keys": 32}}
-        return resources.fetching(model_sizes.model({"models": {"m": model}, "mirror": None}, "m")).memory
+        return estimates.fetching(model_sizes.model({"models": {"m": model}, "mirror": None}, "m")).memory
 
     assert asked(str(tmp_path / "mirror/models/small")) < 1000 < 5000 < asked("somebody/large")
 
@@ -89,9 +89,9 @@ def test_estimates_at_gpt2_s_shape_are_within_a_factor_of_two_of_what_was_measur
     settings, memory, seconds = MEASURED[rule]
     asked = {}
     monkeypatch.setattr(
-        resources, "need", lambda base, held, time: asked.update(seconds=time) or model_sizes.need(base, held, time)
+        estimates, "need", lambda base, held, time: asked.update(seconds=time) or model_sizes.need(base, held, time)
     )
-    found = resources.OF_MODELS[rule](gpt2, {"phrenology": {"knockouts": settings}}, 0, 1)
+    found = by_rule.OF_MODELS[rule](gpt2, {"phrenology": {"knockouts": settings}}, 0, 1)
     assert memory <= found.memory <= 2 * memory
     assert seconds / 2 <= asked["seconds"] <= 2 * seconds
 
@@ -103,19 +103,19 @@ def test_a_pattern_has_as_many_entries_as_it_is_packed_into():
 
 def test_training_holds_weights_gradients_and_means_of_all_members():
     large = replace(TOY, vocabulary=50_000, members=40)
-    assert resources.training(large).memory > resources.TORCH + 16 * 40 * large.weights / 2**20
-    more = resources.training(replace(large, training=TRAINING | {"snapshots": 10})).memory
-    assert more - resources.training(large).memory == pytest.approx(1.25 * 80 * 40 * large.weights / 2**20, abs=100)
+    assert estimates.training(large).memory > estimates.TORCH + 16 * 40 * large.weights / 2**20
+    more = estimates.training(replace(large, training=TRAINING | {"snapshots": 10})).memory
+    assert more - estimates.training(large).memory == pytest.approx(1.25 * 80 * 40 * large.weights / 2**20, abs=100)
 
 
 @pytest.mark.parametrize("change", [{"members": 900}, {"vocabulary": 500_000}, {"context": 1024}, {"layers": 64}])
 def test_training_needs_more_of_more(change):
-    before, after = resources.training(TOY), resources.training(replace(TOY, **change))
+    before, after = estimates.training(TOY), estimates.training(replace(TOY, **change))
     assert after.memory > before.memory
     assert after.minutes > before.minutes
 
 
-@pytest.mark.parametrize("need", [resources.extraction, resources.vectors])
+@pytest.mark.parametrize("need", [estimates.extraction, estimates.vectors])
 def test_extraction_does_not_grow_with_prompts_beyond_its_block(need):
     many = replace(TOY, prompts=10**6, queries_keys=10**5)
     assert need(many).memory > need(TOY).memory
@@ -123,30 +123,30 @@ def test_extraction_does_not_grow_with_prompts_beyond_its_block(need):
 
 
 def test_scores_grow_with_the_vocabulary_and_the_prompts():
-    assert resources.scoring(replace(TOY, vocabulary=10**6)).memory > resources.scoring(TOY).memory
-    assert resources.scoring(replace(TOY, prompts=10**5)).memory > resources.scoring(TOY).memory
+    assert estimates.scoring(replace(TOY, vocabulary=10**6)).memory > estimates.scoring(TOY).memory
+    assert estimates.scoring(replace(TOY, prompts=10**5)).memory > estimates.scoring(TOY).memory
 
 
 def test_knock_outs_stay_within_their_blocks():
-    few, many = (resources.knocking_out(replace(TOY, prompts=n), n, 8).memory for n in (10**5, 10**7))
+    few, many = (estimates.knocking_out(replace(TOY, prompts=n), n, 8).memory for n in (10**5, 10**7))
     assert few == many < 3000
-    wide = resources.comparing([replace(TOY, vocabulary=50_000)], 64).memory
-    assert resources.comparing([TOY], 64).memory < wide < 3000
+    wide = study_estimates.comparing([replace(TOY, vocabulary=50_000)], 64).memory
+    assert study_estimates.comparing([TOY], 64).memory < wide < 3000
 
 
 def test_studies_grow_with_the_heads_of_all_their_models():
     for need in (
-        resources.distances,
-        resources.projecting,
-        resources.first_token,
-        lambda models: resources.autoencoders(models, STUDY["autoencoders"] | {"numbers": None}),
-        lambda models: resources.searching(models, STUDY),
-        lambda models: resources.finding_kinds(models, STUDY),
-        lambda models: resources.resampling_groups(models, STUDY),
-        lambda models: resources.placing(models, STUDY),
-        lambda models: resources.weighing(models, STUDY),
-        lambda models: resources.transplanting(models, 32),
-        resources.comparing_circuits,
+        study_estimates.distances,
+        study_estimates.projecting,
+        study_estimates.first_token,
+        lambda models: study_estimates.autoencoders(models, STUDY["autoencoders"] | {"numbers": None}),
+        lambda models: study_estimates.searching(models, STUDY),
+        lambda models: study_estimates.finding_kinds(models, STUDY),
+        lambda models: study_estimates.resampling_groups(models, STUDY),
+        lambda models: study_estimates.placing(models, STUDY),
+        lambda models: study_estimates.weighing(models, STUDY),
+        lambda models: study_estimates.transplanting(models, 32),
+        study_estimates.comparing_circuits,
     ):
         one, three = need([TOY]), need([replace(TOY, members=900)] * 3)
         assert three.memory > 2 * one.memory
@@ -154,37 +154,37 @@ def test_studies_grow_with_the_heads_of_all_their_models():
 
 
 def test_what_streams_needs_no_more_memory_for_more_prompts():
-    for need in (resources.distances, resources.projecting, resources.first_token):
+    for need in (study_estimates.distances, study_estimates.projecting, study_estimates.first_token):
         some, many = (need([replace(TOY, context=128, prompts=prompts)]) for prompts in (1024, 8192))
         assert many.memory == some.memory
     thousand = replace(TOY, members=125, context=128)  # 1,000 heads
-    assert resources.distances([thousand]).memory < 4000
-    assert resources.projecting([thousand]).memory < 4000
+    assert study_estimates.distances([thousand]).memory < 4000
+    assert study_estimates.projecting([thousand]).memory < 4000
     five = replace(TOY, members=625, context=128)
-    assert resources.distances([five]).memory < 8000
-    assert resources.projecting([five]).memory < 8000
+    assert study_estimates.distances([five]).memory < 8000
+    assert study_estimates.projecting([five]).memory < 8000
 
 
 def test_autoencoders_cost_no_more_than_their_numbers_allow():
     settings = STUDY["autoencoders"]
-    long, longer = (resources.autoencoders([replace(TOY, context=context)], settings) for context in (64, 128))
+    long, longer = (study_estimates.autoencoders([replace(TOY, context=context)], settings) for context in (64, 128))
     assert longer.memory < 5000
     assert longer.minutes < 2 * long.minutes
-    whole = resources.autoencoders([replace(TOY, context=128)], settings | {"numbers": None})
+    whole = study_estimates.autoencoders([replace(TOY, context=128)], settings | {"numbers": None})
     assert whole.memory > 5 * longer.memory
 
 
 def test_pairs_are_no_more_than_the_configuration_allows():
     many = replace(TOY, queries_keys=10**4)
-    assert resources.pairs(many, 10**6).memory > resources.pairs(TOY, 10**6).memory
-    assert resources.pairs(many, 10**7).memory > resources.pairs(many, 10**6).memory
+    assert estimates.pairs(many, 10**6).memory > estimates.pairs(TOY, 10**6).memory
+    assert estimates.pairs(many, 10**7).memory > estimates.pairs(many, 10**6).memory
 
 
 def test_a_need_is_rounded_up_and_no_longer_than_a_day():
-    need = resources.training(replace(TOY, members=1000, vocabulary=50_000, training=TRAINING | {"windows": 10**6}))
+    need = estimates.training(replace(TOY, members=1000, vocabulary=50_000, training=TRAINING | {"windows": 10**6}))
     assert need.memory % 100 == 0
     assert need.minutes == 24 * 60
 
 
 def test_a_rule_without_an_estimate_of_its_own_draws():
-    assert resources.of_rule({"threads": 2}, "draw_scales", "toy") == model_sizes.Need(resources.FIGURES, 10)
+    assert by_rule.of_rule({"threads": 2}, "draw_scales", "toy") == model_sizes.Need(estimates.FIGURES, 10)
