@@ -1,4 +1,4 @@
-# IN:  phrenology/*.parquet of rules/phrenology_clusters.smk; attention, scores, knockouts, token_circuits of each model
+# IN:  phrenology/*.parquet of rules/phrenology_clusters.smk; attention, scores, knockouts, weights' tables of each model
 # OUT: figures/phrenology/{published,corrected}: table 1, figures 1 to 6, consensus, partners, every head at a glance
 HEADS_AND_GROUPS = {
     "partners": "<results>/phrenology/partners.parquet",
@@ -176,3 +176,17 @@ use rule draw_figure as draw_joined_tokens with:
         **figure("phrenology", "joined_tokens", ["corrected"]),
     params:
         spec=drawn_by("studies.phrenology.figures.heads.draw_joined_tokens", models=models_of("phrenology")),
+
+
+use rule draw_figure as draw_ov_eigenvalues with:
+    """The eigenvalues of every head's OV circuit in the complex plane, and the copying score that they amount to."""
+    input:
+        **HEADS_AND_GROUPS,
+        eigenvalues=of_models("phrenology", "<results>/ov_eigenvalues/{model}.parquet"),
+        judged=judged(*models_of("phrenology")),
+    output:
+        **figure("phrenology", "ov_eigenvalues", ["corrected"]),
+    params:
+        spec=drawn_by(
+            "studies.phrenology.figures.writing.ov_eigenvalues.draw_ov_eigenvalues", models=models_of("phrenology")
+        ),

@@ -1,5 +1,5 @@
 # IN:  attention/{model}/patterns.parquet, windows/{model}/analysis.parquet, models/{model}/model.safetensors
-# OUT: scores/{model}.parquet, token_circuits/{model}.parquet
+# OUT: scores/{model}.parquet, token_circuits/{model}.parquet, ov_eigenvalues/{model}.parquet
 
 
 rule score_heads:
@@ -23,13 +23,14 @@ rule score_heads:
 
 
 rule read_token_circuits:
-    """Read from weights which tokens each head would raise where it looks at which, and which it seeks from which."""
+    """Read from weights which tokens each head raises and seeks, and the eigenvalues of its OV circuit."""
     input:
         **TOKENIZER,
         **MODEL,
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
         pairs="<results>/token_circuits/{model}.parquet",
+        eigenvalues="<results>/ov_eigenvalues/{model}.parquet",
     threads: lambda wildcards: forward_threads(wildcards.model)
     params:
         spec=lambda wildcards: spec("read_token_circuits", tokens=400, threads=forward_threads(wildcards.model)),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from headatlas.scores import pattern_scores
 
+_CHANCE = ("chance", "low", "high")  # of random heads: the mean, and the ends of 95%
 _WAYS = ("q_composition", "k_composition", "v_composition")
 
 
@@ -108,11 +109,65 @@ def ov_copying(weights, overlap=None):
     ndarray of shape (head,), float64
         NaN for a head that writes nothing.
     """
+    return _copying(ov_eigenvalues(weights, overlap))
+
+
+def ov_eigenvalues(weights, overlap=None):
+    """The eigenvalues of the heads' OV circuits that are not zero by construction; parameters as `ov_copying`.
+
+    Returns
+    -------
+    ndarray of shape (head, d_head), complex128
+        Those of the largest modulus first.
+    """
     overlap = embedding_overlap(weights) if overlap is None else overlap
     small = np.asarray(weights["W_O"], np.float64) @ overlap @ weights["W_V"]  # (head, d_head, d_head)
-    eigenvalues = np.linalg.eigvals(small)
+    eigenvalues = np.linalg.eigvals(small).astype(np.complex128)
+    return np.take_along_axis(eigenvalues, np.argsort(-np.abs(eigenvalues), -1, kind="stable"), -1)
+
+
+def _copying(eigenvalues):
     total, moduli = eigenvalues.sum(-1).real, np.abs(eigenvalues).sum(-1)
     return np.divide(total, moduli, out=np.full(len(total), np.nan), where=moduli > 0)
+
+
+def eigenvalue_columns(layers, *, draws=100, seed=0):
+    """Eigenvalues of the OV circuits of all heads, with the copying score and what random heads reach in it.
+
+    Parameters
+    ----------
+    layers : iterable of (member, layer, weights)
+        Member by member.
+    draws : int
+        Random heads between a member's embedding and unembedding.
+    seed : int
+
+    Returns
+    -------
+    dict
+        Columns of a table of heads: member, layer, head, `copying` (the score `ov_copying`), `chance`, `low` and `high`
+        (mean, and the ends of 95% of random heads), `real` and `imaginary` (head, d_head).
+    """
+    parts, seen = [], None
+    for member, layer, weights in layers:
+        if seen is None or not _same(seen, weights):
+            overlap, seen = embedding_overlap(weights), {name: weights[name] for name in ("W_E", "W_U")}
+            random = random_copying(overlap, weights["W_V"].shape[2], draws=draws, seed=seed)
+            chance = random.mean(), *np.quantile(random, (0.025, 0.975))
+        found = ov_eigenvalues(weights, overlap)
+        heads = np.arange(len(found), dtype=np.int32)
+        own = {"member": np.full_like(heads, member), "layer": np.full_like(heads, layer), "head": heads}
+        own |= {"copying": _copying(found)}
+        own |= {name: np.full(len(found), number) for name, number in zip(_CHANCE, chance, strict=True)}
+        parts.append(own | {"real": found.real, "imaginary": found.imag})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def no_eigenvalues(d_head):
+    """The same columns without a row, of models whose weights cannot be told apart into heads."""
+    heads = {name: np.empty(0, np.int32) for name in ("member", "layer", "head")}
+    numbers = {name: np.empty(0) for name in ("copying", *_CHANCE)}
+    return heads | numbers | {name: np.empty((0, d_head)) for name in ("real", "imaginary")}
 
 
 def random_copying(overlap, d_head, *, draws, seed):

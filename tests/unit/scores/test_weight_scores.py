@@ -38,6 +38,36 @@ def test_planted_copying_heads(sign):
     np.testing.assert_allclose(weight_scores.ov_copying(copying_weights(sign)), sign, atol=1e-5)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_eigenvalues_of_a_head_that_copies_all_lie_on_one_side(sign):
+    table = weight_scores.eigenvalue_columns([(0, 0, random_weights(1)), (4, 2, copying_weights(sign))])
+    planted = table["member"] == 4
+    assert (table["layer"][planted] == 2).all()
+    assert (sign * table["real"][planted] > 0).all()
+    np.testing.assert_allclose(table["imaginary"][planted], 0, atol=1e-4)
+    np.testing.assert_allclose(table["copying"][planted], sign, atol=1e-5)
+    beyond = table["high"] if sign > 0 else table["low"]
+    assert (sign * (table["copying"] - beyond) > 0)[planted].all()
+    assert (table["real"].min(1) < 0)[~planted].all()  # those of a random head lie on both
+    assert ((table["low"] < table["chance"]) & (table["chance"] < table["high"])).all()
+    assert np.abs(table["chance"]).max() < 0.2
+
+
+def test_eigenvalues_are_those_of_the_full_circuit_largest_first():
+    weights = random_weights(1)
+    found = weight_scores.ov_eigenvalues(weights)
+    for head, own in enumerate(found):
+        full = np.linalg.eigvals(weights["W_E"] @ weights["W_V"][head] @ weights["W_O"][head] @ weights["W_U"])
+        largest = full[np.argsort(-np.abs(full))][:D_HEAD]
+        np.testing.assert_allclose(np.sort_complex(own.round(2)), np.sort_complex(largest.round(2)), atol=0.05)
+        assert (np.diff(np.abs(own)) <= 1e-9).all()
+    columns = weight_scores.eigenvalue_columns([(0, 0, weights)])
+    np.testing.assert_allclose(columns["copying"], weight_scores.ov_copying(weights))
+    assert {name: values.shape[1:] for name, values in weight_scores.no_eigenvalues(7).items()} == {
+        name: (7,) if values.ndim == 2 else () for name, values in columns.items()
+    }
+
+
 def test_a_head_that_writes_nothing_has_no_copying_score():
     weights = random_weights(2)
     weights["W_O"][1] = 0
