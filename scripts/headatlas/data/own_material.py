@@ -13,7 +13,8 @@ from headatlas.base.errors import InputError
 from headatlas.data import downloading
 from headatlas.data.tokenizer_reading import Tokenizer, encode_prompt
 
-READ = 4_000_000  # bytes of a tokenizer that is read while a run is planned
+READ = 12_000_000  # bytes of a tokenizer that is read while a run is planned; Llama 3's has 9 million
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt")
 _LENGTH = 8  # bytes of a safetensors file that say how long its header is
 
 
@@ -57,29 +58,78 @@ def _whole(path):
         return None
 
 
-def highest_token(name):
-    """The highest id of a tokenizer's own vocabulary; tokens added to it, which a model need not know, do not count.
+def vocabulary_file(places):
+    """Where a tokenizer has its vocabulary.
 
     Parameters
     ----------
-    name : str
-        As `load` of the configuration gives it.
+    places : sequence of path-like
+        Folders, or files called `*.json`, of which the first that has one counts.
 
     Returns
     -------
-    int or None
-        None where it is not in a small `tokenizer.json` here.
+    pathlib.Path or None
+        A small `tokenizer.json`, `vocab.json` or `vocab.txt`.
     """
-    path = _tokenizer_json(name)
-    if path is None:
-        return None
+    for place in map(Path, places):
+        files = [place] if place.suffix == ".json" else [place / name for name in _VOCABULARIES]
+        for path in files:
+            if path.is_file() and path.stat().st_size <= READ:
+                return path
+    return None
+
+
+def vocabulary(path):
+    """Ids of a tokenizer's own tokens; those added to it, which a model need not know, are left out.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        From `vocabulary_file`.
+
+    Returns
+    -------
+    dict from str to int
+        Empty where the file holds something else: the step that loads it says what is wrong.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".txt":
+            return {token: index for index, token in enumerate(text.split("\n")) if token}
+        found = json.loads(text)
+        if "model" not in found:  # vocab.json, which holds tokens and nothing else
+            return {token: index for token, index in found.items() if isinstance(index, int)}
         own, added = found["model"]["vocab"], {token["id"] for token in found.get("added_tokens") or []}
-        ids = set(own.values()) if isinstance(own, dict) else set(range(len(own)))
-        return max(ids - added, default=None)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # the step that loads it says what is wrong
-        return None
+        own = own if isinstance(own, dict) else {token: index for index, (token, *_) in enumerate(own)}
+        return {token: index for token, index in own.items() if index not in added}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def check_tokenizer(path, trained_with):
+    """Whether a tokenizer counts tokens as the one does that a checkpoint was trained with.
+
+    Parameters
+    ----------
+    path, trained_with : pathlib.Path
+        From `vocabulary_file`; tokens that only one of them has are not compared.
+
+    Raises
+    ------
+    InputError
+        If a token has another id; the line goes on after the name of the tokenizer.
+    """
+    if path.read_bytes() == trained_with.read_bytes():
+        return
+    own, known = vocabulary(path), vocabulary(trained_with)
+    shared = own.keys() & known.keys()
+    differ = [token for token in shared if own[token] != known[token]]
+    if differ:
+        token = min(differ, key=own.get)
+        raise InputError(
+            f"has {token!r} as token {own[token]}, which is token {known[token]} by {str(trained_with)!r}, and so "
+            f"{len(differ)} of {len(shared)} tokens"
+        )
 
 
 def check_prompt(text, settings, longest, key):

@@ -3,7 +3,8 @@
 ``python -m headatlas.jobs.challenge RESULTS`` computes some steps of a results folder again, drawn at random or all,
 each from the inputs that it had and with no store, and says for each rule how many come out with the same bytes, and
 how far the others are off. ``--against OTHER`` computes nothing, and holds against each other two results folders of
-one configuration, of two machines or of two sets of a processor's instructions: numbers, and what the findings say.
+one configuration, of two machines or of two sets of a processor's instructions: numbers, and apart from them what is
+found: supported groups, what heads are called, signs of effects, and what texts state.
 """
 
 import argparse
@@ -357,6 +358,20 @@ def _of_images(one, other):
     return f"{(mine != theirs).any(-1).mean():.2%} of the pixels differ, by at most {np.abs(mine - theirs).max():.0%}"
 
 
+def _say_findings(results, other, said):
+    """Print what two results folders find, by what it is; whether nothing of it differs."""
+    from headatlas.jobs import compared_findings
+
+    found = compared_findings.compare(results, other)
+    for compared in found:
+        more = len(compared.differences) - _SHOWN
+        lines = compared.differences[:_SHOWN] + [f"and {more} more"] * (more > 0)
+        print(compared.line(), *(f"    {line}" for line in lines), sep="\n")
+    print("findings: the same but for measured numbers" if not said else "findings that differ:")
+    print(*said[:_SHOWN], sep="\n")
+    return not said and not any(compared.differences for compared in found)
+
+
 def main(arguments=None):
     """Compute results anew and compare, or compare two results folders."""
     parser = argparse.ArgumentParser(prog="python -m headatlas.jobs.challenge", description=main.__doc__)
@@ -377,10 +392,7 @@ def main(arguments=None):
     except InputError as error:
         sys.exit(str(error))
     print(*compared.lines(), sep="\n")
-    if given.against:
-        print("findings: the same but for measured numbers" if not said else "findings that differ:")
-        print(*said[:_SHOWN], sep="\n")
-    agree = not said if given.against else not any(compared.other.values())
+    agree = _say_findings(given.results, given.against, said) if given.against else not any(compared.other.values())
     sys.exit(0 if agree and compared.compared else 1)
 
 

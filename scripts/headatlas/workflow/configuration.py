@@ -175,14 +175,29 @@ def _check_checkpoints(key, model, tokenizer, mirror):
             raise InputError(
                 f"{key}.context: {model['context']} found; allowed: at most {most}, which is {called} of {name!r}"
             )
-    name = model["checkpoints"][0]["name"]  # all are of one architecture
-    vocabulary = model_sizes.checkpoint_sizes(name, mirror).get("vocabulary", math.inf)
-    highest = own_material.highest_token(tokenizer["load"])
-    if highest is not None and highest >= vocabulary:
-        raise InputError(
-            f"{key}.tokenizer: {model['tokenizer']!r} has tokens up to {highest}, but {name!r} knows 0 to "
-            f"{vocabulary - 1}; allowed: the tokenizer that the checkpoint was trained with"
-        )
+    _check_tokenizer(key, model, tokenizer["load"], mirror)
+
+
+def _check_tokenizer(key, model, load, mirror):
+    """A tokenizer held against what a model's checkpoints know: their number of tokens, their own tokenizer's ids."""
+    file = own_material.vocabulary_file(model_sizes.folders(load, mirror))
+    if file is None:
+        return
+    highest = max(own_material.vocabulary(file).values(), default=-1)
+    for checkpoint in model["checkpoints"]:
+        name = checkpoint["name"]
+        known = model_sizes.checkpoint_sizes(name, mirror).get("vocabulary", math.inf)
+        trained_with = own_material.vocabulary_file(model_sizes.folders(name, mirror))
+        try:
+            if highest >= known:
+                raise InputError(f"has tokens up to {highest}, but {name!r} knows 0 to {known - 1}")
+            if trained_with is not None:
+                own_material.check_tokenizer(file, trained_with)
+        except InputError as error:
+            raise InputError(
+                f"{key}.tokenizer: {model['tokenizer']!r} {error}; "
+                "allowed: the tokenizer that the checkpoint was trained with"
+            ) from None
 
 
 _WINDOWS = {"analysis": "analysis.windows", "train": "training.windows", "evaluation": "training.evaluation_windows"}

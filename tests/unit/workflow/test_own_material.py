@@ -87,6 +87,23 @@ def other_tokens():
     tokenizer_json(Path("llama/tokenizer.json"), {letter: 2 * at for at, letter in enumerate(LETTERS + "?")})
 
 
+def permuted_tokens():
+    """The same tokens with other ids, beside the checkpoint, and the checkpoint's own where it is."""
+    Path("permuted").mkdir()
+    tokenizer_json(Path("permuted/tokenizer.json"), {letter: at for at, letter in enumerate(LETTERS[::-1] + "?")})
+
+
+def vocabulary_alone(name, content):
+    def do():
+        permuted_tokens()
+        Path("llama/tokenizer.json").unlink()
+        Path("llama", name).write_text(content)
+
+    return do
+
+
+PERMUTED = r"models\.llamas\.tokenizer: 'letters' has 'z' as token 0, which is token 26 by 'llama/{}', and so 26 of 28 "
+
 WRONG = {  # what was done to the files, keys changed, and the line
     "column": (
         None,
@@ -141,6 +158,21 @@ WRONG = {  # what was done to the files, keys changed, and the line
         "{}",
         r"models\.llamas\.tokenizer: 'letters' has tokens up to 54, but 'llama' knows 0 to 27; allowed: ",
     ),
+    "ids in another order": (
+        permuted_tokens,
+        "tokenizers: {letters: {load: permuted}}",
+        PERMUTED.format(r"tokenizer\.json") + "tokens; allowed: the tokenizer that the checkpoint was trained with",
+    ),
+    "ids in another order than a list's": (
+        vocabulary_alone("vocab.json", json.dumps({letter: at for at, letter in enumerate(LETTERS + "?")})),
+        "tokenizers: {letters: {load: permuted/tokenizer.json}}",
+        PERMUTED.format(r"vocab\.json"),
+    ),
+    "ids in another order than a file's lines": (
+        vocabulary_alone("vocab.txt", "\n".join(LETTERS + "?")),
+        "tokenizers: {letters: {load: permuted}}",
+        PERMUTED.format(r"vocab\.txt"),
+    ),
     "few heads": (
         None,
         "{targets: [phrenology], studies: {phrenology: {models: [llamas]}}}",
@@ -170,6 +202,12 @@ def test_what_is_right_is_taken():
     added |= {"normalized": False, "special": True}
     tokenizer_json(Path("llama/tokenizer.json"), {letter: at for at, letter in enumerate(LETTERS + "?")}, [added])
     completed()  # a token for padding, which the model need not know
+    Path("fewer").mkdir()
+    tokenizer_json(Path("fewer/tokenizer.json"), {letter: at for at, letter in enumerate(LETTERS[:20])})
+    completed("tokenizers: {letters: {load: fewer}}")  # what both have is the same
+    Path("llama/tokenizer.json").write_text("{}")
+    completed("tokenizers: {letters: {load: fewer}}")  # the step that loads it says what is wrong
+    tokenizer_json(Path("llama/tokenizer.json"), {letter: at for at, letter in enumerate(LETTERS + "?")})
     both = "{studies: {phrenology: {models: [llamas]}}, targets: [phrenology], models: {llamas: {checkpoints: %s}}}"
     save_file({"weight": np.zeros((4, 8), np.float32)}, "model.safetensors")
     Path("config.json").write_text(json.dumps(SHAPE))

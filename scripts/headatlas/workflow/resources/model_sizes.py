@@ -150,13 +150,18 @@ def checkpoint_context(name, mirror):
     return None
 
 
-def _configurations(name, mirror):
-    """What configurations of a checkpoint there are here, as mappings: a folder's, the mirror's."""
-    folders = [Path(name).expanduser()]
+def folders(name, mirror):
+    """Where a model of that name may lie here: a folder of its own, those of the mirror."""
+    found = [Path(name).expanduser()]
     if mirror:
         models = Path(mirror).expanduser() / "models"
-        folders += [models / Path(name).name, *sorted(models.glob(f"{glob.escape(Path(name).name)}@*"))]
-    for folder in folders:
+        found += [models / Path(name).name, *sorted(models.glob(f"{glob.escape(Path(name).name)}@*"))]
+    return found
+
+
+def _configurations(name, mirror):
+    """What configurations of a checkpoint there are here, as mappings: a folder's, the mirror's."""
+    for folder in folders(name, mirror):
         try:
             given = json.loads((folder / "config.json").read_text())
             yield given | (given.get("text_config") or {})
