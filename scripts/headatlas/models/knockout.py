@@ -23,6 +23,7 @@ from headatlas.models.memory_limits import KNOCKOUT
 
 KINDS = tuple(ABLATIONS)
 MEMORY = KNOCKOUT
+MASKING = 0.15  # share of tokens masked where the loss of a bidirectional model is measured
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,48 @@ def reading(tokens, causal, pad=None, mask=None):
     if not causal and mask is not None:
         tokens[np.arange(len(tokens)), at] = mask
     return tokens, at
+
+
+def scored(tokens, causal, pad=None, mask=None, seed=0):
+    """What a member is shown, and what it must predict where.
+
+    Parameters
+    ----------
+    tokens : integer array of shape (prompt, position)
+    causal : bool
+        Next tokens are predicted; otherwise tokens masked at random, at least one in each prompt.
+    pad, mask : int, optional
+    seed : int
+
+    Returns
+    -------
+    inputs : integer array of shape (prompt, position)
+    targets : integer array of shape (prompt, position)
+        -1 where nothing is predicted.
+    """
+    tokens = np.asarray(tokens, dtype=np.int64)
+    real = np.ones(tokens.shape, dtype=bool) if pad is None else tokens != pad
+    if causal:
+        return tokens[:, :-1], np.where(real[:, :-1] & real[:, 1:], tokens[:, 1:], -1)
+    if mask is None:
+        raise InputError("loss of a bidirectional model: it has no mask token, so there is nothing to predict")
+    drawn = np.where(real, np.random.default_rng(seed).random(tokens.shape), 2.0)
+    hidden = real & ((drawn < MASKING) | (drawn == drawn.min(1, keepdims=True)))
+    return np.where(hidden, mask, tokens), np.where(hidden, tokens, -1)
+
+
+def prompt_losses(readout, hidden, targets):
+    """Mean loss of each prompt, (pass, prompt), over its targets (prompt, position); NaN for a prompt without any.
+
+    `hidden` are states (pass, prompt, position, d_model) that the readout reads; -1 is no target.
+    """
+    targets = torch.from_numpy(targets).to(hidden.device)
+    where = targets >= 0
+    wanted = targets[where]
+    losses = readout.losses(hidden[:, where].flatten(0, 1), wanted.repeat(len(hidden))).view(len(hidden), -1)
+    prompt = where.nonzero()[:, 0]
+    sums = losses.new_zeros(len(hidden), len(where), dtype=torch.float64).index_add_(1, prompt, losses.double())
+    return (sums / where.sum(1).double()).cpu().numpy()
 
 
 def deranged(count, seed):

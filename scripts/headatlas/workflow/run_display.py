@@ -28,7 +28,7 @@ _DETAILS = re.compile(  # of Snakemake's machinery: nothing that a person could 
     r"|Will exit after|Shutting down|Exiting because|Trying to restart job|Touching output|Submitted|Job \d+ has been"
 )
 
-_NOTICES = re.compile("(forced|store): ")  # lines of the log of a job that went well which a person should see
+_NOTICES = re.compile("(forced|store|warning): ")  # lines of the log of a job that went well which a person should see
 
 
 def replaces_messages(workflow):

@@ -22,40 +22,13 @@ from headatlas.models.knockout import (
     knock_out,
     mean_outputs,
     output_statistics,
+    prompt_losses,
     reading,
+    scored,
     written_size,
 )
 
 EFFECTS = ("published", *KINDS)  # the published vectors are those of zero, normalised over the wrong axis
-MASKING = 0.15  # share of tokens masked where the loss of a bidirectional model is measured
-
-
-def scored(tokens, causal, pad=None, mask=None, seed=0):
-    """What a member is shown, and what it must predict where.
-
-    Parameters
-    ----------
-    tokens : integer array of shape (prompt, position)
-    causal : bool
-        Next tokens are predicted; otherwise tokens masked at random, at least one in each prompt.
-    pad, mask : int, optional
-    seed : int
-
-    Returns
-    -------
-    inputs : integer array of shape (prompt, position)
-    targets : integer array of shape (prompt, position)
-        -1 where nothing is predicted.
-    """
-    tokens = np.asarray(tokens, dtype=np.int64)
-    real = np.ones(tokens.shape, dtype=bool) if pad is None else tokens != pad
-    if causal:
-        return tokens[:, :-1], np.where(real[:, :-1] & real[:, 1:], tokens[:, 1:], -1)
-    if mask is None:
-        raise InputError("loss of a bidirectional model: it has no mask token, so there is nothing to predict")
-    drawn = np.where(real, np.random.default_rng(seed).random(tokens.shape), 2.0)
-    hidden = real & ((drawn < MASKING) | (drawn == drawn.min(1, keepdims=True)))
-    return np.where(hidden, mask, tokens), np.where(hidden, tokens, -1)
 
 
 def loss_table(member, tokens, *, causal, others, pad=None, mask=None, seed=0, kinds=KINDS):
@@ -124,20 +97,6 @@ def _chosen_others(heads, most, rng):
     """For each head, other heads of its layer in their order: all, or as many as asked for, drawn at random."""
     rows = [[other for other in range(heads) if other != head] for head in range(heads)]
     return np.array([np.sort(rng.permutation(row)[:most]) for row in rows])
-
-
-def prompt_losses(readout, hidden, targets):
-    """Mean loss of each prompt, (pass, prompt), over its targets (prompt, position); NaN for a prompt without any.
-
-    `hidden` are states (pass, prompt, position, d_model) that the readout reads; -1 is no target.
-    """
-    targets = torch.from_numpy(targets).to(hidden.device)
-    where = targets >= 0
-    wanted = targets[where]
-    losses = readout.losses(hidden[:, where].flatten(0, 1), wanted.repeat(len(hidden))).view(len(hidden), -1)
-    prompt = where.nonzero()[:, 0]
-    sums = losses.new_zeros(len(hidden), len(where), dtype=torch.float64).index_add_(1, prompt, losses.double())
-    return (sums / where.sum(1).double()).cpu().numpy()
 
 
 class Effects:

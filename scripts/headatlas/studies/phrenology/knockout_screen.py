@@ -14,9 +14,8 @@ from torch.nn import functional
 
 from headatlas.base import progress
 from headatlas.base.statistics import mean_and_error
-from headatlas.models.knockout import blocks, mean_outputs
+from headatlas.models.knockout import blocks, mean_outputs, prompt_losses, scored
 from headatlas.models.memory_limits import FORWARD, LOGITS
-from headatlas.studies.phrenology.knockout_effects import prompt_losses, scored
 
 FIRST, DRAWN, NOT_ABLATED = "first", "drawn", "not ablated"
 

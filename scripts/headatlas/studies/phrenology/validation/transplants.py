@@ -26,7 +26,7 @@ from headatlas.base import progress
 from headatlas.base.errors import InputError
 from headatlas.base.statistics import mean_and_error
 from headatlas.models import interventions, knockout
-from headatlas.studies.phrenology.knockout_effects import prompt_losses, scored
+from headatlas.models.knockout import prompt_losses, scored
 
 RECOVERED = ("recovered", "recovered_equal_norm")
 _IDENTITY = ["model", "member", "layer", "head"]
