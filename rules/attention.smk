@@ -1,5 +1,5 @@
 # IN:  models/{model}/model.safetensors, config.json, windows/{model}/analysis.parquet
-# OUT: attention/{model}/patterns.parquet, queries_keys.parquet
+# OUT: attention/{model}/{patterns,queries_keys,value_weighted}.parquet
 
 KEPT = [name for name, model in config["models"].items() if model["analysis"]["patterns"] != "none"]
 # The table of each model's attention patterns, in a list; none where the configuration keeps none
@@ -46,3 +46,19 @@ rule extract_queries_keys:
         ),
     script:
         "../scripts/extract_queries_keys.py"
+
+
+rule weigh_attention:
+    """Weigh the attention of every head by what the values that it attends to write, by distance and on the first token."""
+    input:
+        **MODEL,
+        windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
+    output:
+        weighted="<results>/attention/{model}/value_weighted.parquet",
+    threads: lambda wildcards: forward_threads(wildcards.model)
+    resources:
+        gpu=1,
+    params:
+        spec=lambda wildcards: spec("weigh_attention", threads=forward_threads(wildcards.model)),
+    script:
+        "../scripts/weigh_attention.py"

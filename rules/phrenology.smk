@@ -13,7 +13,7 @@ rule phrenology:
         figures("phrenology", ["consensus", "partners", "knockout_losses"], ["corrected"]),
         figures("phrenology", ["transplants", "agreement", "universality"], ["corrected"]),
         figures("phrenology", ["head_scores", "worth", "mean_patterns"], ["corrected"]),
-        figures("phrenology", ["partner_flow", "joined_tokens", "ov_eigenvalues"], ["corrected"]),
+        figures("phrenology", ["partner_flow", "joined_tokens", "ov_eigenvalues", "value_weighted"], ["corrected"]),
         "<results>/phrenology/head_cards.csv",
         "<results>/phrenology/knockout_tokens.csv",
         "<results>/phrenology/kinds.md",

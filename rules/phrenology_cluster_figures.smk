@@ -190,3 +190,17 @@ use rule draw_figure as draw_ov_eigenvalues with:
         spec=drawn_by(
             "studies.phrenology.figures.writing.ov_eigenvalues.draw_ov_eigenvalues", models=models_of("phrenology")
         ),
+
+
+use rule draw_figure as draw_value_weighted with:
+    """The attention of every head as it is and weighted by what values write, on the first token and by distance."""
+    input:
+        **HEADS_AND_GROUPS,
+        weighted=of_models("phrenology", "<results>/attention/{model}/value_weighted.parquet"),
+        judged=judged(*models_of("phrenology")),
+    output:
+        **figure("phrenology", "value_weighted", ["corrected"]),
+    params:
+        spec=drawn_by(
+            "studies.phrenology.figures.writing.value_weighted.draw_value_weighted", models=models_of("phrenology")
+        ),

@@ -49,7 +49,7 @@ def load_family(model_file, config_file, device="cpu"):
         With the attributes `members`, `layers`, `heads`, `d_head`, `vocabulary` (int), `context` (int or
         None for no limit), `window` (int: tokens that it is shown at once, as configured), `causal` (bool),
         `pad` (int or None), `scaling` (float: a head's scores are q.k * scaling), `rotary` (bool: queries and
-        keys are rotated by their positions) and `config` (dict); and the methods `attention(tokens, member)`,
+        keys are rotated by their positions) and `config` (dict); and the methods `attention(tokens, member, values)`,
         `window_bytes(size)`, `other_terms(size)` (sentences that say what enters a head's scores besides
         q.k * `scaling`) and `head_weights(member, layer)`, and for causal families `predictor(member)`.
         `head_weights` gives float32 arrays by name:
@@ -125,24 +125,26 @@ class ToyFamily:
         return 4 * size * (a.heads * (4 * a.d_head + 3 * size) + stream)
 
     @torch.no_grad()
-    def attention(self, tokens, member):
+    def attention(self, tokens, member, values=False):
         """Yield what the heads of one member do, layer by layer; no logits are computed.
 
         Parameters
         ----------
         tokens : integer array of shape (batch, position)
         member : int
+        values : bool
+            Whether values are wanted too.
 
         Yields
         ------
         LayerAttention
-            queries and keys (batch, head, position, d_head), pattern (batch, head, query, key); float32.
+            queries, keys and values (batch, head, position, d_head), pattern (batch, head, query, key); float32.
         """
         tokens = self.inputs(tokens)
         weights = self._weights(member)
-        layers = transformer.attention_layers(weights, self.architecture, tokens[None], self.pad)
-        for layer, queries, keys, pattern in layers:
-            yield transformer.LayerAttention(layer, queries[0], keys[0], pattern[0])
+        layers = transformer.attention_layers(weights, self.architecture, tokens[None], self.pad, values)
+        for layer, *of_layer in layers:
+            yield transformer.LayerAttention(layer, *(each if each is None else each[0] for each in of_layer))
 
     def inputs(self, tokens):
         """Token ids (batch, position) as a tensor on the device, once they are known to fit the model."""

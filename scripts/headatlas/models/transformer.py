@@ -81,6 +81,7 @@ class LayerAttention(NamedTuple):
     queries: torch.Tensor  # (member, batch, head, position, d_head)
     keys: torch.Tensor  # (member, batch, head, position, d_head)
     pattern: torch.Tensor  # (member, batch, head, query, key)
+    values: torch.Tensor | None = None  # (member, batch, head, position, d_head), where they were asked for
 
 
 def shapes(architecture):
@@ -145,8 +146,8 @@ def initial_weights(architecture, seeds):
     return weights
 
 
-def attention_layers(weights, architecture, tokens, pad=None):
-    """Yield what the heads do, layer by layer, computing nothing that no pattern depends on.
+def attention_layers(weights, architecture, tokens, pad=None, values=False):
+    """Yield what the heads do, layer by layer, computing nothing that no pattern depends on, or values if asked for.
 
     Parameters
     ----------
@@ -157,6 +158,8 @@ def attention_layers(weights, architecture, tokens, pad=None):
     pad : int, optional
         Token that is never attended to; a query that is itself padding also sees itself, so that
         every row sums to one.
+    values : bool
+        Whether values are wanted, also the last layer's.
 
     Yields
     ------
@@ -170,9 +173,11 @@ def attention_layers(weights, architecture, tokens, pad=None):
         normed = _norm(x, block, "norm_attention")
         queries, keys = _heads(normed, block, "query"), _heads(normed, block, "key")
         pattern = _pattern(queries, keys, barrier)
-        yield LayerAttention(layer, queries, keys, pattern)
-        if layer + 1 < architecture.layers:
-            mixed = pattern @ _heads(normed, block, "value")  # (member, batch, head, position, d_head)
+        last = layer + 1 == architecture.layers
+        carried = _heads(normed, block, "value") if values or not last else None
+        yield LayerAttention(layer, queries, keys, pattern, carried if values else None)
+        if not last:
+            mixed = pattern @ carried  # (member, batch, head, position, d_head)
             x = _after_block(x, mixed, block, architecture)
 
 

@@ -84,7 +84,7 @@ class PretrainedFamily:
         """How much memory is kept of one window of `size` tokens: what enters each layer, and its heads' outputs."""
         return 4 * size * self.layers * (self._d_model + self.heads * self.d_value)
 
-    def attention(self, tokens, member):
+    def attention(self, tokens, member, values=False):
         """Yield what the heads of one member do, layer by layer; no logits are computed.
 
         Parameters
@@ -92,12 +92,15 @@ class PretrainedFamily:
         tokens : integer array of shape (batch, position)
             Padding (`pad`) is never attended to.
         member : int
+        values : bool
+            Whether values are wanted too.
 
         Yields
         ------
         LayerAttention
             queries and keys (batch, head, position, d_head), after any rotation of positions, keys
-            repeated for the heads that share them; pattern (batch, head, query, key). float32.
+            repeated for the heads that share them; pattern (batch, head, query, key); values (batch, head, position,
+            d_value), repeated likewise. float32.
             Where a model scales its layers differently, the queries carry the difference, so that
             scores are q.k * `scaling` in every layer.
         """
@@ -107,11 +110,11 @@ class PretrainedFamily:
         with torch.no_grad(), suppress(AllLayersSeen), self._watched(capture=capture):
             self._model.base_model(tokens, attention_mask=real)
         for layer in range(self.layers):
-            queries, keys, _, pattern, *_ = capture.layers[layer]
+            queries, keys, carried, pattern, *_ = capture.layers[layer]
             capture.layers[layer] = None  # so that a reader who packs as it goes holds one layer less each time
             if self._scalings[layer] != self.scaling:
                 queries = queries * (self._scalings[layer] / self.scaling)
-            yield LayerAttention(layer, queries.float(), keys.float(), pattern)
+            yield LayerAttention(layer, queries.float(), keys.float(), pattern, carried.float() if values else None)
 
     def other_terms(self, size):
         """What enters the heads' scores besides q.k * `scaling` in windows of that many tokens: a list of sentences.

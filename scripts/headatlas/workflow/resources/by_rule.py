@@ -85,6 +85,7 @@ OF_MODELS = {  # rules of one model: its numbers, the studies, bytes of its text
     "train_model": lambda one, studies, text, threads: estimates.training(one, threads),
     "fetch_model": lambda one, studies, text, threads: estimates.fetching(one),
     "extract_patterns": lambda one, studies, text, threads: estimates.extraction(one),
+    "weigh_attention": lambda one, studies, text, threads: estimates.scoring(one),
     "extract_queries_keys": lambda one, studies, text, threads: estimates.vectors(one),
     "score_heads": lambda one, studies, text, threads: estimates.scoring(one),
     "read_token_circuits": lambda one, studies, text, threads: estimates.scoring(one),

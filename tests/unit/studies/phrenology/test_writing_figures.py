@@ -1,12 +1,15 @@
 """Figures of what heads write draw what the tables say."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 import pdf_texts
 from drawn_figures import heads_of
+from headatlas.attention import value_weighted as steps
 from headatlas.plotting import style
-from headatlas.studies.phrenology.figures.writing import ov_eigenvalues
+from headatlas.studies.phrenology.figures.writing import ov_eigenvalues, value_weighted
 
 SHAPES = [(1, 3, 1, 4), (2, 2, 1, 4), (1, 3, 4, 6), (1, 2, 1, 2), (1, 9, 1, 8), (1, 2, 12, 12)]
 
@@ -61,3 +64,44 @@ def test_of_many_heads_those_that_copy_most_and_least_are_shown():
     assert shown["copying"].min() == -1
     assert shown["copying"].abs().min() > 0.4
     assert not shown.duplicated(["row", "column"]).any()
+
+
+def places_of(heads, size=6):
+    """All attend to the last six tokens alike; of group 0, the first token's value writes nothing."""
+    parts = []
+    for distance in [*range(size), np.nan]:
+        first = np.isnan(distance)
+        own = heads.assign(place="first token" if first else "distance", distance=distance, attention=0.3)
+        lower = (own["group"] == 0) & first
+        parts.append(own.assign(weighted=np.where(lower, 0.1, 0.3), difference=np.where(lower, -0.2, 0.0)))
+    return pd.concat(parts, ignore_index=True).assign(standard_error=0.01).drop(columns="group")
+
+
+@pytest.mark.parametrize("sizes", SHAPES, ids=str)
+def test_text_of_weighted_attention_is_legible_for_models_of_any_shape(tmp_path, sizes):
+    heads = grouped(*sizes)
+    figure = value_weighted.raw_and_weighted(heads, places_of(heads), "group of partners", 6, True)
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    assert not pdf_texts.faults(tmp_path / "a.pdf")
+
+
+def test_weighted_attention_stands_beside_attention():
+    heads = grouped()
+    figure = value_weighted.raw_and_weighted(heads, places_of(heads), "group of partners", 6, True)
+    upper = figure.subfigs[0].axes[0]
+    strokes = [line.get_ydata() for line in upper.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
+    drawn = [ends for ends in strokes if ends[0] != ends[1] and tuple(ends) != (0, 1)]  # not between groups
+    np.testing.assert_allclose(drawn, [(0.3, 0.1)] * 3)
+    assert "3 of 12 heads lose on the first token" in figure.get_suptitle().replace("\n", " ")
+    assert "a change of -0.050" in figure.finding
+    assert "3 of them down" in figure.finding
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_uniform_head_is_where_the_step_would_measure_it(causal):
+    size = 5
+    seen = np.tri(size) if causal else np.ones((size, size))
+    pattern = torch.tensor(seen / seen.sum(1, keepdims=True))[None, None]
+    measured = steps.by_place(pattern, torch.ones(1, size, dtype=torch.bool), causal)[0, 0]
+    by_distance, first = value_weighted.uniform(size, causal)
+    np.testing.assert_allclose([*by_distance, first], measured)
