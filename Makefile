@@ -12,9 +12,8 @@ run: .venv/installed  ## the default target on the embedded default, then its su
 	@cat results/summary.md
 	@echo "the atlas, a page to walk through the heads in, is results/atlas.html"
 
-plan: .venv/installed  ## how many jobs of each kind would run, in all; CONFIG=mine.yaml for a configuration of your own
-	@snakemake -n $(if $(CONFIG),--configfile $(CONFIG)) 2>&1 | awk '{all = all $$0 "\n"} /^Job stats/ {table = ""; inside = 1} \
-	  inside {table = table $$0 "\n"} /^total/ {inside = 0} END {printf "%s", table ? table : all}'
+plan: .venv/installed  ## how many jobs of each kind would run, and why; CONFIG=mine.yaml for a configuration of your own
+	@snakemake -n $(if $(CONFIG),--configfile $(CONFIG))
 
 report: .venv/installed  ## the default target, then all it made in one page that needs no other file and no network
 	snakemake --report results/report.html --report-after-run

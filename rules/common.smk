@@ -25,7 +25,7 @@ from headatlas.workflow.step_specs import Specs
 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
 if run_display.replaces_messages(workflow):
-    run_display.attach(logger)
+    run_display.attach(logger, plan=workflow.output_settings.dryrun)
 
 if workflow.modifier.skip_configfile:  # used as a module with a configuration of its own: that stands on top of ours
     given = load_configfile(ROOT / "config.yaml")

@@ -123,3 +123,17 @@ def test_a_mistyped_target_is_one_line(target, meant):
     assert f"{target}: no such target; did you mean {meant!r}?" in lines[0]
     assert "Traceback" not in said
     assert "Exception" not in said
+
+
+def test_a_plan_is_short_and_says_why_and_how_to_see_all(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"results": str(tmp_path / "results"), "store": str(tmp_path / "store")}))
+    said, _ = plan("--configfile", path)
+    every, _ = plan("-p", "--configfile", path)
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", every.split("Job stats:")[1], re.MULTILINE))
+    total = int(jobs.pop("total"))
+    assert f"{total} jobs, in the order in which they can run:" in said
+    assert dict(re.findall(r"\b(\w+) +(\d+)(?=   |$)", said.split("Why:")[0], re.MULTILINE)).items() >= jobs.items()
+    assert re.search(r"^  fetch_corpus [\w-]+ and \d more: not made yet$", said, re.MULTILINE), said
+    assert "the same with -p" in said
+    assert len(said.splitlines()) < 60 < 500 < len(every.splitlines())

@@ -1,8 +1,9 @@
 """What a person sees while a run goes on: what is running, how much is done, about how long is left, what failed.
 
 Snakemake's messages are meant for whoever debugs a workflow. This handler of its logger takes the place of the one
-that prints them, unless details were asked for (`-p`, `--verbose`, `--quiet`, `-n`): one line that is drawn again on a
-terminal, a line now and then elsewhere, and for a job that fails the end of its log.
+that prints them, unless details were asked for (`-p`, `--verbose`, `--quiet`): one line that is drawn again on a
+terminal, a line now and then elsewhere, and for a job that fails the end of its log. Of a run that is only planned
+(`-n`), how many jobs of each rule there would be, and why the first of them.
 """
 
 import atexit
@@ -28,6 +29,20 @@ _DETAILS = re.compile(  # of Snakemake's machinery: nothing that a person could 
     r"|Will exit after|Shutting down|Exiting because|Trying to restart job|Touching output|Submitted|Job \d+ has been"
 )
 
+_OF_PLANS = re.compile("Reasons:|Some jobs were triggered|This was a dry-run|To preview|Would ")
+_WHY = {  # what a person is told, by what Snakemake's reason begins with; None: it is another job's reason
+    "Input files updated by another job": None,
+    "Missing output files": "not made yet",
+    "Incomplete output files": "left half-made",
+    "Updated input files": "an input is new",
+    "Set of input files has changed": "it reads other files than it did",
+    "Params have changed": "made with other settings, code, packages or files of yours",
+    "Software environment definition": "made in another environment",
+    "Forced execution": "forced",
+}
+_ALL = "(;|^) ?({})"  # where a reason begins
+_SHOWN = 12  # reasons of a plan
+
 _NOTICES = re.compile("(forced|store|warning): ")  # lines of the log of a job that went well which a person should see
 
 
@@ -44,10 +59,10 @@ def replaces_messages(workflow):
     """
     output = workflow.output_settings
     asked = output.quiet or output.verbose or output.printshellcmds or output.debug_dag or output.log_handler_settings
-    return workflow.is_main_process and not (output.dryrun or asked)
+    return workflow.is_main_process and not asked
 
 
-def attach(logger, stream=None):
+def attach(logger, stream=None, plan=False):
     """Take the place of Snakemake's own handler.
 
     Parameters
@@ -56,6 +71,8 @@ def attach(logger, stream=None):
         Snakemake's.
     stream : file, optional
         Where to write; that of the handler replaced.
+    plan : bool
+        Whether the run is only planned.
 
     Returns
     -------
@@ -65,7 +82,7 @@ def attach(logger, stream=None):
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
             logger.removeHandler(handler)
-            display = RunDisplay(stream or handler.stream)
+            display = (PlanDisplay if plan else RunDisplay)(stream or handler.stream)
             logger.addHandler(display)
             os.environ[progress.RUN_DISPLAY] = "1"
             atexit.register(display.end)
@@ -229,6 +246,65 @@ class RunDisplay(logging.Handler):
         if self.failed:
             text += f"; failed: {', '.join(self.failed.values())}. What is done is kept: run again to go on."
         self._say(text)
+
+
+class PlanDisplay(RunDisplay):
+    """The same of a run that is only planned: how many jobs of each rule there would be, and why.
+
+    Parameters
+    ----------
+    stream : file
+    clock : callable
+        Seconds; not asked.
+    """
+
+    def __init__(self, stream=sys.stderr, clock=time.monotonic):
+        super().__init__(stream, clock)
+        self._counts, self._why, self._followers = {}, {}, 0
+
+    def emit(self, record):
+        if str(record.msg).startswith("This was a dry-run"):
+            self._say(self.plan())
+        elif not _OF_PLANS.match(str(record.msg)):
+            super().emit(record)
+
+    def _on_run_info(self, record):
+        self._counts = {rule: count for rule, count in record.stats.items() if rule != "total"}
+
+    def _on_job_info(self, record):
+        own = [words for begins, words in _WHY.items() if re.search(_ALL.format(re.escape(begins)), record.reason)]
+        causes = [words for words in own if words]
+        if len(causes) < len(own) and causes in ([], ["not made yet"]):  # as what it reads is made first
+            self._followers += 1
+            return
+        wildcards = " ".join(str(value) for value in dict(record.wildcards or {}).values())
+        self._why.setdefault((record.rule_name, ", ".join(causes) or record.reason), []).append(wildcards)
+
+    _on_job_started = _on_job_finished = _on_progress = _on_group_info = RunDisplay._on_workflow_started
+
+    def plan(self):
+        """How many jobs of each rule, the reasons of those that wait for no other, and how to see more."""
+        lines = []
+        for (rule, why), jobs in self._why.items():
+            others = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+            lines.append(f"  {rule} {jobs[0]}".rstrip() + f"{others}: {why}")
+        if len(lines) > _SHOWN:
+            lines[_SHOWN:] = [f"  and {len(lines) - _SHOWN} more rules"]
+        if self._followers:
+            lines.append(f"  {self._followers} more, as they read what these make")
+        told = "Nothing was run. Every job with its files, settings and reason: the same with -p"
+        head = f"{sum(self._counts.values())} jobs, in the order in which they can run:"
+        return "\n".join([head, *_in_columns(self._counts), "", "Why:", *lines, "", told])
+
+    def end(self):
+        """Nothing ran, so nothing is said of how it ended."""
+
+
+def _in_columns(counts, columns=3):
+    """Names with their counts, as lines of so many."""
+    width = max(map(len, counts), default=0)
+    cells = [f"{name:{width}} {count:5}" for name, count in counts.items()]
+    return ["  " + "   ".join(cells[first : first + columns]) for first in range(0, len(cells), columns)]
 
 
 def _duration(seconds):

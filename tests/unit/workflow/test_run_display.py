@@ -7,7 +7,7 @@ import pytest
 
 from headatlas.base import progress
 from headatlas.workflow import run_display
-from headatlas.workflow.run_display import RunDisplay
+from headatlas.workflow.run_display import PlanDisplay, RunDisplay
 
 
 class Clock:
@@ -124,3 +124,57 @@ def test_it_takes_the_place_of_snakemakes_handler_alone(monkeypatch):
     display = run_display.attach(logger)
     assert logger.handlers == [other, display]
     assert display.stream is theirs.stream
+
+
+@pytest.fixture
+def plan():
+    """A display of a plan, and a function that sends it an event."""
+    stream = io.StringIO()
+    display = PlanDisplay(stream)
+
+    def send(event=None, message="", level=logging.INFO, **fields):
+        display.handle(logging.makeLogRecord({"msg": message, "levelno": level, "event": event, **fields}))
+
+    return stream, send
+
+
+def planned(send, rule, reason, **wildcards):
+    send("job_info", jobid=1, rule_name=rule, wildcards=wildcards, log=[], reason=reason)
+
+
+def test_a_plan_counts_jobs_and_says_why_the_first_of_them(plan):
+    stream, send = plan
+    send("run_info", stats={"train_model": 2, "draw_losses": 8, "total": 10})
+    changed = "Params have changed since last execution: before: {'seed': 'Missing output files'} now: {'seed': 2}"
+    planned(send, "train_model", changed, model="toy")
+    planned(send, "train_model", changed, model="repeats")
+    planned(send, "fetch_corpus", "Missing output files: a.parquet; Updated input files: b.txt", corpus="mine")
+    planned(send, "draw_losses", "Missing output files: c.png; Input files updated by another job: a.parquet")
+    planned(send, "draw_heads", "Input files updated by another job: a.parquet; Params have changed since: x")
+    for number in range(20):
+        planned(send, f"forced_{number}", "Forced execution")
+    send(None, "Reasons:\n    (check individual jobs above for details)")
+    send(None, "a warning", level=logging.WARNING)
+    assert stream.getvalue() == "a warning\n", "until all is known"
+    send(None, "This was a dry-run (flag -n). The order of jobs does not reflect the order of execution.")
+    said = stream.getvalue().splitlines()[1:]
+    assert said[:2] == ["10 jobs, in the order in which they can run:", "  train_model     2   draw_losses     8"]
+    made = "made with other settings, code, packages or files of yours"
+    assert said[3:7] == [
+        "Why:",
+        f"  train_model toy and 1 more: {made}",
+        "  fetch_corpus mine: not made yet, an input is new",
+        f"  draw_heads: {made}",
+    ]
+    assert said[-5:-2] == ["  forced_8: forced", "  and 11 more rules", "  1 more, as they read what these make"]
+    assert said[-1].endswith("the same with -p")
+
+
+def test_what_there_is_nothing_to_do_for_is_said_and_no_end_is(plan):
+    stream, send = plan
+    send(None, "Nothing to be done (all requested files are present and up to date).")
+    send("error", "WorkflowError:\nmodels.toy: wrong", level=logging.ERROR)
+    assert stream.getvalue().splitlines() == [
+        "Nothing to be done (all requested files are present and up to date).",
+        "models.toy: wrong",
+    ]
