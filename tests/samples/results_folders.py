@@ -103,6 +103,26 @@ def write_results(folder, name="planted", seed=0, names=NASTY, study=True, kept=
     return weights, tokens
 
 
+def write_family(folder, name, members=1, layers=2, heads=4, seed=0):
+    """Write the scores alone of one more model into a folder that `write_results` wrote."""
+    rng, count = np.random.default_rng(seed), members * layers * heads
+    rows = pd.DataFrame(
+        dict(
+            zip(
+                ("member", "layer", "head"),
+                np.indices((members, layers, heads), dtype=np.int32).reshape(3, -1),
+                strict=True,
+            )
+        )
+    )
+    scores = [
+        rows.assign(score=score, value=rng.random(count), standard_error=0.01, chance=0.2)
+        for score in ("previous_token", "current_token", "first_token", "previous_token_repeated", "induction")
+    ]
+    facts = {"members": members, "layers": layers, "heads": heads, "size": SIZE, "prompts": PROMPTS, "packing": "lower"}
+    tables.write(folder / f"scores/{name}.parquet", pd.concat(scores), facts=facts)
+
+
 def _write_patterns(path, weights, facts, made):
     number, rows = np.arange(PROMPTS, dtype=np.int32), HEADS * PROMPTS
     with tables.Writer(path, facts=facts, provenance=made) as writer:

@@ -5,6 +5,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
 
 from headatlas.atlas.encoding import floats, integers, plain
+from headatlas.atlas.model_names import short_names
 from headatlas.atlas.results import IDENTITY
 from headatlas.base import tables
 from headatlas.scores.catalogue import SCORES
@@ -69,20 +70,6 @@ def describe(results, shared):
         "measures": _measures(results, place),
         "tables": _described_tables(results),
     }
-
-
-def short_names(names):
-    """Names as a person says them: what all runs of a sweep share at their end is left out."""
-    runs = [name.removeprefix("circuits-").split("-") for name in names if name.startswith("circuits-")]
-    shared = 0
-    if len(runs) > 1:
-        while all(len(run) > shared + 1 and run[-1 - shared] == runs[0][-1 - shared] for run in runs):
-            shared += 1
-    short = []
-    for name in names:
-        parts = name.removeprefix("circuits-").split("-")
-        short.append("circuits-" + "-".join(parts[: len(parts) - shared]) if name.startswith("circuits-") else name)
-    return short if len(set(short)) == len(short) else list(names)
 
 
 def _loss(results, model):

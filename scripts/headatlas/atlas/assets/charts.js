@@ -52,12 +52,14 @@ const offsetChart = ({name, label, curves, uniform, offsets}) => {
   const [first, last] = offsets, count = last - first + 1;
   const ends = curves.flatMap(({values, errors}) => [...values].map((value, i) => value + 2 * (errors[i] || 0)));
   const top = Math.max(0.05, ...ends.filter(Number.isFinite), ...uniform.filter(Number.isFinite)) * 1.04;
-  const box = (width, height) => ({left: 38, right: width - 8, top: 26, bottom: height - 32});
+  const keys = [...curves.map(({title}) => title), "attends to all alike"];
+  const legend = width => legendPlaces(keys, 10.5, 38, width - 2, 23);
+  const box = (width, height) => ({left: 38, right: width - 8, top: 10 + 16 * legend(width).rows, bottom: height - 32});
   return chart({
     name, label,
     csv: () => [["offset", ...curves.flatMap(({title}) => [title, `${title}, standard error`]), "uniform head"],
       ...Array.from({length: count}, (_, i) => [first + i, ...curves.flatMap(({values, errors}) => [values[i], errors[i]]), uniform[i]])],
-    height: width => Math.max(190, Math.min(310, width * 0.66)),
+    height: width => Math.max(190, Math.min(310, width * 0.66)) + 16 * (legend(width).rows - 1),
     draw(surface, width, height, theme) {
       const at = box(width, height), x = linear(first, last, at.left, at.right), y = linear(0, top, at.bottom, at.top);
       for (const tick of ticks(0, top, 4)) {
@@ -75,13 +77,11 @@ const offsetChart = ({name, label, curves, uniform, offsets}) => {
         surface.path(points, {stroke: colour, width: 1.8});
         if (count <= 64) for (const [px, py] of points) mark(surface, shape(which), px, py, 2.6, colour);
       });
-      let start = at.left;
-      const legend = [...curves.map(({title}, which) => [title, hue(which), []]), ["attends to all alike", theme.faint, [4, 3]]];
-      for (const [title, colour, dash] of legend) {
-        surface.line(start, 9, start + 18, 9, colour, 2, dash);
-        surface.text(shortened(title, 22), start + 23, 9, {size: 10.5, fill: theme.ink});
-        start += 40 + 6.1 * Math.min(22, title.length);
-      }
+      legend(width).places.forEach(([start, row], which) => {
+        const y = 9 + 16 * row, alike = which === curves.length;
+        surface.line(start, y, start + 18, y, alike ? theme.faint : hue(which), 2, alike ? [4, 3] : []);
+        surface.text(keys[which], start + 23, y, {size: 10.5, fill: theme.ink});
+      });
     },
     under(x, y, width, height) {
       const at = box(width, height), i = Math.round(linear(at.left, at.right, 0, count - 1)(x));
@@ -96,18 +96,20 @@ const offsetChart = ({name, label, curves, uniform, offsets}) => {
 // Rows of numbers: each with whiskers of two standard errors, its chance as a bar, and the other heads as faint ticks.
 const dotChart = ({name, label, rows, series = [""]}) => {
   const tall = 27, named = width => Math.min(168, width * 0.4);
+  const keys = width => legendPlaces(series, 11, 6, width, 9);
   const spans = rows.map(({points, chance, others = []}) => extent(
     [...points.flatMap(({value, error}) => [value - 2 * (error || 0), value + 2 * (error || 0)]), chance, ...others], 0.07));
   return chart({
     name, label,
     csv: () => [["score", "of", "value", "standard error", "chance"],
       ...rows.flatMap(({title, points, chance}) => points.map(({value, error}, i) => [title, series[i], value, error, chance]))],
-    height: () => rows.length * tall + (series.length > 1 ? 30 : 8),
+    height: width => rows.length * tall + (series.length > 1 ? 14 + 16 * keys(width).rows : 8),
     draw(surface, width, height, theme) {
       const left = named(width), right = width - 66;
       rows.forEach(({title, points, chance, others = []}, i) => {
         const x = linear(...spans[i], left, right), y = i * tall + tall / 2 + 2;
-        surface.text(shortened(title, Math.floor((left - 8) / 6.6)), left - 8, y, {size: 11.5, anchor: "end", fill: theme.ink});
+        const lines = textWidth(title, 11.5) > left - 12 ? textLines(title, 10, left - 12) : [title];
+        lines.forEach((each, at) => surface.text(each, left - 8, y + (at - (lines.length - 1) / 2) * 11, {size: lines.length > 1 ? 10 : 11.5, anchor: "end", fill: theme.ink}));
         surface.line(left, y, right, y, theme.line, 1);
         for (const other of others) surface.line(x(other), y - 3, x(other), y + 3, theme.faint, 1, [], 0.35);
         if (Number.isFinite(chance)) surface.line(x(chance), y - 8, x(chance), y + 8, theme.ink, 1.6, [2, 2]);
@@ -121,11 +123,11 @@ const dotChart = ({name, label, rows, series = [""]}) => {
         surface.text(said, width - 2, y, {size: 11, anchor: "end", fill: theme.ink});
       });
       if (series.length > 1) {
-        let x = left;
+        const {places, rows: lines} = keys(width);
         series.forEach((title, which) => {
-          mark(surface, shape(which), x, height - 12, 4, hue(which));
-          surface.text(shortened(title, 26), x + 9, height - 12, {size: 11, fill: theme.ink});
-          x += 24 + 6.4 * Math.min(26, title.length);
+          const [x, row] = places[which], y = height - 12 - 16 * (lines - 1 - row);
+          mark(surface, shape(which), x, y, 4, hue(which));
+          surface.text(title, x + 9, y, {size: 11, fill: theme.ink});
         });
       }
     },

@@ -112,7 +112,7 @@ class Run {
 
   longLabel(row) {
     const {model, member, layer, head} = this.head(row);
-    return `${model.label}, member ${member}, layer ${layer}, head ${head}`;
+    return `${model.name}, member ${member}, layer ${layer}, head ${head}`;
   }
 
   score(name) { return this.scores.find(score => score.name === name) || this.costs.find(cost => cost.name === name); }
@@ -189,6 +189,7 @@ const meanAndError = values => {
   const squares = known.reduce((sum, value) => sum + (value - average) ** 2, 0);
   return {count: known.length, mean: average, error: Math.sqrt(squares / (known.length - 1) / known.length)};
 };
+const lowered = title => title.charAt(0).toLowerCase() + title.slice(1);
 const words = name => name.replaceAll("_", " ");
 
 // A score of a head as it is, in units of chance, or in standard errors beyond chance.

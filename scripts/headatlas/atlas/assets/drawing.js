@@ -154,6 +154,30 @@ const extent = (values, pad = 0.04) => {
   return [low - room, high + room];
 };
 const tickText = value => String(+value.toPrecision(6)).replace("-", "−");
+const measure = document.createElement("canvas").getContext("2d");
+const textWidth = (text, size) => { measure.font = `400 ${size}px ${FONT}`; return measure.measureText(text).width; };
+// Lines of a text no wider than so many pixels: broken between words, then after a hyphen, and within a word where that must be.
+const textLines = (text, size, width) => {
+  const lines = [];
+  let line = "";
+  for (const part of text.match(/[^\s-]+-?\s*|[\s-]+/g) || []) for (const piece of textWidth(part.trimEnd(), size) > width ? [...part] : [part]) {
+    if (line && textWidth((line + piece).trimEnd(), size) > width) { lines.push(line.trimEnd()); line = ""; }
+    line += piece;
+  }
+  return [...lines, line.trimEnd()].filter(Boolean);
+};
+// Entries of a legend one after another, in as many rows as they need: [x, row] of each.
+const legendPlaces = (titles, size, left, right, mark) => {
+  let x = left, row = 0;
+  const places = titles.map(title => {
+    const wide = mark + textWidth(title, size);
+    if (x > left && x + wide > right) { x = left; row++; }
+    const place = [x, row];
+    x += wide + 14;
+    return place;
+  });
+  return {places, rows: row + 1};
+};
 const shortened = (text, most) => {
   const signs = [...text];
   return signs.length > most ? `${signs.slice(0, most - 1).join("")}…` : text;

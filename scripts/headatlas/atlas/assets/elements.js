@@ -81,12 +81,21 @@ const provenance = file => {
       [element("dt", {}, key), element("dd", {}, value)])));
 };
 
-const table = (titles, rows, {label, numeric = []} = {}) => element("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": label},
+// What scrolls sideways fades where more lies to the right.
+const edged = node => {
+  const look = () => node.classList.toggle("more", node.scrollLeft + node.clientWidth < node.scrollWidth - 2);
+  node.addEventListener("scroll", look, {passive: true});
+  const sized = new ResizeObserver(look);
+  for (const each of [node, ...node.children]) sized.observe(each);
+  return node;
+};
+
+const table = (titles, rows, {label, numeric = []} = {}) => edged(element("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": label},
   element("table", {},
     element("thead", {}, element("tr", {}, titles.map((title, i) =>
-      element("th", {scope: "col", class: numeric.includes(i) ? "numeric" : null}, title)))),
+      element("th", {scope: "col", class: numeric.includes(i) ? "numeric" : null, style: {minWidth: `${Math.min(6.5, 0.55 * title.length)}rem`}}, title)))),
     element("tbody", {}, rows.map(cells => element("tr", {}, cells.map((cell, i) =>
-      element("td", {class: numeric.includes(i) ? "numeric" : null}, cell instanceof Node ? cell : String(cell ?? MISSING))))))));
+      element("td", {class: numeric.includes(i) ? "numeric" : null}, cell instanceof Node ? cell : String(cell ?? MISSING)))))))));
 
 // One hint for the whole page, near the pointer; what it shows is built from elements.
 const hint = element("div", {id: "hint", role: "tooltip", hidden: true});

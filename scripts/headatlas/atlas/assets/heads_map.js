@@ -24,7 +24,8 @@ class HeadsMap {
     this.box = element("div", {class: "map"}, this.canvas, this.overlay);
     this.tools = element("div", {class: "tools"});
     this.legend = element("div", {class: "legend"});
-    this.node = element("div", {class: "mapbox"}, this.tools, this.box, this.legend);
+    this.placedNote = element("p", {class: "placed small", role: "status"});
+    this.node = element("div", {class: "mapbox"}, this.tools, this.box, this.placedNote, this.legend);
     this.watch();
     new ResizeObserver(([entry]) => this.resize(entry.contentRect)).observe(this.box);
   }
@@ -57,11 +58,21 @@ class HeadsMap {
       button("SVG", () => this.save(), {"aria-label": "Save the map as SVG", class: "quiet"}),
       button("CSV", () => download("heads-map.csv", "text/csv", csv([["head", this.x.title, this.y.title],
         ...[...this.rows].map(row => [run.label(row), this.x.values[row], this.y.values[row]])])), {"aria-label": "Save the map as CSV", class: "quiet"}));
+    this.onMap = [...this.rows].filter(row => Number.isFinite(this.x.values[row]) && Number.isFinite(this.y.values[row]));
+    this.placedNote.textContent = this.whoIsPlaced(isMap);
     this.styles = this.styled();
     this.spanX = extent([...this.rows].map(row => this.x.values[row]), 0.06);
     this.spanY = extent([...this.rows].map(row => this.y.values[row]), 0.06);
-    this.canvas.setAttribute("aria-label", `Map of ${rows.length} heads: ${this.x.title} across, ${this.y.title} up; the table holds the same heads and numbers`);
+    this.canvas.setAttribute("aria-label", `Map of ${this.onMap.length} heads: ${this.x.title} across, ${this.y.title} up; the table holds the same heads and numbers`);
     this.draw();
+  }
+
+  whoIsPlaced(isMap) {
+    const {run} = app, [shown, all] = [this.onMap.length, this.rows.length], of = [...new Set(this.onMap.map(row => run.modelOf[row]))];
+    const named = of.length > 4 ? ` of ${of.length} models` : `: ${of.map(at => run.models[at].label).join(", ")}`;
+    if (shown === all) return `${all.toLocaleString("en")} heads${shown ? named : ""}.`;
+    const why = isMap ? "the others are not in this projection, choose a score across to see them" : "the others have no such scores, choose other axes to see them";
+    return `${shown.toLocaleString("en")} of ${all.toLocaleString("en")} heads${shown ? named : ""}; ${why}.`;
   }
 
   // For each head an index of a drawn mark, so that a mark is drawn once and copied after.
@@ -87,16 +98,19 @@ class HeadsMap {
     const grouping = run.groupings.find(each => `group ${each.name}` === colour);
     const score = run.score(colour);
     const entries = new Map();
-    const span = score && extent([...this.rows].map(row => score.value[row]), 0);
-    for (const row of this.rows) {
+    const span = score && extent(this.onMap.map(row => score.value[row]), 0);
+    const compared = grouping && new Set(Array.from(run.modelOf).filter((_, row) => grouping.of[row] >= 0));
+    for (const row of this.onMap) {
       let style_, title = null;
       if (grouping) {
         const group = run.group(grouping, row), hollow = group && group.supported !== null && !group.supported;
-        style_ = group ? [shape(group.id), hue(group.id), hollow] : ["ring", hue(-1), false];
-        title = group ? `${group.id}${group.name ? ` ${group.name}` : ""}${hollow ? " (not supported)" : ""}` : "none";
+        style_ = group ? [shape(group.id), hue(group.id), hollow] : ["ring", style("--near"), false];
+        title = group ? `${group.id}${group.name ? ` ${group.name}` : ""}${hollow ? " (not supported)" : ""}`
+          : compared.has(run.modelOf[row]) ? `in none of the ${lowered(grouping.title)}` : `its model was not searched for ${lowered(grouping.title)}`;
       } else if (score) {
         const share = linear(...span, 0.12, 1)(score.value[row]);
-        style_ = Number.isFinite(share) ? ["o", attentionColour(Math.round(share * 24) / 24), false] : ["ring", hue(-1), false];
+        style_ = Number.isFinite(share) ? ["o", attentionColour(Math.round(share * 24) / 24), false] : ["ring", style("--near"), false];
+        title = Number.isFinite(share) ? null : "not measured";
       } else {
         const head = run.head(row), index = colour === "model" ? run.modelOf[row] : colour === "layer" ? head.layer : head.member;
         style_ = [shape(index), hue(index), false];
@@ -105,12 +119,13 @@ class HeadsMap {
       of[row] = add(...style_, title);
       if (title !== null && !entries.has(title)) entries.set(title, of[row]);
     }
-    const listed = [...entries].sort((a, b) => a[0].localeCompare(b[0], "en", {numeric: true})).slice(0, 14);
+    const sorted = [...entries].sort((a, b) => a[0].localeCompare(b[0], "en", {numeric: true})), listed = sorted.slice(0, 14);
     this.legend.replaceChildren(...listed.map(([title, which]) => {
       const tile = marks[which].tile, copied = element("canvas", {width: tile.width, height: tile.height, class: "glyph", "aria-hidden": true});
       copied.getContext("2d").drawImage(tile, 0, 0);
       return element("span", {}, copied, title);
-    }), score ? element("span", {}, `${score.title}: ${number(span[0])} (light) to ${number(span[1])}`) : "");
+    }), sorted.length > listed.length ? element("span", {}, `and ${sorted.length - listed.length} more`) : "",
+    score ? element("span", {}, `${score.title}: ${number(span[0])} (light) to ${number(span[1])}`) : "");
     return {of, marks};
   }
 

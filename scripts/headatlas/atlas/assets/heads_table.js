@@ -13,13 +13,14 @@ class HeadsTable {
     this.viewport.addEventListener("scroll", () => this.fill(), {passive: true});
     this.viewport.addEventListener("keydown", event => this.key(event));
     new ResizeObserver(() => this.fill()).observe(this.viewport);
-    this.node = this.viewport;
+    this.node = edged(this.viewport);
   }
 
   columns() {
     const run = app.run, unit = UNITS[this.state.unit];
-    const groups = run.groupings.map(grouping => ({
-      key: `group ${grouping.name}`, title: grouping.title.replace(/s(,|$)/, "$1"), wide: grouping.groups.some(group => group.name) ? 10.5 : 5.5,
+    const groups = run.groupings.filter(grouping => this.rows.some(row => grouping.of[row] >= 0)).map(grouping => ({
+      key: `group ${grouping.name}`, title: grouping.title.replace(/s(,|$)/, "$1"),
+      wide: Math.min(10.5, this.wide(grouping.groups.map(group => `${group.id} ${group.name || ""}`), 3.2) + 1.4),
       of: row => grouping.of[row] < 0 ? Infinity : grouping.of[row],
       cell: row => { const group = run.group(grouping, row); return group ? groupBadge(grouping, group) : MISSING; },
     }));
@@ -30,7 +31,13 @@ class HeadsTable {
         of: row => drawn.of(score, row), cell: row => this.bar(score, row, drawn),
       };
     });
-    return [{key: "head", title: "head", wide: 10.5, of: row => row}, ...groups.slice(0, 2), ...numbers];
+    const wide = this.wide([...new Set(this.rows.map(row => run.modelOf[row]))].map(at => run.label(run.models[at].first + run.models[at].count - 1)), 6);
+    return [{key: "head", title: "head", wide, of: row => row}, ...groups.slice(0, 2), ...numbers];
+  }
+
+  wide(texts, least) {  // of a column in which none of these is cut, in rem
+    const size = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    return Math.max(least, ...texts.map(text => textWidth(text, 0.84 * size) * 1.03 / size + 1.3));
   }
 
   bar(score, row, unit) {
@@ -69,6 +76,8 @@ class HeadsTable {
     this.shown = columns;
     const template = columns.map(each => `${each.wide}rem`).join(" ");
     this.viewport.style.setProperty("--columns", template);
+    const size = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.viewport.classList.toggle("loose", columns[0].wide * size > 0.6 * this.viewport.clientWidth);  // else numbers would have no room beside names
     this.viewport.setAttribute("aria-rowcount", rows.length + 1);
     this.head.replaceChildren(...columns.map(each => element("div", {
       role: "columnheader", class: each.numeric ? "numeric" : null,
@@ -94,7 +103,7 @@ class HeadsTable {
   line(row, at) {
     const run = app.run;
     const cells = this.shown.map(each => {
-      if (each.key === "head") return element("div", {role: "rowheader"}, link(run.address(row), run.label(row)));
+      if (each.key === "head") return element("div", {role: "rowheader", title: run.longLabel(row)}, link(run.address(row), run.label(row)));
       return element("div", {role: "cell", class: each.numeric ? "numeric" : null}, each.cell(row));
     });
     return element("div", {

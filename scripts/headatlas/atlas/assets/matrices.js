@@ -13,7 +13,10 @@ class Matrices {
     this.box.addEventListener("pointermove", event => {
       const found = row(event), score = app.run.score(this.state.score);
       if (found >= 0) headHint(event, found, [`${score.title} ${withError(score.value[found], score.error[found])}, chance ${number(score.chance ? score.chance[found] : NaN)}`]);
-      else hideHint();
+      else {
+        const model = this.named(event);
+        if (model) showHint(event, element("strong", {}, model.name), element("div", {}, `${model.members} members, ${model.layers} layers of ${model.heads} heads`)); else hideHint();
+      }
       hover(found);
     });
     this.box.addEventListener("pointerleave", () => { hideHint(); hover(-1); });
@@ -29,23 +32,34 @@ class Matrices {
     this.draw();
   }
 
+  // Each model has its whole name once, and a block of cells for each member below it.
   layout() {
-    const run = app.run, blocks = [], shown = new Map();
+    const {run} = app, shown = new Map();
     for (const row of this.rows) {
       const {model, member} = run.head(row);
-      shown.set(`${model.name} ${member}`, [model, member]);
+      if (!shown.has(model)) shown.set(model, new Set());
+      shown.get(model).add(member);
     }
-    const crowd = shown.size > 60, most = Math.max(...[...shown.values()].map(([model]) => model.heads));
-    const cell = Math.max(crowd ? 4 : 8, Math.min(18, (this.width / 2 - 20) / most));
+    const crowd = [...shown.values()].reduce((sum, members) => sum + members.size, 0) > 60, most = Math.max(...[...shown.keys()].map(model => model.heads));
+    const cell = Math.max(crowd ? 4 : 8, Math.min(18, (this.width / 2 - 20) / most)), blocks = [], line = 14;
+    this.headings = [];
     let x = 0, y = 0, tallest = 0;
-    for (const [model, member] of shown.values()) {
-      const wide = Math.max(model.heads * cell, crowd ? 30 : 96) + 12, tall = model.layers * cell + 24;
-      if (x && x + wide > this.width) { x = 0; y += tallest; tallest = 0; }
-      blocks.push({model, member, x, y: y + 15, cell});
-      x += wide;
-      tallest = Math.max(tallest, tall);
+    for (const [model, members] of shown) {
+      const several = model.members > 1, lines = textLines(several ? `${model.label}, member` : model.label, 10.5, this.width);
+      const wide = model.heads * cell + 10, tall = model.layers * cell + (several ? 13 : 0) + 8;
+      const whole = Math.max(members.size * wide, ...lines.map(each => textWidth(each, 10.5))) + 12;
+      if (x && x + whole - 12 > this.width) { x = 0; y += tallest; tallest = 0; }
+      this.headings.push({model, lines, x, y, wide: whole, tall: lines.length * line});
+      let left = x, top = y + lines.length * line;
+      for (const member of members) {
+        if (left > x && left + wide - 10 > this.width) { left = x; top += tall; }
+        blocks.push({model, member, x: left, y: top + (several ? 12 : 0), cell});
+        left += wide;
+      }
+      x += whole;
+      tallest = Math.max(tallest, top + tall - y + 6);
     }
-    this.height = Math.max(40, y + tallest + 20);
+    this.height = Math.max(40, y + tallest + 20 + (this.width < 440 ? 15 : 0));
     return blocks;
   }
 
@@ -69,8 +83,9 @@ class Matrices {
     const run = app.run, score = run.score(this.state.score);
     let most = 0;
     for (const row of this.rows) { const beyond = Math.abs(score.value[row] - (score.chance[row] || 0)); if (beyond > most) most = beyond; }
+    for (const {lines, x, y} of this.headings) lines.forEach((each, i) => surface.text(each, x, y + 7 + 14 * i, {size: 10.5, fill: theme.ink}));
     for (const {model, member, x, y, cell} of this.blocks) {
-      surface.text(shortened(model.members > 1 ? `${model.label} ${member}` : model.label, Math.floor(Math.max(100, model.heads * cell) / 6)), x, y - 8, {size: 10.5, fill: theme.faint});
+      if (model.members > 1) surface.text(String(member), x, y - 6, {size: 9.5, fill: theme.faint});
       for (let layer = 0; layer < model.layers; layer++) for (let head = 0; head < model.heads; head++) {
         const row = run.row(model.name, member, layer, head), beyond = score.value[row] - (score.chance[row] || 0);
         const px = x + head * cell, py = y + layer * cell;
@@ -79,16 +94,22 @@ class Matrices {
         if (Number.isFinite(score.error[row]) && side(score, row) === 0 && cell > 7) surface.line(px + 2, py + cell - 2, px + cell - 2, py + 2, theme.ink, 1, [], 0.55);
       }
     }
-    const y = this.height - 11;
+    const narrow = this.width < 440, y = this.height - (narrow ? 26 : 11);
     surface.text("below chance", 0, y, {size: 10.5, fill: theme.faint});
     for (let i = 0; i <= 40; i++) surface.rect(76 + i * 2.5, y - 5, 2.6, 10, signedColour(i / 20 - 1));
-    surface.text("above chance    struck out: within two standard errors", 184, y, {size: 10.5, fill: theme.faint});
+    surface.text("above chance", 184, y, {size: 10.5, fill: theme.faint});
+    surface.text("struck out: within two standard errors", narrow ? 0 : 268, narrow ? y + 15 : y, {size: 10.5, fill: theme.faint});
   }
 
   place(row) {
     const {model, member, layer, head} = app.run.head(row);
     const block = this.blocks.find(each => each.model === model && each.member === member);
     return block && [block.x + head * block.cell, block.y + layer * block.cell, block.cell];
+  }
+
+  named(event) {  // the model whose name is under the pointer
+    const box = this.canvas.getBoundingClientRect(), px = event.clientX - box.left, py = event.clientY - box.top;
+    return this.headings?.find(({x, y, wide, tall}) => px >= x && px < x + wide && py >= y && py < y + tall)?.model;
   }
 
   at(px, py) {

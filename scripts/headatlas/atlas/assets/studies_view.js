@@ -32,11 +32,11 @@ const studiesView = (place, route) => {
 // What the paper reports beside this run; verdicts have a mark and words, no colour alone.
 const MARKS = {agrees: "✓", differs: "✗", "cannot be compared": "–"};
 const paperPanel = rows => panel("The paper beside this run", rows[0].differences ? `Set up otherwise than the paper: ${rows[0].differences}.` : "Set up as the paper was.",
-  element("div", {class: "across"}, element("table", {class: "paper"},
+  edged(element("div", {class: "across", tabindex: 0, role: "region", "aria-label": "The paper beside this run"}, element("table", {class: "paper"},
     element("thead", {}, element("tr", {}, ["", "the paper reports", "published, here", "corrected, here", "verdict"].map(title => element("th", {scope: "col"}, title)))),
     element("tbody", {}, rows.map(row => element("tr", {},
       element("th", {scope: "row"}, row.item), element("td", {}, row.reported), element("td", {}, row.published || "–"), element("td", {}, row.corrected || "–"),
-      element("td", {}, element("strong", {}, `${MARKS[row.verdict]} ${row.verdict}`), element("div", {class: "faint small"}, row.asked))))))),
+      element("td", {}, element("strong", {}, `${MARKS[row.verdict]} ${row.verdict}`), element("div", {class: "faint small"}, row.asked)))))))),
   {wide: true, files: ["reproduction.parquet"], name: "paper"});
 
 const shownFigure = (run, figure, protocol) => {
