@@ -1,7 +1,9 @@
 """The configuration's schema: defaults filled in, and one line that says what is wrong and what is allowed."""
 
 import copy
+import json
 import re
+import sys
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -147,7 +149,7 @@ def _misread(found):
 
 
 def check_file(path):
-    """Look in a configuration file for what YAML reads as something else, without a word.
+    """Look in a configuration file for what cannot be read, and for what YAML reads as something else without a word.
 
     Parameters
     ----------
@@ -156,15 +158,77 @@ def check_file(path):
     Raises
     ------
     InputError
-        For a number that is read as octal (010 is 8) or to the base of 60 (1:30 is 90), and for a key that is given
-        twice, of which only the last would count; with file and line.
+        For a file that is not there, not UTF-8, not YAML, or has no keys; for a number that is read as octal (010 is 8)
+        or to the base of 60 (1:30 is 90), and for a key that is given twice, of which only the last would count; with
+        file and line.
     """
     try:
-        root = yaml.compose(Path(path).read_text(), yaml.CSafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return  # Snakemake says of such a file what it says of it
-    if root is not None:
-        _check_node(root, path, "", set())
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text in UTF-8 (byte {error.start}); allowed: YAML, as in config.yaml") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; allowed: a configuration file") from None
+    try:
+        root = yaml.compose(text, yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        if not _is_json(text):  # which may be indented by tabs
+            raise InputError(f"{path}{_where(error, text)}; allowed: YAML, as in config.yaml") from None
+        return
+    if not isinstance(root, yaml.MappingNode):
+        found = "nothing in it" if root is None else f"{_KINDS[type(root)]} at its top"
+        raise InputError(f"{path}: {found}; allowed: keys with values, as in config.yaml")
+    _check_node(root, path, "", set())
+
+
+_KINDS = {yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value"}
+
+
+def _is_json(text):
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _where(error, text):
+    """Where a text is no YAML and what is wrong there, to be put behind the file's name."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f": {' '.join(str(error).split())}"
+    lines = text.split("\n")
+    line = lines[min(mark.line, len(lines) - 1)]
+    begun = getattr(error, "context_mark", None)
+    opened = f" ({error.context} from line {begun.line + 1} on)" if error.context and begun else ""
+    tab = (
+        "a tab, where YAML takes spaces alone" if re.match(r"\s*\t", line) or line[mark.column :][:1] == "\t" else None
+    )
+    return f", line {mark.line + 1}: {tab or f'{error.problem}{opened}'}"
+
+
+def check_given(arguments):
+    """Look at the configuration files of a command line, before Snakemake reads them, and end with one line.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The command line.
+    """
+    taken = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            option, _, value = argument.partition("=")
+            taken = option in ("--configfile", "--configfiles") and not value
+            files = [value] if value and option in ("--configfile", "--configfiles") else []
+        else:
+            files = [argument] * taken
+        for file in files:
+            try:
+                check_file(file)
+            except InputError as error:
+                if file.endswith((".yaml", ".yml", ".json")):
+                    sys.exit(str(error))
+                taken_for = "--configfile, which takes all that follows it for files"
+                sys.exit(f"{error}; a target stands before {taken_for}: snakemake {file} --configfile ...")
 
 
 def _check_node(node, path, key, seen):
@@ -175,13 +239,17 @@ def _check_node(node, path, key, seen):
     if isinstance(node, yaml.MappingNode):
         lines = {}
         for name, value in node.value:
-            inner = join(key, name.value if isinstance(name, yaml.ScalarNode) else "?")
+            if not isinstance(name, yaml.ScalarNode):
+                raise InputError(
+                    f"{path}, line {name.start_mark.line + 1}: {key}: a key that is no text; allowed: text"
+                )
+            inner = join(key, name.value)
             if name.value in lines and name.value != "<<":
                 line = name.start_mark.line + 1
                 raise InputError(
                     f"{path}, line {line}: {inner}: given in line {lines[name.value]} too; allowed: each key once"
                 )
-            lines[str(name.value)] = name.start_mark.line + 1
+            lines[name.value] = name.start_mark.line + 1
             _check_node(value, path, inner, seen)
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
