@@ -13,8 +13,8 @@ Made from [the schema](../config/schema.yaml): edit it there, then
 Settings are layered: a file given by `--configfile` stands on top of [config.yaml](../config.yaml), the embedded
 default. A name given there is added, a key given there wins, a list given there replaces the other. A key that no file
 gives has the default below. A key, name or size that is not allowed stops a run before its first job, with one line
-that says what is allowed. So does a file that is no YAML (a tab, an open bracket, a key given twice, nothing in it), with
-its line: Snakemake reads it before any rule file, so the profile looks at it first; without our profile
+that says what is allowed. So does a file that is no YAML (a tab, an open bracket, a key given twice, nothing in it),
+with its line: Snakemake reads it before any rule file, so the profile looks at it first; without our profile
 (`--workflow-profile none`, or as a module of another workflow) Snakemake's own words come.
 
 YAML reads `no`, `on` and digits alone as something other than text: put names and revisions such as `"no"` and
