@@ -12,7 +12,7 @@ rule phrenology:
         figures("phrenology", ["fig12_one_head", "fig13_cluster", "fig14_effects"]),
         figures("phrenology", ["consensus", "partners", "knockout_losses"], ["corrected"]),
         figures("phrenology", ["transplants", "agreement", "universality"], ["corrected"]),
-        figures("phrenology", ["head_scores", "worth", "mean_patterns"], ["corrected"]),
+        figures("phrenology", ["head_scores", "ablation_costs", "mean_patterns"], ["corrected"]),
         figures("phrenology", ["partner_flow", "joined_tokens", "ov_eigenvalues", "value_weighted"], ["corrected"]),
         "<results>/phrenology/head_cards.csv",
         "<results>/phrenology/knockout_tokens.csv",

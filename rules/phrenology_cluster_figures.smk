@@ -128,16 +128,16 @@ use rule draw_figure as draw_head_scores with:
         spec=drawn_by("studies.phrenology.figures.heads.draw_head_scores", models=models_of("phrenology")),
 
 
-use rule draw_figure as draw_worth with:
-    """What every head is worth against what its attention looks like."""
+use rule draw_figure as draw_ablation_costs with:
+    """What ablating every head costs against what its attention looks like."""
     input:
         **HEADS_AND_GROUPS,
         **SCORES_AND_LOSSES,
         judged=judged(*models_of("phrenology")),
     output:
-        **figure("phrenology", "worth", ["corrected"]),
+        **figure("phrenology", "ablation_costs", ["corrected"]),
     params:
-        spec=drawn_by("studies.phrenology.figures.heads.draw_worth", models=models_of("phrenology")),
+        spec=drawn_by("studies.phrenology.figures.heads.draw_ablation_costs", models=models_of("phrenology")),
 
 
 use rule draw_figure as draw_mean_patterns with:

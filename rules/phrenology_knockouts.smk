@@ -3,7 +3,7 @@
 
 
 rule measure_knockouts:
-    """Knock out every head of a model: what it is worth in loss, and what it does to the end of one prompt."""
+    """Knock out every head of a model: what that costs in loss, and what it does to the end of one prompt."""
     input:
         **TOKENIZER,
         **MODEL,
@@ -109,7 +109,7 @@ use rule draw_figure as draw_knockout_effects with:
 
 
 use rule draw_figure as draw_knockout_losses with:
-    """Draw what every head is worth in loss, beside another head of its layer in its place."""
+    """Draw what ablating every head costs in loss, beside another head of its layer in its place."""
     input:
         losses=of_models("phrenology", "<results>/knockouts/{model}/losses.parquet"),
         kinds="<results>/phrenology/kinds.parquet",

@@ -1,4 +1,4 @@
-"""Knock out every head of a model: what it is worth in loss, and what it does to the end of one prompt."""
+"""Knock out every head of a model: what that costs in loss, and what it does to the end of one prompt."""
 
 from headatlas.jobs.job import job
 

@@ -18,10 +18,10 @@ def main(snakemake, run):
     opened = [(name, families.load_family(model, config, device)) for name, model, config in files]
     members = [(name, family, index) for name, family in opened for index in range(family.members)]
     given = {"pad": tokenizer.pad_token_id, "mask": tokenizer.mask_token_id, "seed": settings["seed"]}
-    worth, pairs = transplants.transplant(members, windows, between_layers=settings["between_layers"], **given)
+    costs, pairs = transplants.transplant(members, windows, between_layers=settings["between_layers"], **given)
     facts = {"windows": len(windows)}
-    tables.write(run.out.costs, worth, facts=facts, provenance=run.provenance)
-    tables.write(run.out.transplants, transplants.identified(worth, pairs), facts=facts, provenance=run.provenance)
+    tables.write(run.out.costs, costs, facts=facts, provenance=run.provenance)
+    tables.write(run.out.transplants, transplants.identified(costs, pairs), facts=facts, provenance=run.provenance)
 
 
 if "snakemake" in globals():

@@ -147,7 +147,7 @@ def _groupings(results, place):
     if kinds is not None:
         what = "kind" if (kinds["kind"] >= 0).any() or "candidate" not in kinds else "candidate"
         described = _grouping(results, place, "kinds", kinds, what, what)
-        described["title"] = {"kind": "Kinds", "candidate": "Candidate kinds"}[what]
+        described["title"] = {"kind": "Kinds", "candidate": "Groups of the plateau (no kinds)"}[what]
         if what == "candidate":
             p = tables.facts(results.path("phrenology/kinds.parquet")).get("p")
             described["note"] = "These heads lie along a continuum, whose plateaus are as long: they are no kinds" + (

@@ -252,7 +252,7 @@ def describe_mean(values, digits=2, signed=False, within=(-np.inf, np.inf)):
 def describe_counts(counts, of, what):
     """How many of its heads, or of anything else that it has a number of, each member has, in words.
 
-    A count of few members has no interval worth its name: all are told, or from where to where they reach.
+    A count of few members has no interval that deserves the name: all are told, or from where to where they reach.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ zero      nothing (Edkins & Wiechecki 2023), which the network has never met in 
 mean      its mean over a set of prompts at the same position, which keeps what it says whatever the prompt;
 resample  its output on another prompt at the same position: what it might as well have said.
 
-The control for what a head is worth is another head of the layer in its place, at equal size: the mean stays the
+The control for what ablating a head costs is another head of the layer in its place, at equal size: the mean stays the
 head's own, what varies about it is the other's (`exchange`). A random subspace is no control: it cuts through what
 all heads write, and costs .046 nats where real heads cost .079.
 """

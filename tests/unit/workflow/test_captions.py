@@ -178,7 +178,7 @@ def test_the_summary_and_every_figure_beside_its_other_protocol_stand_on_the_fro
     assert (front.summary(), front.beside("phrenology")) == ("", "")
     draw_figure(tmp_path, "phrenology/published/fig05_clusters", "7 clusters, Jaccard 0.4 < 0.75.")
     draw_figure(tmp_path, "phrenology/corrected/fig05_clusters", "no kinds.")
-    draw_figure(tmp_path, "phrenology/corrected/worth", "ablation costs 0.1 nats.")
+    draw_figure(tmp_path, "phrenology/corrected/transplants", "ablation costs 0.1 nats.")
     for protocol in ("published", "corrected"):
         draw_figure(tmp_path, f"attentionviz/{protocol}/toy/fig09_same", "the same.")
     body = "<h1>Head Atlas</h1>\n<p>Two kinds <em>recur</em>.</p>\n\n<pre>\n  a\n</pre>"
@@ -190,7 +190,7 @@ def test_the_summary_and_every_figure_beside_its_other_protocol_stand_on_the_fro
     sections = re.findall(r'<section class="beside">.*?</section>', page, re.DOTALL)
     assert [re.search("<h4>(.*)</h4>", section)[1] for section in sections] == [
         "Figure 5: clusters",
-        "worth",
+        "transplants",
         "Figure 9: same (toy)",
     ]
     said = [re.findall("<figcaption>(.*?)</figcaption>", section) for section in sections]

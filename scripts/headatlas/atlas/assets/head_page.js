@@ -143,8 +143,8 @@ const costPanel = (run, row) => {
   if (!costs.length) return panel("What ablating it costs", null, unavailable("heads of this model were not ablated"), {name: "cost"});
   const rows = costs.map(cost => ({title: cost.kind, chance: cost.chance[row], points: [{value: cost.value[row], error: cost.error[row]}],
     note: Number.isFinite(cost.chance[row]) ? "dashed: another head of its layer in its place" : null}));
-  const worth = costs.filter(cost => cost.value[row] - 2 * cost.error[row] > 0).map(cost => cost.kind);
-  return panel("What ablating it costs", `Loss added, nats per token, with two standard errors; dashed is another head of its layer in its place, at equal norm. ${worth.length ? `More than nothing: ${worth.join(", ")}.` : "Not more than nothing."}`,
+  const costly = costs.filter(cost => cost.value[row] - 2 * cost.error[row] > 0).map(cost => cost.kind);
+  return panel("What ablating it costs", `Loss added, nats per token, with two standard errors; dashed is another head of its layer in its place, at equal norm. ${costly.length ? `More than nothing: ${costly.join(", ")}.` : "Not more than nothing."}`,
     dotChart({name: `${run.label(row)}-cost`.replaceAll(" ", "-"), label: `Loss added by ablating ${run.longLabel(row)}`, rows}), {files: [`knockouts/${model.name}/losses.parquet`], name: "cost"});
 };
 
@@ -196,7 +196,7 @@ const EVIDENCE = {
   heads: "heads", members: "members", jaccard_prompts: "Jaccard, halves of the prompts", jaccard_members: "Jaccard, without a member", cosine: "cosine of effects, mean ablation",
   null_mean: "the same, permuted", null_95: "the same, 95% of permutations below", r2: "R² against the mean effect of others", p: "p", p_holm: "p after Holm", cosine_zero: "cosine of effects, zero ablation",
   p_holm_zero: "p after Holm, zero ablation", cosine_resample: "cosine of effects, resample ablation", p_holm_resample: "p after Holm, resample ablation", transplant: "share of the loss that partners recover",
-  stable: "stable (both Jaccard at least 0.75)", alike: "do alike (p after Holm at most 0.05)",
+  stable: "stable (both Jaccard at least 0.75)", alike: "similar effects (p after Holm at most 0.05)",
 };
 const evidenceRows = evidence => Object.entries(evidence || {}).filter(([name]) => !/_(low|high)$|^p_floor$|^permutations$/.test(name)).map(([name, value]) => {
   const low = evidence[`${name}_low`], high = evidence[`${name}_high`];

@@ -303,7 +303,7 @@ def _of_induction(induction, names, weak):
         best = own.iloc[0]
         lines[-1] += (
             f"; the strongest, of seed {int(best['member'])}, layer {int(best['layer'])} head {int(best['head'])}, "
-            f"pays {best['induction']:.2f} (chance {best['chance']:.2f})"
+            f"has an induction score of {best['induction']:.2f} (chance {best['chance']:.2f})"
         )
         if np.isfinite(best["earlier_layer"]):  # there is none before the first layer
             lines[-1] += (

@@ -106,10 +106,10 @@ def _strongest(models):
         layers = sorted(counted["layer"].unique().tolist())
         where = f", in layer{'s'[: len(layers) > 1]} {_listed([str(layer) for layer in layers])}" if layers else ""
         each = own.groupby("member").size().iloc[0]
-        names = ", ".join(f"{row.layer}.{row.head}" for row in best.itertuples())
+        names = ", ".join(f"L{row.layer}H{row.head}" for row in best.itertuples())
         lines.append(
             f"{model}: induction heads are {describe_counts(counts, each, 'heads')}{where}; the strongest "
-            f"({names}) pays {words}, measured on other sequences than it was chosen on. As published: "
+            f"({names}) has an induction score of {words}, on other sequences than it was chosen on. As published: "
             f"{said['published'][0]}."
         )
     parts = [f"in every member of {_listed(every)}"] if every else []
@@ -121,7 +121,7 @@ def _strongest(models):
         headline = "No model has induction heads."
     return statements.either(every or some, headline), [
         *lines,
-        f"An induction head pays {LEAST:g} of its attention or more to what followed its token before (of masked "
+        f"An induction head gives {LEAST:g} of its attention or more to what followed its token before (of masked "
         f"models: to the earlier instance), and {ERRORS} standard errors more than chance.",
     ]
 
@@ -193,10 +193,12 @@ def _redundancy(models):
     if bool(more) == bool(less):
         headline = "Whether induction heads of one layer are redundant is not settled."
         return statements.denied(headline), lines
-    headline = "Induction heads of one layer are redundant: together they are worth more than the sum of each, beyond "
+    headline = (
+        "Induction heads of one layer are redundant: ablating them together costs more than the sum of each, beyond "
+    )
     headline += "other heads"
     if less:
-        headline = "Induction heads of one layer are worth less together than the sum of each, beyond other heads"
+        headline = "Induction heads of one layer cost less together than the sum of each, beyond other heads"
     if len(more or less) < len(signs):
         rest = _listed([model for model in signs if model not in (more or less)])
         headline += f", in {_listed(more or less)}, which is not settled for {rest}"
@@ -366,8 +368,10 @@ def _masks(models):
             f"{describe_mean(own['held_out'], within=_SHARE)} with {level}"
             for level, own in followed.groupby("level", sort=False)
         )
-        names = ", ".join(f"{row.layer}.{row.head}" for row in heads.itertuples())
-        lines.append(f"{model}: the head that is strongest with one mask ({names}) pays the earlier instance {said}.")
+        names = ", ".join(f"L{row.layer}H{row.head}" for row in heads.itertuples())
+        lines.append(
+            f"{model}: attention to the earlier instance of the head strongest with one mask ({names}): {said}."
+        )
     if not lines:
         return "", []
     return statements.found("Several masks at once: the same heads followed."), lines

@@ -202,7 +202,7 @@ def by_size(table):
 
 
 def sign(rows):
-    """Whether a model's heads stand in for one another (1), are worth less together (-1), or it is not settled (0).
+    """Whether a model's heads stand in for one another (1), cost less together (-1), or it is not settled (0).
 
     Their excess, and what it is beyond that of the control, both lie on one side of zero by their 95% intervals over
     members: without a control, or with two members, nothing is settled.

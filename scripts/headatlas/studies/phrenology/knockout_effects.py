@@ -32,7 +32,7 @@ EFFECTS = ("published", *KINDS)  # the published vectors are those of zero, norm
 
 
 def loss_table(member, tokens, *, causal, others, pad=None, mask=None, seed=0, kinds=KINDS):
-    """What each head is worth: the loss without it less the loss with it, and with another head in its place.
+    """What ablating each head costs: the loss without it less the loss with it, and with another head in its place.
 
     Parameters
     ----------

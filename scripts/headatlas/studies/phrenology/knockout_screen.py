@@ -21,7 +21,7 @@ FIRST, DRAWN, NOT_ABLATED = "first", "drawn", "not ablated"
 
 
 def screen_table(member, tokens, *, causal, most, pad=None, mask=None, seed=0):
-    """What each head is worth by the screen and, for some, by ablation to its mean.
+    """What ablating each head costs by the screen and, for some, by ablation to its mean.
 
     Parameters
     ----------

@@ -203,12 +203,13 @@ def test_findings_say_what_was_found(table, tmp_path):
         "`a … b → c` (+2.0 nats; seed 0, head 1)",
         "**1 of 1 models of several layers have induction heads:**",
         "`two-layer` (above its bigram baseline: too little training to interpret its heads): 1 of 2 heads; the",
-        "seed 0, layer 1 head 3, pays 0.80 (chance 0.10) and reads layer 0 head 2 through its keys (+9.0 deviations",
+        "seed 0, layer 1 head 3, has an induction score of 0.80 (chance 0.10)",
+        "and reads layer 0 head 2 through its keys (+9.0 deviations",
     ):
         assert part in text
     alone = induction.assign(member=1, earlier_layer=np.nan, earlier_head=np.nan, beyond=np.nan)
     text = findings.findings(ended, parameters, losses, texts, copying, trigrams, alone, names)
-    assert "of seed 1, layer 1 head 3, pays 0.80 (chance 0.10)\n" in text
+    assert "of seed 1, layer 1 head 3, has an induction score of 0.80 (chance 0.10)\n" in text
     qk_ov_circuits.write(tmp_path / "none.parquet", "induction", [])
     none = tables.read(tmp_path / "none.parquet")
     text = findings.findings(ended, parameters, None, texts, copying.iloc[:0], trigrams.iloc[:0], none, names)

@@ -67,7 +67,7 @@ def learning(shape, gain=0.3):
 
 
 def ablations(shape, total=0.4, direct=1.0):
-    """Heads 1.0 and 1.1 are worth 0.1 nats each and 0.4 together, of which later layers, where there are, made 0.6."""
+    """Heads 1.0 and 1.1 cost 0.1 nats each and 0.4 together, of which later layers, where there are, made 0.6."""
     rows, changed, later = [], [], shape[0] - 2
     for member in range(shape[2]):
         sets = [
@@ -303,9 +303,8 @@ def found_of(names):
 def test_findings_name_heads_and_numbers():
     text = findings.text(found_of(SHAPES), DEPTHS, TOLD, {"repeats-causal": dynamics_table()})
     best = SCORES["bert"][SCORES["bert"]["protocol"] == "corrected"].nlargest(1, "choice").iloc[0]
-    assert (
-        f"the strongest ({best['layer']}.{best['head']}) pays {best['held_out']:.2f} (one member), chance 0.020" in text
-    )
+    name = f"L{best['layer']}H{best['head']}"
+    assert f"the strongest ({name}) has an induction score of {best['held_out']:.2f} (one member), chance 0.020" in text
     assert "bert: induction heads are 12 of 144 heads, in layer 11" in text
     assert "repeats-causal: induction heads are 4 of 12 heads in each of 3 members, in layer 2" in text
     assert "(Olsson's score, which compares tokens 20 and 5: -1.30)" in text
@@ -341,7 +340,7 @@ def test_intervals_hold_only_what_can_be():
     assert "induction heads are 0, 4 and 4 of 12 heads in 3 members" in lines[0]
     assert "(95% 0.00 to 1.00 over 3 members)" in lines[0]
     _, lines = findings._strongest({"a": {**models["a"], "maps": wide[wide["member"] > 0]}})
-    assert "pays 0.74 (2 members)" in lines[0]
+    assert "has an induction score of 0.74 (2 members)" in lines[0]
     times = dynamics_table(2)
     _, lines = findings._phase_changes({"a": times}, {"a": {**models["a"], "maps": MAPS["repeats-causal"]}})
     assert "95%" not in lines[0]

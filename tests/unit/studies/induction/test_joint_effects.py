@@ -124,8 +124,8 @@ def test_heads_that_stand_in_for_one_another_are_redundant(tmp_path):
     jittered = table.assign(excess=table["excess"] + 0.01 * table["member"] * table["induction"])
     headline, lines = said(a=jittered)
     assert headline == (
-        "**Induction heads of one layer are redundant: together they are worth more than the sum of each, beyond other "
-        "heads.**"
+        "**Induction heads of one layer are redundant: ablating them together costs more than the sum of each, beyond "
+        "other heads.**"
     )
     assert "as many other heads, of layer 0, +0.00; beyond these +" in lines[0]
 
@@ -209,7 +209,7 @@ def test_redundancy_is_said_of_the_models_that_show_it_and_of_no_other():
     assert said(a=clear, b=unsure)[0].endswith("beyond other heads, in a, which is not settled for b.**")
     for silent in (like_others, unsure, joint_of([(3.0, 0)] * 3, control=False), joint_of([(3.0, 0.1), (3.1, 0.0)])):
         assert said(b=silent)[0].startswith("__")  # as other heads have it, no control, or two members
-    assert said(a=fewer, b=unsure)[0].startswith("**Induction heads of one layer are worth less together")
+    assert said(a=fewer, b=unsure)[0].startswith("**Induction heads of one layer cost less together")
     assert "not settled" in said(a=clear, b=fewer)[0]
     headline, lines = said(a=joint_of([(0.0, 0.0)] * 3, followed=False))
     assert headline == "__Redundancy within a layer cannot be asked of these models.__"

@@ -50,8 +50,8 @@ def every_figure(heads):
     scores, costs = scores_of(heads), costs_of(heads)
     names = dict(enumerate(["\u2423the", "of", "internationalization", "$", "\u21b5"]))
     return {
-        "scores": lambda: figures.scores_and_worth(heads, scores, costs, "group of partners"),
-        "worth": lambda: figures.worth_against_look(heads, scores, costs, "group of partners"),
+        "scores": lambda: figures.scores_and_costs(heads, scores, costs, "group of partners"),
+        "costs": lambda: figures.costs_against_attention(heads, scores, costs, "group of partners"),
         "patterns": lambda: figures.mean_patterns(heads, patterns, "group", True),
         "flow": lambda: figures.flow_of_partners(heads, heads["group"] / 10, {0, 2}, "attention"),
         "tokens": lambda: figures.joined_tokens(heads, circuits_of(heads), names, "group of partners"),
@@ -69,7 +69,7 @@ def test_text_is_legible_for_models_of_any_shape(tmp_path, name, sizes):
 
 def test_scores_are_in_units_of_chance_and_grey_within_their_error():
     heads = grouped()
-    figure = figures.scores_and_worth(heads, scores_of(heads), costs_of(heads), "group of partners")
+    figure = figures.scores_and_costs(heads, scores_of(heads), costs_of(heads), "group of partners")
     axes, bars = figure.axes[:2]
     values = np.ma.filled(axes.images[0].get_array(), np.nan)
     names = [label.get_text() for label in axes.get_xticklabels()]
@@ -81,14 +81,14 @@ def test_scores_are_in_units_of_chance_and_grey_within_their_error():
     assert "3 in induction" in figure.finding
 
 
-def test_worth_is_correlated_with_looks():
+def test_costs_are_correlated_with_attention():
     heads = grouped()
-    figure = figures.worth_against_look(heads, scores_of(heads), costs_of(heads), "group of partners")
+    figure = figures.costs_against_attention(heads, scores_of(heads), costs_of(heads), "group of partners")
     assert "current token at +1.00" in figure.finding
-    assert "the more it is worth" in figure.get_suptitle().replace("\n", " ")
+    assert "the more its ablation costs" in figure.get_suptitle().replace("\n", " ")
 
 
-def test_heads_of_a_network_are_no_independent_samples_of_what_a_head_is_worth():
+def test_heads_of_a_network_are_no_independent_samples_of_ablation_costs():
     """Networks that differ in both, and heads in which one says nothing of the other."""
     said = plain = 0
     for seed in range(40):

@@ -150,7 +150,9 @@ def test_losses(tmp_path):
         np.testing.assert_allclose(points[:, 1], [0.1, 0.1, 0, 0, 0.3, 0.3, 0.2, 0.2])  # costliest first in a cluster
     np.testing.assert_allclose(points_of(figure.axes[0], "D")[:, 1], 0.15)
     assert [label.get_text() for label in figure.axes[-1].get_xticklabels()] == ["0", "1"]
-    assert "6 of 8 heads are worth something; for 4, another head in the place costs more" in figure.finding
+    assert (
+        "mean ablation raises the loss for 6 of 8 heads; for 4, another head in the place costs more" in figure.finding
+    )
     assert "mean ablation costs 0.05 nats per token in group 0 (0.00 to 0.10)" in figure.finding
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
 

@@ -83,7 +83,7 @@ def _several(axes, table):
         colour = style.member_colour(best.member)
         for reading, dashes in (("same", "-"), ("masks", (0, (2, 1.5)))):
             line = own[own["reading"] == reading].sort_values("count", kind="stable")
-            label = f"{best.layer}.{best.head} of member {best.member}" if reading == "same" else None
+            label = f"L{best.layer}H{best.head} of member {best.member}" if reading == "same" else None
             axes.errorbar(
                 line["count"], line["held_out"], line["held_out_error"], color=colour, linestyle=dashes, label=label
             )

@@ -135,7 +135,7 @@ def backup_heads(effects, backups, kind="mean"):
         left.set_xticks([0, 1], ["no later head\nresponds", "all\nrespond"])
         left.set(xlim=(-0.4, 1.4), ylabel="rise of the loss (nats)")
         _from_zero(left)
-        names = [f"{one.layer}.{one.head}" for one in later.itertuples()]
+        names = [f"L{one.layer}H{one.head}" for one in later.itertuples()]
         right.set_xticks(*style.thinned(range(len(names)), names, len(names), 9))
         right.axhline(0, color="0.6", linewidth=0.6, zorder=0)
         right.set_ylabel("change of induction score")

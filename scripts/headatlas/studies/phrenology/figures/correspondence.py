@@ -222,7 +222,7 @@ def groups_of_partners(table, stability, names):
     layers = table["layer"].nunique() > 1
     for x, y, head in zip(column, row, shown.itertuples(), strict=True):
         colour = style.ink(image.cmap(image.norm(head.distance_to_partners))[:3])
-        label = f"{head.layer}.{head.head}" if layers else str(head.head)
+        label = f"L{head.layer}H{head.head}" if layers else str(head.head)
         axes.text(x, y, label, ha="center", va="center", color=colour, fontsize=style.SMALL)
         if head.tie >= 0:
             axes.add_patch(Rectangle((x - 0.46, y - 0.42), 0.92, 0.84, fill=False, edgecolor=_RIVAL, linewidth=1.2))

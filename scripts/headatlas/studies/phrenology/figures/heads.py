@@ -1,4 +1,4 @@
-"""Every head of a study at a glance: scores beside worth, mean patterns, counterparts, and the tokens it joins."""
+"""Every head of a study at a glance: scores beside ablation costs, mean patterns, partners, and the tokens it joins."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def _of_models(paths, models):
 
 
 @style.paper
-def scores_and_worth(heads, scores, costs, what):
+def scores_and_costs(heads, scores, costs, what):
     """Heads by scores in units of chance, and what each head's mean ablation costs.
 
     Parameters
@@ -123,13 +123,13 @@ def rank_over_members(table):
 
 
 @style.paper
-def worth_against_look(heads, scores, costs, what):
-    """What a head is worth against what its attention looks like, one point per head.
+def costs_against_attention(heads, scores, costs, what):
+    """What ablating a head costs against what its attention looks like, one point per head.
 
     Parameters
     ----------
     heads, scores, costs, what
-        As in `scores_and_worth`.
+        As in `scores_and_costs`.
 
     Returns
     -------
@@ -165,9 +165,9 @@ def worth_against_look(heads, scores, costs, what):
         keep = {"handletextpad": 0.1, "columnspacing": 0.8, "ncols": min(len(labels), 9)}
         figure.legend(handles, labels, loc="outside lower center", title=what, **keep)
     rank, low, high = found[0]
-    title = f"What a head is worth and its attention to the current token: rank correlation {rank:+.2f}"
+    title = f"Ablation cost and attention to the current token: rank correlation {rank:+.2f}"
     if low > 0 or high < 0:
-        title = f"The more a head attends to the current token, the {'more' if rank > 0 else 'less'} it is worth"
+        title = f"The more a head attends to the current token, the {'more' if rank > 0 else 'less'} its ablation costs"
     style.headline(figure, title)
     return style.finding(figure, f"the cost of a head's mean ablation correlates with {' and with '.join(said)}")
 
@@ -377,14 +377,14 @@ def draw_head_scores(partners, kinds, scores, losses, models):
     """Files of scores and of losses of each model, in their order."""
     heads, what = groups_of(partners, kinds)
     costs = _of_models(losses, models)
-    return scores_and_worth(heads, _of_models(scores, models), costs[costs["kind"] == "mean"], what)
+    return scores_and_costs(heads, _of_models(scores, models), costs[costs["kind"] == "mean"], what)
 
 
-def draw_worth(partners, kinds, scores, losses, models):
+def draw_ablation_costs(partners, kinds, scores, losses, models):
     """The same."""
     heads, what = groups_of(partners, kinds)
     costs = _of_models(losses, models)
-    return worth_against_look(heads, _of_models(scores, models), costs[costs["kind"] == "mean"], what)
+    return costs_against_attention(heads, _of_models(scores, models), costs[costs["kind"] == "mean"], what)
 
 
 def draw_mean_patterns(partners, kinds, patterns):

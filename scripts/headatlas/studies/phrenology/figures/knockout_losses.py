@@ -1,4 +1,4 @@
-"""What every head is worth in loss, which the paper on attention phrenology did not measure."""
+"""What ablating every head costs in loss, which the paper on attention phrenology did not measure."""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -14,7 +14,7 @@ _IDENTITY = ["model", "member", "layer", "head"]
 
 @style.paper
 def loss_without(table, clusters, windows):
-    """What every head is worth: the held-out loss without it less the loss with it, and with another head in its place.
+    """What ablating every head costs: held-out loss without it, and with another head in its place, less that with it.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def loss_without(table, clusters, windows):
     panels[-1].tick_params(axis="x", length=0)
     panels[-1].set(xlabel="heads, by group and cost", xlim=(-0.8, len(places) - 0.2))
     figure.supylabel("loss added (nats per token)", fontsize=8)
-    style.headline(figure, worth_in_words(table))
+    style.headline(figure, costs_in_words(table))
     keys = [Line2D([], [], linestyle="", marker="o", markersize=4, color="0.3", label="ablated (95%)")]
     if "other" in by_kind:
         label = "another head of its layer in its place (mean)"
@@ -66,7 +66,7 @@ def loss_without(table, clusters, windows):
         f"{row['mean']:.2f} nats per token in group {group} ({row['min']:.2f} to {row['max']:.2f})"
         for group, row in costs.head(3).iterrows()
     )
-    counts = worth_in_words(table)
+    counts = costs_in_words(table)
     counts = counts[:1].lower() + counts[1:]
     return style.finding(figure, f"mean ablation costs {said}; {counts} ({windows} windows, 95% intervals)")
 
@@ -78,12 +78,12 @@ def _with_errors(axes, table, colour, size, **marks):
     )  # fmt: skip
 
 
-def worth_in_words(table):
-    """How many heads are worth something, and for how many another head in the place costs more than the ablation."""
+def costs_in_words(table):
+    """For how many heads ablation raises the loss, and for how many another head in the place costs more."""
     by_kind = {kind: part.set_index(_IDENTITY) for kind, part in table.groupby("kind")}
     ablated = by_kind["mean"]
-    worth = int((ablated["effect"] > 1.96 * ablated["standard_error"]).sum())
-    words = f"{worth} of {len(ablated)} heads are worth something"
+    costly = int((ablated["effect"] > 1.96 * ablated["standard_error"]).sum())
+    words = f"mean ablation raises the loss for {costly} of {len(ablated)} heads"
     if "other" in by_kind:
         worse = int((by_kind["other"]["effect"].reindex(ablated.index) > ablated["effect"]).sum())
         words += f"; for {worse}, another head in the place costs more than the ablation"

@@ -220,7 +220,7 @@ def _classes(tokens):
     return np.array(found)
 
 
-def _worth_a_name(points, tokens):
+def _named(points, tokens):
     """Rows in the order in which they are named: one of each token, the farthest out first, then all others."""
     scale = np.ptp(points, axis=0)
     scale[scale == 0] = 1
@@ -285,7 +285,7 @@ def tokens_on_plane(table, protocol, *, labels=36):
     style.finding(figure, sentence)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # names are placed for the axes as they now stand
-    rows = _worth_a_name(points, tokens)
+    rows = _named(points, tokens)
     name_points(axes, points[rows], [style.printable(tokens[row]) for row in rows], labels, boxes_of(axes, points))
     return figure
 

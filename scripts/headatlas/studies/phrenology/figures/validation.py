@@ -82,7 +82,7 @@ def transplants(heads, overall, groups):
     said = f"of {len(order)}, {len(beyond)} recover\nmore than nothing, by chance {by_chance:.0f} (95%)"
     right.set_title(f"each head, by group: {said}", loc="left")
     low, high = np.nanpercentile(own[own["source"].isin(["partner", "others"])]["share"], [1, 99.5])
-    right.set_ylim(min(low, 0) - 0.15, max(high, 0) + 0.15)  # an interval of a head worth little may be longer
+    right.set_ylim(min(low, 0) - 0.15, max(high, 0) + 0.15)  # an interval of a head that costs little may be longer
     partner, others, best = (total.loc[name] for name in ("partner", "others", "partner best"))
     less = total.loc["partner less others"]
     words = f"In the place of a head, its partner from another network recovers {partner['share']:z.0%} of the loss"

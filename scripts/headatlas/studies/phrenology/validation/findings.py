@@ -92,7 +92,7 @@ def _others(rows):
 
 def _verdicts(evidence):
     lines = []
-    names = {"kind": "kinds", "candidate": "candidates for a kind", "partner": "groups of partners"}
+    names = {"kind": "kinds", "candidate": "groups of the plateau", "partner": "groups of partners"}
     for what, own in evidence.groupby("what", sort=False):
         supported, missed = own[own["supported"]], own[~own["supported"]]
         counted = f"{len(supported)} of {len(own)} {names[what]} {'is' if len(supported) == 1 else 'are'} supported"
@@ -114,13 +114,13 @@ def _verdicts(evidence):
 
 
 def _group(row):
-    name = {"kind": "Kind", "candidate": "Candidate", "partner": "Partners"}[row.what]
+    name = {"kind": "Kind", "candidate": "Group of the plateau", "partner": "Partners"}[row.what]
     networks = f"{row.members} networks" if row.members > 1 else "one network"
     return f"{name} {row.group} ({row.heads} heads, {networks})"
 
 
 def _effect(row):
-    alike = "its heads do a little alike" if row.r2 < 0 else "its heads do alike"
+    alike = "its heads' effects are weakly similar" if row.r2 < 0 else "its heads' effects are similar"
     p = _p_value({"p": row.p, "permutations": row.permutations}, brief=True)
     share = f"; partners recover {row.transplant:z.0%} of the loss" if np.isfinite(row.transplant) else ""
     return (

@@ -20,7 +20,7 @@ class Shares:
 
     Parameters
     ----------
-    worth, pairs : DataFrame
+    costs, pairs : DataFrame
         What `transplants.transplant` gives.
     partners : int array of shape (head, member)
         `partner_agreement.partners_of`.
@@ -34,15 +34,15 @@ class Shares:
         Of the mean ablation, nats per token; NaN where it is within two standard errors of nothing.
     """
 
-    def __init__(self, worth, pairs, partners, members, kinds):
+    def __init__(self, costs, pairs, partners, members, kinds):
         self.members, self._kinds, self._partners = np.asarray(members), np.asarray(kinds), partners
-        self._layers = worth["layer"].to_numpy()
+        self._layers = costs["layer"].to_numpy()
         self._belongs = (self.members[:, None] == np.arange(partners.shape[1])).astype(float)  # (head, member)
-        something = worth["ablation"] > 2 * worth["ablation_error"]
-        self.cost = worth["ablation"].where(something).to_numpy()
+        something = costs["ablation"] > 2 * costs["ablation_error"]
+        self.cost = costs["ablation"].where(something).to_numpy()
         self._recovered = {}
         for norm, column in NORMS.items():
-            table = np.full((len(worth), len(worth)), np.nan)
+            table = np.full((len(costs), len(costs)), np.nan)
             table[pairs["receiver"], pairs["donor"]] = pairs[column]
             self._recovered[norm] = table  # (receiver, donor)
         self._same_layer = self._layers[:, None] == self._layers

@@ -94,11 +94,11 @@ def transplant(members, tokens, *, between_layers, pad=None, mask=None, seed=0):
 
     Returns
     -------
-    worth : DataFrame
+    costs : DataFrame
         One row for each head: model, member, layer, head, loss (undisturbed), ablation (by the mean: loss without the
         head less that) and ablation_error (over prompts).
     pairs : DataFrame
-        One row for each transplant: receiver and donor (rows of `worth`), recovered and recovered_equal_norm (nats per
+        One row for each transplant: receiver and donor (rows of `costs`), recovered and recovered_equal_norm (nats per
         token). Empty for a single member.
 
     Raises
@@ -114,19 +114,19 @@ def transplant(members, tokens, *, between_layers, pad=None, mask=None, seed=0):
     rows = _rows(members)
     place = rows.groupby(["taker", "layer"], sort=False).indices  # (member, layer) -> rows of its heads
     rng = np.random.default_rng(seed)
-    worth, pairs = [], [_no_pairs()]
+    costs, pairs = [], [_no_pairs()]
     for taker, (_, family, index) in enumerate(progress.track(members, "transplants", "members")):
         plan = _plan(donors, taker, between_layers, rng)
         own, found = _received(family, index, donors, taker, plan, inputs, targets)
-        worth.append(pd.DataFrame(own))
+        costs.append(pd.DataFrame(own))
         for (giver, layer, their_layer), recovered in found.items():
             receivers, sent = place[taker, layer], place[giver, their_layer]
             columns = {"receiver": np.repeat(receivers, len(sent)), "donor": np.tile(sent, len(receivers))}
             columns |= {name: values.ravel() for name, values in zip(RECOVERED, recovered, strict=True)}
             pairs.append(pd.DataFrame(columns))
     pairs = pd.concat(pairs, ignore_index=True).astype({"receiver": "int32", "donor": "int32"})
-    worth = rows[_IDENTITY].join(pd.concat(worth, ignore_index=True))
-    return worth, pairs.sort_values(["receiver", "donor"], ignore_index=True)
+    costs = rows[_IDENTITY].join(pd.concat(costs, ignore_index=True))
+    return costs, pairs.sort_values(["receiver", "donor"], ignore_index=True)
 
 
 def _rows(members):
@@ -155,7 +155,7 @@ def _plan(donors, taker, between_layers, rng):
 
 
 def _received(family, index, donors, taker, plan, inputs, targets):
-    """What the heads of one member are worth, and what each donor's heads make good in their places."""
+    """What ablating the heads of one member costs, and what each donor's heads make good in their places."""
     member, us = interventions.open_member(family, index), donors[taker]
     mapped, factors = {}, {}
     for giver, layer, their_layer in plan:
@@ -200,12 +200,12 @@ def _written(varying, writers, part):
     return torch.einsum("pthd,hdm->hptm", varying[part], writers)
 
 
-def identified(worth, pairs):
+def identified(costs, pairs):
     """The transplants with the identity of both heads in place of their rows.
 
     Parameters
     ----------
-    worth, pairs : DataFrame
+    costs, pairs : DataFrame
         What `transplant` gives.
 
     Returns
@@ -215,7 +215,7 @@ def identified(worth, pairs):
         recovered_equal_norm.
     """
     sides = [("", "receiver"), ("donor_", "donor")]
-    columns = {f"{prefix}{name}": worth[name].to_numpy()[pairs[side]] for prefix, side in sides for name in _IDENTITY}
+    columns = {f"{prefix}{name}": costs[name].to_numpy()[pairs[side]] for prefix, side in sides for name in _IDENTITY}
     return pd.DataFrame(columns | {name: pairs[name].to_numpy() for name in RECOVERED})
 
 
@@ -231,26 +231,26 @@ def alone(heads, losses):
 
     Returns
     -------
-    worth, pairs : DataFrame
+    costs, pairs : DataFrame
     """
     columns = ["layer", "head", "loss", "effect", "standard_error"]
     own = losses.loc[losses["kind"] == "mean", columns]
     own = heads[_IDENTITY].merge(own, on=["layer", "head"], how="left", validate="one_to_one")
     own["loss"] -= own["effect"]
-    worth = own.rename(columns={"effect": "ablation", "standard_error": "ablation_error"}).set_index(heads.index)
-    return worth, _no_pairs()
+    costs = own.rename(columns={"effect": "ablation", "standard_error": "ablation_error"}).set_index(heads.index)
+    return costs, _no_pairs()
 
 
 def _no_pairs():
     return pd.DataFrame(columns=["receiver", "donor", *RECOVERED], dtype=float)
 
 
-def rows_of(worth, table):
+def rows_of(costs, table):
     """What `transplant` gave, from its table of costs and the transplants as `identified` writes them."""
-    rows = worth[_IDENTITY].assign(row=np.arange(len(worth)))
+    rows = costs[_IDENTITY].assign(row=np.arange(len(costs)))
     pairs = {}
     for prefix, side in (("", "receiver"), ("donor_", "donor")):
         named = rows.rename(columns={name: f"{prefix}{name}" for name in _IDENTITY})
         names = [f"{prefix}{name}" for name in _IDENTITY]
         pairs[side] = table[names].merge(named, on=names, how="left", validate="many_to_one")["row"].to_numpy()
-    return worth, pd.DataFrame(pairs | {name: table[name] for name in RECOVERED})
+    return costs, pd.DataFrame(pairs | {name: table[name] for name in RECOVERED})

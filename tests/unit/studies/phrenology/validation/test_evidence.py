@@ -87,14 +87,14 @@ def family(strength, members=7, heads=6, size=200, seed=0, group=None):
 
     attention = cosines(vectors())
     table["group"] = match_partners(1 - attention, member, table["layer"])
-    worth = table.assign(ablation=0.5, ablation_error=0.01)
+    costs = table.assign(ablation=0.5, ablation_error=0.01)
     receiver, donor = np.nonzero(member[:, None] != member)
     recovered = 0.5 * np.where(group[receiver] == group[donor], 0.3 * strength, 0) + rng.normal(0, 0.02, len(donor))
     pairs = {"receiver": receiver, "donor": donor, "recovered": recovered, "recovered_equal_norm": recovered - 0.1}
     effects = {name: (found := vectors()) @ found.T for name in evidence.ABLATIONS}
     circuits = {name: cosines(vectors()) for name in ("ov", "qk")}
     found = pd.concat([stability(range(2), "kind"), stability(range(heads), "partner")])
-    return table, 1 - attention, effects, circuits, (worth, pd.DataFrame(pairs)), found, match_partners
+    return table, 1 - attention, effects, circuits, (costs, pd.DataFrame(pairs)), found, match_partners
 
 
 def test_planted_partners_are_supported_by_all_the_evidence():
@@ -136,7 +136,7 @@ def weighed_attention(points, group, strength, seed=0):
     Partners and their stability are found in them; effects, circuits and transplants are alike by `group`.
     """
     rng, members = np.random.default_rng(seed), len(points) // 6
-    table, _, effects, circuits, (worth, pairs), _, match = family(strength, members, seed=seed, group=group)
+    table, _, effects, circuits, (costs, pairs), _, match = family(strength, members, seed=seed, group=group)
     parts = np.stack([points + 0.05 * rng.normal(size=points.shape) for _ in range(8)])
     parts = np.sqrt(np.square(parts[:, :, None] - parts[:, None]).sum(-1))
     member, layer = table["member"].to_numpy(), table["layer"].to_numpy()
@@ -145,7 +145,7 @@ def weighed_attention(points, group, strength, seed=0):
     resampled = resample(find, parts, member, halvings=4)
     found = stability_table("partner", table["group"], resampled, member)
     found = pd.concat([found, stability([0], "candidate")])
-    given = (table, parts.mean(0), effects, circuits, (worth, pairs), found, match)
+    given = (table, parts.mean(0), effects, circuits, (costs, pairs), found, match)
     return evidence.weigh(*given, permutations=199, seed=seed)
 
 
@@ -174,7 +174,7 @@ def test_unrelated_members_whose_heads_exclude_one_another_support_nothing():
 
 def test_kinds_without_partners_make_no_head_universal():
     """Heads alike by their kind in every respect: more than noise, and no partner is more than another of the kind."""
-    table, distances, effects, circuits, (worth, pairs), found, match = family(0.0)
+    table, distances, effects, circuits, (costs, pairs), found, match = family(0.0)
     rng, kind = np.random.default_rng(1), table["kind"].to_numpy()
 
     def cosines():
@@ -183,7 +183,7 @@ def test_kinds_without_partners_make_no_head_universal():
 
     circuits, effects = {name: cosines() for name in circuits}, {name: cosines() for name in effects}
     table["group"] = table["kind"] + 2 * table.groupby(["member", "kind"]).cumcount()  # any matching within kinds
-    weighed = evidence.weigh(table, distances, effects, circuits, (worth, pairs), found, match, permutations=199)
+    weighed = evidence.weigh(table, distances, effects, circuits, (costs, pairs), found, match, permutations=199)
     assert weighed["universality"]["beyond_noise"].mean() > 0.09  # "chance 5%"
     assert weighed["universality"]["p"][0] > 0.05
     assert "Most universal" not in weighed["findings"]
@@ -219,22 +219,22 @@ def test_weights_that_are_not_known_are_left_out():
 
 
 def test_one_network_is_not_asked():
-    table, distances, effects, circuits, (worth, pairs), found, match = family(1.0)
+    table, distances, effects, circuits, (costs, pairs), found, match = family(1.0)
     one = slice(0, 6)
     given = [table[one].assign(group=-1), distances[one, one], {name: m[one, one] for name, m in effects.items()}]
-    given += [{name: m[one, one] for name, m in circuits.items()}, (worth[one], pairs[:0])]
+    given += [{name: m[one, one] for name, m in circuits.items()}, (costs[one], pairs[:0])]
     weighed = evidence.weigh(*given, found[found["what"] == "kind"], match, permutations=19)
     assert "cannot be asked" in weighed["findings"]
     assert not weighed["evidence"]["supported"].any()
     assert weighed["universality"]["score"].isna().all()
 
 
-def test_where_r2_is_negative_heads_do_a_little_alike():
+def test_where_r2_is_negative_effects_are_weakly_similar():
     def said(r2, what="partner"):
         table = evidence.evidence(stability([0], what), effects([0], what, r2=r2), shares([0]))
         return "".join(findings._verdicts(table))
 
-    assert "its heads do a little alike: cosine 0.200" in said(-0.02)
-    assert "its heads do alike: cosine 0.200" in said(0.02)
+    assert "its heads' effects are weakly similar: cosine 0.200" in said(-0.02)
+    assert "its heads' effects are similar: cosine 0.200" in said(0.02)
     assert "so these are no kinds" in said(0.02, "candidate")
     assert "partners recover 30% of the loss" in said(0.02)

@@ -62,7 +62,7 @@ def test_equal_to_a_loop_from_the_definitions(tmp_path, pad):
     members = pair(tmp_path, [5, 6, 7], pad=pad)
     own = [{name: value[index].double() for name, value in perturbed(SQUARE, [5, 6, 7]).items()} for index in range(3)]
     tokens = some_tokens(pad)
-    worth, pairs = transplants.transplant(members, tokens, pad=pad, between_layers=True)
+    costs, pairs = transplants.transplant(members, tokens, pad=pad, between_layers=True)
     inputs, targets = scored(tokens, True, pad)
     real = torch.ones(inputs.shape, dtype=torch.bool) if pad is None else torch.tensor(inputs != pad)
     varying = []
@@ -75,14 +75,14 @@ def test_equal_to_a_loop_from_the_definitions(tmp_path, pad):
     def loss(taker, layer, shift):
         return mean_loss(shifted_one_by_one(own[taker], SQUARE, inputs, layer, shift, pad), targets)
 
-    for row in worth.itertuples():
+    for row in costs.itertuples():
         itself = varying[row.member][row.layer, row.head]
         clean, ablated = loss(row.member, row.layer, 0 * itself), loss(row.member, row.layer, -itself)
         np.testing.assert_allclose([row.loss, row.ablation], [clean, ablated - clean], atol=2e-6)
     chosen = pairs.sample(24, random_state=0)
     between = 0
     for row in chosen.itertuples():
-        taker, giver = worth.iloc[row.receiver], worth.iloc[row.donor]
+        taker, giver = costs.iloc[row.receiver], costs.iloc[row.donor]
         assert taker["member"] != giver["member"]
         between += taker["layer"] != giver["layer"]
         itself = varying[taker["member"]][taker["layer"], taker["head"]]
@@ -102,7 +102,7 @@ def test_equal_to_plain_hooks_on_pretrained_models(tmp_path):
     given = [checkpoint(tmp_path / f"given{seed}", "gpt2", seed) for seed in (0, 1)]
     family = opened(tmp_path, given, "causal")
     tokens = np.random.default_rng(0).integers(3, 30, (5, 8))
-    worth, pairs = transplants.transplant([("gpt2", family, 0), ("gpt2", family, 1)], tokens, between_layers=False)
+    costs, pairs = transplants.transplant([("gpt2", family, 0), ("gpt2", family, 1)], tokens, between_layers=False)
     models = [AUTO["causal"].from_pretrained(one["name"], attn_implementation="eager").eval() for one in given]
     inputs, targets = tokens[:, :-1], tokens[:, 1:]
     d_head, varying = family.d_head, {}
@@ -127,9 +127,9 @@ def test_equal_to_plain_hooks_on_pretrained_models(tmp_path):
         hook.remove()
         return mean_loss(logits, targets)
 
-    assert len(worth) == 2 * family.layers * family.heads
+    assert len(costs) == 2 * family.layers * family.heads
     for row in pairs.sample(12, random_state=1).itertuples():
-        taker, giver = worth.iloc[row.receiver], worth.iloc[row.donor]
+        taker, giver = costs.iloc[row.receiver], costs.iloc[row.donor]
         itself = varying[taker["member"], taker["layer"], taker["head"]]
         matrix = torch.tensor(carry(unembeddings[giver["member"]], unembeddings[taker["member"]])).float()
         sent = varying[giver["member"], giver["layer"], giver["head"]] @ matrix
@@ -153,10 +153,10 @@ def test_a_copy_with_its_heads_permuted_makes_good_all_by_the_true_partner(tmp_p
     weights, order = perturbed(replace(SMALL, layers=2, heads=4), [5]), [2, 0, 3, 1]
     both = {name: torch.cat([value, permuted_heads(weights, order)[name]]) for name, value in weights.items()}
     family = toy(tmp_path, replace(SMALL, layers=2, heads=4), both)
-    worth, pairs = transplants.transplant(
+    costs, pairs = transplants.transplant(
         [("toy", family, 0), ("toy", family, 1)], some_tokens(None), between_layers=False
     )
-    pairs = pairs.join(worth, on="receiver").join(worth[["head"]].rename(columns={"head": "donor_head"}), on="donor")
+    pairs = pairs.join(costs, on="receiver").join(costs[["head"]].rename(columns={"head": "donor_head"}), on="donor")
     first = pairs[pairs["member"] == 0]
     true = np.array(order)[first["donor_head"]] == first["head"]
     assert true.sum() == 8
@@ -168,12 +168,12 @@ def test_a_copy_with_its_heads_permuted_makes_good_all_by_the_true_partner(tmp_p
 def test_blocks_of_prompts_and_the_order_of_members_change_nothing(tmp_path, monkeypatch):
     members = pair(tmp_path, [5, 6, 7], replace(SMALL, layers=1))
     tokens = some_tokens(None, prompts=5)
-    worth, pairs = transplants.transplant(members, tokens, between_layers=True)
+    costs, pairs = transplants.transplant(members, tokens, between_layers=True)
     turned, turned_pairs = transplants.transplant(members[::-1], tokens, between_layers=True)
     monkeypatch.setattr(knockout, "blocks", lambda member, tokens, passes, memory=0: [slice(0, 2), slice(2, 5)])
     _, in_blocks = transplants.transplant(members, tokens, between_layers=True)
     np.testing.assert_allclose(in_blocks["recovered"], pairs["recovered"], atol=1e-6)
-    place = {key: row for row, key in enumerate(zip(worth["member"], worth["head"], strict=True))}
+    place = {key: row for row, key in enumerate(zip(costs["member"], costs["head"], strict=True))}
     name = [place[key] for key in zip(turned["member"], turned["head"], strict=True)]
     back = turned_pairs.assign(
         receiver=np.take(name, turned_pairs["receiver"]), donor=np.take(name, turned_pairs["donor"])
@@ -187,46 +187,46 @@ def test_families_of_one_tokenizer_and_different_widths(tmp_path):
     (tmp_path / "wide").mkdir()
     members = pair(tmp_path, [5, 6], replace(SMALL, layers=2))
     members += pair(tmp_path / "wide", [7], replace(SMALL, d_model=14, heads=3, layers=1))
-    worth, pairs = transplants.transplant(members, some_tokens(None), between_layers=False)
-    assert len(worth) == 4 + 4 + 3
-    layer = worth["layer"].to_numpy()
+    costs, pairs = transplants.transplant(members, some_tokens(None), between_layers=False)
+    assert len(costs) == 4 + 4 + 3
+    layer = costs["layer"].to_numpy()
     assert (layer[pairs["receiver"]] == layer[pairs["donor"]]).all()
     assert len(pairs) == 2 * (2 * 4) + 2 * (2 * 2 * 3)  # within the two of a kind, and with the third's only layer
     assert pairs.notna().all(axis=None)
 
 
 def test_tables_carry_the_identity_of_both_heads(tmp_path):
-    worth, pairs = transplants.transplant(
+    costs, pairs = transplants.transplant(
         pair(tmp_path, [5, 6], replace(SMALL, layers=2)), some_tokens(None), between_layers=True
     )
-    table = transplants.identified(worth, pairs)
+    table = transplants.identified(costs, pairs)
     row = table.iloc[7]
-    assert row["donor_member"] == worth["member"][pairs["donor"][7]]
-    assert row["head"] == worth["head"][pairs["receiver"][7]]
-    again, found = transplants.rows_of(worth, table)
-    assert again is worth
+    assert row["donor_member"] == costs["member"][pairs["donor"][7]]
+    assert row["head"] == costs["head"][pairs["receiver"][7]]
+    again, found = transplants.rows_of(costs, table)
+    assert again is costs
     for name in pairs:
         np.testing.assert_array_equal(found[name], pairs[name])
 
 
 def test_bidirectional_models_are_read_at_masks(tmp_path):
     members = pair(tmp_path, [5, 6], replace(SMALL, causal=False))
-    worth, pairs = transplants.transplant(members, some_tokens(None), mask=38, between_layers=True)
+    costs, pairs = transplants.transplant(members, some_tokens(None), mask=38, between_layers=True)
     assert pairs["recovered"].abs().max() > 1e-4
-    assert worth["ablation"].notna().all()
+    assert costs["ablation"].notna().all()
 
 
 def test_a_single_member_has_costs_and_no_donors(tmp_path):
     members = pair(tmp_path, [5, 6], SMALL)
-    worth, pairs = transplants.transplant(members[:1], some_tokens(None), between_layers=True)
+    costs, pairs = transplants.transplant(members[:1], some_tokens(None), between_layers=True)
     both, _ = transplants.transplant(members, some_tokens(None), between_layers=True)
-    np.testing.assert_allclose(worth["ablation"], both["ablation"][:2], atol=1e-7)
+    np.testing.assert_allclose(costs["ablation"], both["ablation"][:2], atol=1e-7)
     assert pairs.empty
-    assert transplants.identified(worth, pairs).empty
+    assert transplants.identified(costs, pairs).empty
     _, family, index = members[0]
     losses = loss_table(interventions.open_member(family, index), some_tokens(None), causal=True, others=1)
-    found, none = transplants.alone(worth[["model", "member", "layer", "head"]][::-1], losses)  # whatever their order
-    pd.testing.assert_frame_equal(found.sort_index(), worth, check_exact=False, atol=1e-6)
+    found, none = transplants.alone(costs[["model", "member", "layer", "head"]][::-1], losses)  # whatever their order
+    pd.testing.assert_frame_equal(found.sort_index(), costs, check_exact=False, atol=1e-6)
     pd.testing.assert_frame_equal(none, pairs, check_dtype=False)
 
 
