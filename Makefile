@@ -56,7 +56,7 @@ test-faults: .venv/installed
 test-cluster: .venv/installed  ## a real SLURM, whose jobs wait more than they compute
 	pytest --durations=10 tests/cluster
 
-test-long: .venv/installed  ## every type of pretrained model against itself, and a store of 100,000 results: about 6 minutes
+test-long: .venv/installed  ## every type of pretrained model against itself, a store of 100,000 results, a run killed at every rule
 	pytest --durations=10 tests/long
 
 lint: .venv/installed

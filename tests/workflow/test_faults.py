@@ -1,33 +1,14 @@
 """Whatever is killed, full, damaged or gone: a rerun ends with what an undisturbed run gives, or says what is wrong."""
 
-import os
 import resource
 import shutil
-import signal
-import time
 
 import pytest
 import yaml
 
-from checkout import Checkout, copy_of_tree
-from headatlas.jobs.store import file_digest
+from study_runs import CONFIG, contents, fresh, results
 
-CONFIG = "tests/study.yaml"
 FIRST_HALF = "results/study/phrenology/distances.parquet"  # of the study, where that shows the fault as well
-PATIENCE = 300  # seconds; a busy machine takes a while to start a job
-WEIGHTS = "models/tiny/model.safetensors"
-
-
-def results(checkout):
-    return checkout.folder / "results" / "study"
-
-
-def contents(checkout):
-    """Bytes of all results but logs and measurements of time."""
-    folder = results(checkout)
-    found = (path for path in folder.rglob("*") if path.is_file())
-    kept = (path for path in found if path.relative_to(folder).parts[0] not in ("logs", "benchmarks", "records"))
-    return {str(path.relative_to(folder)): file_digest(path) for path in kept}
 
 
 def assert_agrees(checkout, undisturbed):
@@ -35,23 +16,6 @@ def assert_agrees(checkout, undisturbed):
     found, expected = contents(checkout), contents(undisturbed)
     assert len(found) > 5
     assert found == {name: expected.get(name) for name in found}
-
-
-def fresh(folder):
-    copy_of_tree(folder)
-    return Checkout(folder)
-
-
-def logs(checkout, rule):
-    """Texts of the logs of one rule's jobs."""
-    folder = results(checkout) / "logs"
-    return [path.read_text() for path in (folder / f"{rule}.log", *folder.glob(f"{rule}/*.log")) if path.is_file()]
-
-
-def stopped(process):
-    """Kill a run and all it started, at once, as a power failure would."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -65,27 +29,6 @@ def undisturbed(tmp_path_factory):
 @pytest.fixture
 def checkout(undisturbed, tmp_path):
     return undisturbed.copy(tmp_path / "copy")
-
-
-def test_a_run_on_other_cores_killed_at_every_rule_ends_with_the_same_bytes(undisturbed, tmp_path):
-    checkout = fresh(tmp_path / "killed")
-    killed, drawn = set(), {rule for rule, _ in undisturbed.first.jobs if rule.startswith("draw_")}
-    rules = {rule for rule, _ in undisturbed.first.jobs} - drawn | {"draw_training"}  # of what draws, one is enough
-    while True:
-        process = checkout.start("--cores", "3", "--nolock", config=CONFIG)
-        deadline = time.monotonic() + PATIENCE
-        while process.poll() is None:
-            assert time.monotonic() < deadline, "a run that was killed before hangs"
-            computing = {rule for rule in rules - killed if any("computing" in log for log in logs(checkout, rule))}
-            if computing:
-                killed |= computing
-                stopped(process)
-            time.sleep(0.02)
-        if process.returncode == 0:
-            break
-    assert len(killed) > 15
-    assert contents(checkout) == contents(undisturbed)
-    assert not [path for path in checkout.folder.glob("results/**/.*") if path.is_file()], "parts of killed jobs"
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(undisturbed, tmp_path):
