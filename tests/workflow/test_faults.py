@@ -8,6 +8,7 @@ import yaml
 
 from study_runs import CONFIG, contents, fresh, results
 
+WEIGHTS = "models/tiny/model.safetensors"
 FIRST_HALF = "results/study/phrenology/distances.parquet"  # of the study, where that shows the fault as well
 
 
