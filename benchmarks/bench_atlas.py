@@ -1,6 +1,8 @@
-"""The atlas of a large run as a folder: time and memory to build it, its size, and how soon a head opens in a browser.
+"""The atlas: time and memory to build it in both its forms, its size, how soon a browser shows it, a head, a hover.
 
-    PYTHONPATH=scripts python benchmarks/bench_atlas.py [--heads 384] [--prompts 512] [--size 128] [--threads 2]
+    PYTHONPATH=scripts python benchmarks/bench_atlas.py [--parts folder] [--heads 384] [--prompts 512] [--size 128]
+
+Without options it is small: 16 heads as a folder and as one file, and a map of 10,000 heads, in less than a minute.
 
 Attention is synthetic: each head mixes a decay by distance, a sink at the first token and what the tokens say, so that
 its bytes are about as compressible as a trained model's. Writing the tables is not measured. The build runs in a
@@ -13,17 +15,20 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the browser
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/samples"))
 
 import numpy as np
 
-PER_LAYER, VOCABULARY, PIECES = 16, 4096, 256
+PER_LAYER, VOCABULARY, PIECES = 8, 4096, 256
 SHOWN = 512  # prompts that all heads share, as in rules/atlas.smk
 OPENED = 24  # heads that a browser opens
+PARTS = ("folder", "file", "map")
 
 
 def write(folder, heads, prompts, size):
@@ -68,7 +73,7 @@ def _head(rng, tokens):
     query, key = np.tril_indices(size)
     decay, sink, content = rng.uniform(0, 1.5), rng.uniform(0, 4), rng.uniform(0, 2.5)
     queries, keys = rng.normal(size=(2, VOCABULARY, 8)).astype(np.float32)
-    logits = content / np.sqrt(8) * np.einsum("pqd,pkd->pqk", queries[tokens], keys[tokens])[:, query, key]
+    logits = content / np.sqrt(8) * (queries[tokens] @ keys[tokens].swapaxes(1, 2))[:, query, key]
     logits += (sink * (key == 0) - decay * np.log1p(query - key)).astype(np.float32)
     weights = np.exp(logits, out=logits)
     starts = np.arange(size) * (np.arange(size) + 1) // 2
@@ -76,60 +81,102 @@ def _head(rng, tokens):
     return weights
 
 
-def build(results, folder, threads):
-    """Write the folder form; its processor and wall seconds, and the most MB that this process held."""
+def build(results, target, threads):
+    """Write a folder, or one file where `target` ends in .html; processor and wall seconds, most MB of this process."""
     from headatlas.atlas import page
     from headatlas.atlas.results import Results
 
-    (folder / "large").mkdir(parents=True)
-    count = Results(results).facts("large")
-    count = min(PIECES, count["layers"] * count["heads"])
-    pieces = {"large": [folder / f"large/{number:03d}.js" for number in range(count)]}
-    wall, start = time.monotonic(), time.process_time()
-    page.write_folder(folder / "index.html", pieces, Results(results), SHOWN, threads=threads)
+    read, wall, start = Results(results), time.monotonic(), time.process_time()
+    if target.suffix:
+        page.write_page(target, read, threads=threads)
+    else:
+        (target / "large").mkdir(parents=True)
+        facts = read.facts("large")
+        scripts = range(min(PIECES, facts["layers"] * facts["heads"]))
+        pieces = {"large": [target / f"large/{number:03d}.js" for number in scripts]}
+        page.write_folder(target / "index.html", pieces, read, SHOWN, threads=threads)
     taken = time.process_time() - start, time.monotonic() - wall
     return *taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def opened(folder):
-    """Milliseconds from a head's address to its prompt drawn, of `OPENED` heads in turn; None without a browser."""
-    from browser import Browser, installed
+@contextmanager
+def opened(page):
+    """A browser with a page opened from disk, or None where there is no browser."""
+    from browser import READY, Browser, installed
 
     if installed() is None:
-        return None
+        yield None
+        return
     with tempfile.TemporaryDirectory() as profile:
         browser = Browser(installed(), profile)
         try:
-            browser.open(folder / "index.html", "heads")
-            browser.until("document.documentElement.dataset.ready === '#heads'")
-            return browser.evaluate(
-                f"""(async () => {{ const took = [], step = Math.floor(atlas.run.count / {OPENED}) || 1;
-                for (let i = 0; i < Math.min({OPENED}, atlas.run.count); i++) {{
-                const start = performance.now(); location.hash = atlas.run.address(i * step);
-                while (document.documentElement.dataset.ready !== location.hash || !document.querySelector(".query"))
-                await new Promise(resolve => setTimeout(resolve, 1)); took.push(performance.now() - start); }}
-                return took.sort((a, b) => a - b); }})()"""
-            )
+            browser.open(page, "heads")
+            browser.until(READY)
+            yield browser
         finally:
             browser.close()
 
 
-def measure(rounds=1, heads=384, prompts=512, size=128, threads=2):
-    """Yield the row of the table: a dict with `work`, `ours`, `theirs`, `ratio`, `note`; one round."""
+def first_paint(browser):
+    """Milliseconds from the request for the page to its first contentful paint."""
+    browser.until("performance.getEntriesByName('first-contentful-paint').length")
+    return browser.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+
+
+def heads_open(browser):
+    """Milliseconds from a head's address to its prompt drawn, of `OPENED` heads in turn, sorted."""
+    return browser.evaluate(
+        f"""(async () => {{ const took = [], step = Math.floor(atlas.run.count / {OPENED}) || 1;
+        for (let i = 0; i < Math.min({OPENED}, atlas.run.count); i++) {{
+        const start = performance.now(); location.hash = atlas.run.address(i * step);
+        while (document.documentElement.dataset.ready !== location.hash || !document.querySelector(".query"))
+        await new Promise(resolve => setTimeout(resolve, 1)); took.push(performance.now() - start); }}
+        return took.sort((a, b) => a - b); }})()"""
+    )
+
+
+def hovers(browser, times=100):
+    """Milliseconds from the pointer's event over a head of the map to its hint and marks drawn, sorted."""
+    return browser.evaluate(
+        f"""(async () => {{ const took = [], {{map}} = atlas.view.parts, step = Math.floor(map.rows.length / {times});
+        for (let i = 0; i < {times}; i++) {{ const box = map.canvas.getBoundingClientRect(), start = performance.now();
+        const at = {{clientX: box.left + map.px[i * step], clientY: box.top + map.py[i * step], bubbles: true}};
+        map.box.dispatchEvent(new PointerEvent("pointermove", at));
+        document.getElementById("hint").getBoundingClientRect();
+        map.overlay.getContext("2d").getImageData(0, 0, 1, 1); took.push(performance.now() - start);
+        await new Promise(resolve => requestAnimationFrame(resolve)); }}
+        return took.sort((a, b) => a - b); }})()"""
+    )
+
+
+def frames(browser):
+    """Frames a second of the map while it is zoomed, over two seconds."""
+    return browser.evaluate(
+        """(async () => { const {map} = atlas.view.parts, start = performance.now(); let count = 0;
+        while (performance.now() - start < 2000) { map.zoom = {scale: 1 + count++ % 60 / 20, x: 0, y: 0}; map.draw();
+        await new Promise(resolve => requestAnimationFrame(resolve)); }
+        return count / (performance.now() - start) * 1000; })()"""
+    )
+
+
+def of_form(name, heads, prompts, size, threads):
+    """The row of one form of the atlas: "folder", or "file"."""
     with tempfile.TemporaryDirectory() as place:
         results = Path(place) / "results"
         results.mkdir()
         write(results, heads, prompts, size)
+        target = results / "atlas" if name == "folder" else results / "atlas.html"
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-            processor, wall, held = fresh.submit(build, results, results / "atlas", threads).result()
-        taken = sum(file.stat().st_size for file in (results / "atlas").rglob("*") if file.is_file())
-        heads_opened = opened(results / "atlas")
-    note = f"{taken / 1e6:,.0f} MB on disk"
-    if heads_opened:
-        middle = heads_opened[len(heads_opened) // 2]
-        note += f"; a head opens in {middle:.0f} ms (median of {len(heads_opened)}), at most {heads_opened[-1]:.0f} ms"
-    yield {
-        "work": f"atlas in a folder: {heads} heads, {prompts} prompts x {size}",
+            processor, wall, held = fresh.submit(build, results, target, threads).result()
+        files = [target] if target.suffix else [file for file in target.rglob("*") if file.is_file()]
+        note = f"{sum(file.stat().st_size for file in files) / 1e6:,.1f} MB on disk"
+        with opened(target if target.suffix else target / "index.html") as browser:
+            if browser:
+                paint, took = first_paint(browser), heads_open(browser)
+                note += f"; first paint {paint:.0f} ms; a head opens in {took[len(took) // 2]:.0f} ms (median of"
+                note += f" {len(took)}), at most {took[-1]:.0f} ms"
+    return {
+        "work": f"atlas in a {name}: {heads} heads, {prompts} prompts x {size}",
         "ours": f"{wall:.0f} s, {processor:.0f} CPU s, {held:,.0f} MB",
         "theirs": "",
         "ratio": None,
@@ -137,9 +184,48 @@ def measure(rounds=1, heads=384, prompts=512, size=128, threads=2):
     }
 
 
+def of_map():
+    """The row of the map of ten thousand heads; None without a browser."""
+    from large_atlas import HEADS, write_large
+
+    with tempfile.TemporaryDirectory() as place:
+        write_large(Path(place) / "atlas.html")
+        with opened(Path(place) / "atlas.html") as browser:
+            if browser is None:
+                return None
+            paint, took, rate = first_paint(browser), hovers(browser), frames(browser)
+    hover = f"{took[len(took) // 2]:.1f} ms (median of {len(took)}), at most {took[-1]:.1f} ms"
+    return {
+        "work": f"map of {HEADS:,} heads in a browser",
+        "ours": f"first paint {paint:.0f} ms",
+        "theirs": "",
+        "ratio": None,
+        "note": f"a hover takes {hover}; {rate:.0f} frames a second while zooming",
+    }
+
+
+def measure(rounds=1, heads=16, prompts=64, size=64, threads=2, parts=PARTS):
+    """Yield the rows of the table: dicts with `work`, `ours`, `theirs`, `ratio`, `note`; one round.
+
+    Parameters
+    ----------
+    rounds : int
+        Not used: one.
+    heads, prompts, size, threads : int
+        Of the two forms; `heads` is a multiple of `PER_LAYER`.
+    parts : iterable of str
+        Some of `PARTS`.
+    """
+    for part in parts:
+        row = of_map() if part == "map" else of_form(part, heads, prompts, size, threads)
+        if row:
+            yield row
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("heads", 384), ("prompts", 512), ("size", 128), ("threads", 2)):
+    for name, default in (("heads", 16), ("prompts", 64), ("size", 64), ("threads", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     for row in measure(**vars(parser.parse_args())):
         print("|", " | ".join([row["work"], row["ours"], "", "", row["note"]]), "|", flush=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
+import bench_atlas
 import bench_gpu
 import bench_knockouts
 import bench_memory
@@ -28,6 +29,7 @@ PARTS = {
     "pretrained": bench_pretrained.measure,
     "memory": bench_memory.measure,
     "graphs": bench_resolution_search.measure,
+    "atlas": bench_atlas.measure,
     "startup": bench_startup.measure,
     "gpu": bench_gpu.measure,
 }
