@@ -229,6 +229,37 @@ def test_search_finds_a_head_by_its_name(atlas, typed, address):
     browser.until(f"location.hash === '#{address}'")
 
 
+@pytest.mark.parametrize(
+    ("typed", "address", "shown"),
+    [
+        ("Figure 1", "studies/phrenology?figure=fig01_decoded_pairs", "Figure 1: decoded pairs"),
+        ("decoded", "studies/phrenology?figure=fig01_decoded_pairs", "Figure 1: decoded pairs"),
+        ("caption more", "studies/phrenology?figure=fig01_decoded_pairs", "A <b>caption</b> & more."),
+        ("table 1 mse", "studies/phrenology?claim=0", "MSE <b>.5</b>"),
+        ("stay text", "studies/phrenology?finding=0", "Two kinds. Tokens such as <script>"),
+    ],
+)
+def test_search_finds_figures_claims_and_findings_by_their_words(atlas, typed, address, shown):
+    browser = atlas("about")
+    browser.key("/")
+    browser.call("Input.insertText", text=typed)
+    browser.until(f"document.querySelector('#found a')?.getAttribute('href') === '#{address}'")
+    browser.key("Enter")
+    browser.until(f"location.hash === '#{address}'")
+    browser.until(READY)
+    assert shown in browser.text(".sought")
+    box = browser.evaluate("document.querySelector('.sought').getBoundingClientRect().toJSON()")
+    assert 0 <= box["top"] < 900, "in sight"
+
+
+def test_search_takes_numbers_for_whole_numbers(atlas):
+    browser = atlas("about")
+    browser.key("/")
+    browser.call("Input.insertText", text="Figure 0")
+    browser.until("document.querySelector('#found li')")
+    assert "decoded pairs" not in browser.text("#found")
+
+
 def test_search_finds_a_token_in_prompts(atlas):
     browser = atlas("about")
     browser.evaluate("document.getElementById('search').focus()")

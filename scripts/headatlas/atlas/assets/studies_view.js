@@ -3,6 +3,27 @@
 const STUDIES_HELP = "Published figures do what the authors' code did, so that they can be held against the paper; corrected ones do what it should have done. "
   + "A click opens a figure large, and its name the file itself.";
 
+// What names a figure among those of its study.
+const figureKey = figure => `${figure.model ? `${figure.model}/` : ""}${figure.name}`;
+const FINDING = "li, p, td";
+const markupOf = ({html}) => {
+  const part = element("div", {});
+  part.innerHTML = html;  // rendered from Markdown with HTML switched off, when the page was made
+  return part;
+};
+// The sentences of a study's findings: those parts that hold no smaller ones.
+const partsOfFinding = node => [...node.querySelectorAll(FINDING)].filter(part => !part.querySelector(FINDING));
+const findingParts = study => study.findings.flatMap(each => partsOfFinding(markupOf(each)).map(part => part.textContent.trim().replace(/\s+/g, " ")));
+
+// Brings what an address asks for into sight and marks it.
+const pointTo = found => {
+  if (!found) return;
+  found.classList.add("sought");
+  found.setAttribute("tabindex", -1);
+  found.focus({preventScroll: true});
+  found.scrollIntoView({block: found.matches(".figure") ? "start" : "center"});
+};
+
 const studiesView = (place, route) => {
   const run = app.run, {studies} = run.index;
   if (!studies.length) { place.append(titled("Studies", STUDIES_HELP), unavailable("this run has no figures")); return {}; }
@@ -11,21 +32,20 @@ const studiesView = (place, route) => {
   place.append(titled(`Studies: ${study.name}`, STUDIES_HELP),
     element("nav", {class: "tabs", "aria-label": "Studies"}, studies.map(each => element("a", {href: `#studies/${each.name}`, "aria-current": each === study ? "page" : null}, each.name))));
   if (study.findings.length) {
-    const found = element("div", {class: "findings"});
-    for (const {html} of study.findings) {
-      const part = element("div", {});
-      part.innerHTML = html;  // rendered from Markdown with HTML switched off, when the page was made
-      found.append(part);
-    }
+    const found = element("div", {class: "findings"}, study.findings.map(markupOf));
     place.append(panel("What was found", null, element("div", {class: "prose"}, found), {wide: true, files: study.findings.map(each => each.file), name: "findings"}));
   }
   if (study.reproduction.length) place.append(paperPanel(study.reproduction));
   if (study.figures.length > 6) place.append(element("nav", {class: "contents small", "aria-label": "Figures"},
-    study.figures.map((figure, i) => element("a", {href: `#studies/${study.name}`, onclick: event => { event.preventDefault(); document.getElementById(`figure-${i}`).scrollIntoView({behavior: "smooth"}); }}, figure.title + (figure.model ? ` (${figure.model})` : "")))));
+    study.figures.map(figure => link(`studies/${study.name}?${new URLSearchParams({figure: figureKey(figure)})}`, figure.title + (figure.model ? ` (${figure.model})` : "")))));
   place.append(...study.figures.map((figure, i) => element("section", {class: "panel wide figure", id: `figure-${i}`},
     element("header", {}, element("h2", {}, figure.title, figure.model ? element("small", {}, ` ${figure.model}`) : null)),
     element("div", {class: figure.published && figure.corrected ? "sidebyside" : "alone"},
       ["published", "corrected"].filter(protocol => figure[protocol]).map(protocol => shownFigure(run, figure, protocol))))));
+  const given = route.parameters, sought = name => given.has(name) ? Number(given.get(name)) : -1;
+  pointTo(place.querySelectorAll(".figure")[study.figures.findIndex(figure => figureKey(figure) === given.get("figure"))]
+    || place.querySelectorAll(".paper tbody tr")[sought("claim")]
+    || [...place.querySelectorAll(".findings > div")].flatMap(partsOfFinding)[sought("finding")]);
   return {};
 };
 
