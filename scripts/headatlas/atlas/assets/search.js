@@ -16,9 +16,9 @@ const holdsWords = (text, looked) => {
   const sought = wordsOf(looked), held = wordsOf(text);
   return sought.length > 0 && sought.every(word => held.some(each => /^\d+$/.test(word) ? each === word : each.startsWith(word)));
 };
-// Titles come before captions, figures before claims before findings.
+// The words in this order come first, then titles before captions, figures before claims before findings.
 const saidOf = (run, looked) => {
-  const rank = each => (holdsWords(each.title, looked) ? 0 : holdsWords(`${each.title} ${each.more}`, looked) ? 3 : 6) + ["figure", "claim", "finding"].indexOf(each.kind);
+  const rank = each => (each.title.toLowerCase().includes(looked) ? -3 : holdsWords(each.title, looked) ? 0 : holdsWords(`${each.title} ${each.more}`, looked) ? 3 : 6) + ["figure", "claim", "finding"].indexOf(each.kind);
   return sayings(run).map(each => [rank(each), each]).filter(([at]) => at < 6).sort((a, b) => a[0] - b[0]).slice(0, 24)
     .map(([, {address, title, what}]) => [address, around(title, looked), what]);
 };
