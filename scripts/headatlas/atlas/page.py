@@ -18,7 +18,8 @@ from headatlas.plotting import style
 STYLES = ("atlas.css", "views.css")
 SCRIPTS = (
     *("data.js", "elements.js", "drawing.js", "charts.js", "heads_table.js", "heads_map.js", "matrices.js"),
-    *("heads_view.js", "prompts.js", "head_page.js", "kinds.js", "joint.js", "studies_view.js", "compare.js", "search.js", "app.js"),
+    *("heads_view.js", "prompts.js", "head_page.js", "kinds.js", "joint.js", "studies_view.js", "compare.js"),
+    *("search.js", "app.js"),
 )
 PAGE = 10_000_000  # bytes of the page of one file: pictures and shared prompts keep within it
 _OF_PICTURES = 0.3  # share of it that pictures take, at most
