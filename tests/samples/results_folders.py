@@ -117,7 +117,13 @@ def write_family(folder, name, members=1, layers=2, heads=4, seed=0):
     )
     scores = [
         rows.assign(score=score, value=rng.random(count), standard_error=0.01, chance=0.2)
-        for score in ("previous_token", "current_token", "first_token", "previous_token_repeated", "induction")
+        for score in (
+            "previous_token",
+            "current_token",
+            "duplicate_token_repeated",
+            "previous_token_repeated",
+            "induction",
+        )
     ]
     facts = {"members": members, "layers": layers, "heads": heads, "size": SIZE, "prompts": PROMPTS, "packing": "lower"}
     tables.write(folder / f"scores/{name}.parquet", pd.concat(scores), facts=facts)

@@ -74,6 +74,9 @@ def test_heads_are_told_apart_in_the_table_at_any_width(resized, families):
         resized.visit(families, "heads?model=" + NAMES[-1])
         cells = "[...document.querySelectorAll('.rows [role=rowheader]')]"
         assert resized.evaluate(f"{cells}.every(e => e.scrollWidth <= e.clientWidth)"), width
+        cut = "e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight"
+        heads = "[...document.querySelectorAll('.titles > div, .titles button')]"
+        assert resized.evaluate(f"{heads}.filter({cut}).map(e => e.innerText)") == [], width
         titles = resized.evaluate(f"{cells}.map(e => e.title)")
         assert titles
         assert all(title.startswith(f"{NAMES[-1]}, member 0") for title in titles), titles

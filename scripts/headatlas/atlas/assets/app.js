@@ -41,9 +41,9 @@ const ABOUT_HELP = "Where every number comes from: models, tables with what made
 const aboutView = place => {
   const {run} = app, {about, tables} = run.index;
   place.append(titled("About this run", ABOUT_HELP), element("div", {class: "grid"},
-    panel("Models", "Held-out loss and baselines in nats per token; a model above the bigram baseline is too little trained to interpret.", table(["model", "members", "layers", "heads", "tokens", "prompts", "held-out loss", "unigram", "bigram", ""],
+    panel("Models", "Held-out loss (± standard deviation over members) and baselines in nats per token; a model above the bigram baseline is too little trained to interpret.", table(["model", "members", "layers", "heads", "tokens", "prompts", "held-out loss", "unigram", "bigram", ""],
       run.models.map(model => [link(`heads?model=${encodeURIComponent(model.name)}`, model.name), model.members, model.layers, model.heads, model.size, model.prompts,
-        model.loss ? number(model.loss.held_out) + (model.loss.spread ? ` ± ${number(model.loss.spread)} (sd over members)` : "") : MISSING, number(model.loss?.unigram), number(model.loss?.bigram),
+        model.loss ? number(model.loss.held_out) + (model.loss.spread ? ` ± ${number(model.loss.spread)}` : "") : MISSING, number(model.loss?.unigram), number(model.loss?.bigram),
         !model.loss || !Number.isFinite(model.loss.bigram) ? "" : model.loss.held_out < model.loss.bigram ? "below bigram" : "ABOVE BIGRAM"]), {label: "Models", numeric: [1, 2, 3, 4, 5, 6, 7, 8]}), {wide: true, name: "models"}),
     panel("Tables", "Each is a Parquet file beside this page; its footer holds what made it.", element("div", {class: "folds"}, Object.keys(tables).map(file => element("details", {}, element("summary", {}, file, element("small", {}, ` ${tables[file].rows.toLocaleString("en")} rows`)), provenance(file)))), {wide: true, name: "tables"}),
     panel("Configuration", null, about.settings ? element("pre", {class: "scroll", tabindex: 0}, about.settings) : unavailable("the configuration was not given"), {wide: true, name: "configuration"}),

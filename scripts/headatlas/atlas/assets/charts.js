@@ -108,8 +108,8 @@ const dotChart = ({name, label, rows, series = [""]}) => {
       const left = named(width), right = width - 66;
       rows.forEach(({title, points, chance, others = []}, i) => {
         const x = linear(...spans[i], left, right), y = i * tall + tall / 2 + 2;
-        const lines = textWidth(title, 11.5) > left - 12 ? textLines(title, 10, left - 12) : [title];
-        lines.forEach((each, at) => surface.text(each, left - 8, y + (at - (lines.length - 1) / 2) * 11, {size: lines.length > 1 ? 10 : 11.5, anchor: "end", fill: theme.ink}));
+        const size = textWidth(title, 11.5) > left - 12 ? 10 : 11.5, lines = textLines(title, size, left - 12);
+        lines.forEach((each, at) => surface.text(each, left - 8, y + (at - (lines.length - 1) / 2) * 11, {size, anchor: "end", fill: theme.ink}));
         surface.line(left, y, right, y, theme.line, 1);
         for (const other of others) surface.line(x(other), y - 3, x(other), y + 3, theme.faint, 1, [], 0.35);
         if (Number.isFinite(chance)) surface.line(x(chance), y - 8, x(chance), y + 8, theme.ink, 1.6, [2, 2]);

@@ -130,11 +130,11 @@ class SvgSurface {
   get content() { return `${this.parts.join("\n")}\n</svg>\n`; }
 }
 
-const mark = (surface, kind, x, y, r, fill, stroke) => {
+const mark = (surface, kind, x, y, r, fill, stroke, width = 0.8) => {
   const corners = outline(kind, r);
-  if (corners) surface.path(corners.map(([dx, dy]) => [x + dx, y + dy]), {fill, stroke, width: 0.8, close: true});
+  if (corners) surface.path(corners.map(([dx, dy]) => [x + dx, y + dy]), {fill, stroke, width, close: true});
   else if (kind === "ring") surface.circle(x, y, r * 0.8, null, fill, Math.max(1, r * 0.4));
-  else surface.circle(x, y, r, fill, stroke, 0.8);
+  else surface.circle(x, y, r, fill, stroke, width);
 };
 
 const linear = (from, to, start, end) => value => start + (value - from) / (to - from || 1) * (end - start);

@@ -93,7 +93,7 @@ const edged = node => {
 const table = (titles, rows, {label, numeric = []} = {}) => edged(element("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": label},
   element("table", {},
     element("thead", {}, element("tr", {}, titles.map((title, i) =>
-      element("th", {scope: "col", class: numeric.includes(i) ? "numeric" : null, style: {minWidth: `${Math.min(6.5, 0.55 * title.length)}rem`}}, title)))),
+      element("th", {scope: "col", class: numeric.includes(i) ? "numeric" : null, style: {minWidth: `${title.length > 18 ? 6.3 : 0}rem`}}, title)))),
     element("tbody", {}, rows.map(cells => element("tr", {}, cells.map((cell, i) =>
       element("td", {class: numeric.includes(i) ? "numeric" : null}, cell instanceof Node ? cell : String(cell ?? MISSING)))))))));
 

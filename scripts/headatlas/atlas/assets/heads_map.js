@@ -88,7 +88,7 @@ class HeadsMap {
         const context = tile.getContext("2d", {willReadFrequently: true});
         context.scale(ratio, ratio);
         const surface = new CanvasSurface(context), middle = wide / ratio / 2;
-        if (hollow) mark(surface, kind, middle, middle, size, style("--paper"), fill);
+        if (hollow) mark(surface, kind, middle, middle, size - 0.5, style("--paper"), fill, 1.6);
         else mark(surface, kind, middle, middle, size, fill, style("--paper"));
         keys.set(key, marks.length);
         marks.push({tile, kind, fill, hollow, title, size, half: wide / ratio / 2, ratio, wide, pixels: context.getImageData(0, 0, wide, wide).data});
@@ -306,7 +306,7 @@ class HeadsMap {
     this.paintFrame(surface, theme);
     for (let i = 0; i < this.rows.length; i++) {
       const drawn = this.styles.marks[this.styles.of[this.rows[i]]];
-      mark(surface, drawn.kind, this.px[i], this.py[i], drawn.size, drawn.hollow ? theme.paper : drawn.fill, drawn.hollow ? drawn.fill : theme.paper);
+      mark(surface, drawn.kind, this.px[i], this.py[i], drawn.size, drawn.hollow ? theme.paper : drawn.fill, drawn.hollow ? drawn.fill : theme.paper, drawn.hollow ? 1.6 : 0.8);
     }
     download("heads-map.svg", "image/svg+xml", surface.content);
   }

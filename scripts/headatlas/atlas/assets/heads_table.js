@@ -17,17 +17,20 @@ class HeadsTable {
   }
 
   columns() {
-    const run = app.run, unit = UNITS[this.state.unit];
+    const run = app.run, unit = UNITS[this.state.unit], titleWide = title => {  // of a title in two lines, in rem
+      const size = parseFloat(getComputedStyle(document.documentElement).fontSize);
+      for (let wide = 3; ; wide += 0.5) if (textLines(title, 0.86 * size, wide * size).length <= 2 || wide > 20) return wide + 1.3;
+    };
     const groups = run.groupings.filter(grouping => this.rows.some(row => grouping.of[row] >= 0)).map(grouping => ({
       key: `group ${grouping.name}`, title: grouping.title.replace(/s(,|$)/, "$1"),
-      wide: Math.min(10.5, this.wide(grouping.groups.map(group => `${group.id} ${group.name || ""}`), 3.2) + 1.4),
+      wide: Math.max(titleWide(grouping.title), Math.min(10.5, this.wide(grouping.groups.map(group => `${group.id} ${group.name || ""}`), 3.2) + 1.4)),
       of: row => grouping.of[row] < 0 ? Infinity : grouping.of[row],
       cell: row => { const group = run.group(grouping, row); return group ? groupBadge(grouping, group) : MISSING; },
     }));
     const numbers = run.numbers.filter(score => this.rows.some(row => Number.isFinite(score.value[row]))).map(score => {
       const drawn = this.state.unit === "value" || run.costs.includes(score) ? UNITS.value : unit;
       return {
-        key: score.name, title: score.title, numeric: true, wide: 6.4, score,
+        key: score.name, title: score.title, numeric: true, wide: Math.max(6.4, titleWide(score.title)), score,
         of: row => drawn.of(score, row), cell: row => this.bar(score, row, drawn),
       };
     });
