@@ -10,7 +10,7 @@ rule phrenology:
         figures("phrenology", ["fig07_head_distances", "fig08_projections", "fig09_components"]),
         figures("phrenology", ["fig10_third_component", "fig11_first_token"]),
         figures("phrenology", ["fig12_one_head", "fig13_cluster", "fig14_effects"]),
-        figures("phrenology", ["consensus", "partners", "knockout_losses"], ["corrected"]),
+        figures("phrenology", ["consensus", "partners", "knockout_losses", "losses_by_class"], ["corrected"]),
         figures("phrenology", ["transplants", "agreement", "universality"], ["corrected"]),
         figures("phrenology", ["head_scores", "ablation_costs", "mean_patterns"], ["corrected"]),
         figures("phrenology", ["partner_flow", "joined_tokens", "ov_eigenvalues", "value_weighted"], ["corrected"]),

@@ -1,5 +1,5 @@
 # IN:  models/{model}/model.safetensors and windows/{model}/analysis.parquet of every model that the study compares
-# OUT: knockouts/{model}/{losses,prompt}.parquet and, asked for by name, screen.parquet, phrenology/{knockouts,knockout_tokens}, figures 12 to 14
+# OUT: knockouts/{model}/{losses,by_class,prompt}.parquet and, asked for by name, screen.parquet, phrenology/{knockouts,knockout_tokens}, figures 12 to 14
 
 
 rule measure_knockouts:
@@ -9,7 +9,7 @@ rule measure_knockouts:
         **MODEL,
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
     output:
-        **tables("knockouts/{model}", "losses", "prompt"),
+        **tables("knockouts/{model}", "losses", "by_class", "prompt"),
     threads: lambda wildcards: forward_threads(wildcards.model)
     resources:
         gpu=1,
@@ -118,3 +118,17 @@ use rule draw_figure as draw_knockout_losses with:
         **figure("phrenology", "knockout_losses", ["corrected"]),
     params:
         spec=drawn_by("studies.phrenology.figures.knockout_losses.draw_knockout_losses", models=models_of("phrenology")),
+
+
+use rule draw_figure as draw_losses_by_class with:
+    """Draw what every head is worth to repeated and new, frequent and rare, first and later tokens."""
+    input:
+        **HEADS_AND_GROUPS,
+        by_class=of_models("phrenology", "<results>/knockouts/{model}/by_class.parquet"),
+        judged=judged(*models_of("phrenology")),
+    output:
+        **figure("phrenology", "losses_by_class", ["corrected"]),
+    params:
+        spec=drawn_by(
+            "studies.phrenology.figures.writing.losses_by_class.draw_losses_by_class", models=models_of("phrenology")
+        ),

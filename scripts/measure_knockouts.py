@@ -21,17 +21,18 @@ def main(snakemake, run):
     key = "studies.phrenology.knockouts.prompt"
     prompt = tokenizer_reading.given_or_held_out(tokenizer, settings["prompt"], windows[0], longest, key)
     reading = tokenizer_reading.reading(tokenizer, family.causal) | {"seed": settings["seed"]}
-    losses, logits = [], []
+    losses, classes, logits = [], [], []
     for index in range(family.members):
         member, part = interventions.open_member(family, index), windows[: settings["windows"]]
-        by_head = knockout_effects.loss_table(member, part, others=settings["others"], **reading)
-        losses.append(by_head.assign(member=index))
-        logits.append(knockout_effects.prompt_table(member, prompt, windows, **reading).assign(member=index))
+        found = knockout_effects.loss_tables(member, part, windows, others=settings["others"], **reading)
+        found = [*found, knockout_effects.prompt_table(member, prompt, windows, **reading)]
+        for parts, table in zip((losses, classes, logits), found, strict=True):
+            parts.append(table.assign(member=index))
     shown = pd.concat(logits, ignore_index=True)
     shown["name"] = tokenizer_reading.describe_tokens(tokenizer, shown["token"])
-    types = dict.fromkeys(("member", "layer", "head"), "int32")
-    facts, table = {"windows": min(settings["windows"], len(windows))}, pd.concat(losses, ignore_index=True)
-    tables.write(run.out.losses, table, facts=facts, provenance=run.provenance, schema=types)
+    types, facts = dict.fromkeys(("member", "layer", "head"), "int32"), {"windows": len(part)}
+    for path, parts in ((run.out.losses, losses), (run.out.by_class, classes)):
+        tables.write(path, pd.concat(parts), facts=facts, provenance=run.provenance, schema=types)
     facts = {"prompt": tokenizer_reading.describe_tokens(tokenizer, prompt), "text": tokenizer.backend.decode(prompt)}
     tables.write(run.out.prompt, shown, facts=facts, provenance=run.provenance, schema=types | {"token": "int32"})
 

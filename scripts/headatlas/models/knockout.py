@@ -186,13 +186,21 @@ def prompt_losses(readout, hidden, targets):
 
     `hidden` are states (pass, prompt, position, d_model) that the readout reads; -1 is no target.
     """
+    return class_losses(readout, hidden, targets, (targets >= 0)[None])[0]
+
+
+def class_losses(readout, hidden, targets, which):
+    """The same of some of the targets at a time, (class, pass, prompt): `which`, bool (class, prompt, position)."""
     targets = torch.from_numpy(targets).to(hidden.device)
     where = targets >= 0
     wanted = targets[where]
-    losses = readout.losses(hidden[:, where].flatten(0, 1), wanted.repeat(len(hidden))).view(len(hidden), -1)
-    prompt = where.nonzero()[:, 0]
-    sums = losses.new_zeros(len(hidden), len(where), dtype=torch.float64).index_add_(1, prompt, losses.double())
-    return (sums / where.sum(1).double()).cpu().numpy()
+    losses = readout.losses(hidden[:, where].flatten(0, 1), wanted.repeat(len(hidden))).view(len(hidden), -1).double()
+    prompt, found = where.nonzero()[:, 0], []
+    for own in torch.from_numpy(which).to(hidden.device):
+        of_class = own[where]  # (target,)
+        sums = losses.new_zeros(len(hidden), len(where)).index_add_(1, prompt[of_class], losses[:, of_class])
+        found.append(sums / own.sum(1).double())
+    return torch.stack(found).cpu().numpy()
 
 
 def deranged(count, seed):

@@ -17,16 +17,17 @@ from headatlas.models.knockout import (
     KINDS,
     Replacements,
     blocks,
+    class_losses,
     draw_donors,
     exchange,
     knock_out,
     mean_outputs,
     output_statistics,
-    prompt_losses,
     reading,
     scored,
     written_size,
 )
+from headatlas.studies.phrenology import token_classes
 
 EFFECTS = ("published", *KINDS)  # the published vectors are those of zero, normalised over the wrong axis
 
@@ -55,27 +56,58 @@ def loss_table(member, tokens, *, causal, others, pad=None, mask=None, seed=0, k
         undisturbed loss; both are means over prompts of the mean over a prompt's predictions) and standard_error (of
         the effect, over prompts).
     """
+    options = {"causal": causal, "pad": pad, "mask": mask, "others": others, "seed": seed, "kinds": kinds}
+    return loss_tables(member, tokens, [], **options)[0]
+
+
+def loss_tables(member, tokens, counted, *, causal, others, pad=None, mask=None, seed=0, kinds=KINDS):
+    """The same, and what each head is worth to each class of tokens.
+
+    Parameters
+    ----------
+    member, tokens, causal, others, pad, mask, seed, kinds
+        As for `loss_table`.
+    counted : integer array
+        Tokens that frequencies are counted in; with none, there are no classes.
+
+    Returns
+    -------
+    losses, by_class : DataFrame
+        The second, None without classes, has a row for each class (`token_classes.CLASSES`) too: token_class, and
+        targets (how many tokens of the class were predicted).
+    """
     inputs, targets = scored(tokens, causal, pad, mask, seed)
+    classes = token_classes.of_targets(inputs, targets, counted, causal) if np.size(counted) else {}
+    which = np.stack([targets >= 0, *classes.values()])  # (class, prompt, position)
     means, variations = output_statistics(member, inputs, pad)
     given = Replacements(means, draw_donors(inputs, seed, pad), pad)
     found = {}
     for part, kind, layer, hidden in knock_out(member, inputs, kinds, given):
-        found.setdefault((kind, layer), []).append(prompt_losses(member.readout, hidden, targets[part]))
+        losses = class_losses(member.readout, hidden, targets[part], which[:, part])
+        found.setdefault((kind, layer), []).append(losses)
     if others and member.heads > 1:
-        for layer, losses in _in_place(member, inputs, targets, means, variations, others, seed):
+        for layer, losses in _in_place(member, inputs, targets, which, means, variations, others, seed):
             found.setdefault(("other", layer), []).append(losses)
-    found = {key: np.concatenate(parts, 1) for key, parts in found.items()}  # (head, prompt)
-    clean, rows = found.pop((None, -1)), []
-    for (kind, layer), losses in found.items():
-        effect, error = mean_and_error(losses - clean)
-        identity = {"layer": layer, "head": np.arange(len(losses)), "kind": kind}
-        numbers = {"loss": np.nanmean(losses, 1), "effect": effect, "standard_error": error}
-        rows.append(pd.DataFrame(identity | numbers))
-    return pd.concat(rows, ignore_index=True).sort_values(["layer", "head"], kind="stable", ignore_index=True)
+    found = {key: np.concatenate(parts, -1) for key, parts in found.items()}  # (class, head, prompt)
+    clean, rows = found.pop((None, -1)), [[] for _ in which]
+    for (kind, layer), of_classes in found.items():
+        for row, losses, undisturbed in zip(rows, of_classes, clean, strict=True):
+            effect, error = mean_and_error(losses - undisturbed)
+            identity = {"layer": layer, "head": np.arange(len(losses)), "kind": kind}
+            numbers = {"loss": mean_and_error(losses)[0], "effect": effect, "standard_error": error}
+            row.append(pd.DataFrame(identity | numbers))
+    for row, name, where in zip(rows[1:], classes, which[1:], strict=True):
+        row[:] = [part.assign(token_class=name, targets=int(where.sum())) for part in row]
+    by_class = [part for row in rows[1:] for part in row]
+    return _sorted(rows[0]), _sorted(by_class) if by_class else None
 
 
-def _in_place(member, inputs, targets, means, variations, others, seed):
-    """Yield layer and losses (head, prompt), block by block: means over others of the layer in each head's place."""
+def _sorted(parts):
+    return pd.concat(parts, ignore_index=True).sort_values(["layer", "head"], kind="stable", ignore_index=True)
+
+
+def _in_place(member, inputs, targets, which, means, variations, others, seed):
+    """Yield layer and losses (class, head, prompt), block by block: means over others of the layer in each's place."""
     rng = np.random.default_rng(seed)
     chosen = _chosen_others(member.heads, others, rng)  # (head, other)
     for part in blocks(member, inputs, chosen.shape[1]):
@@ -89,8 +121,8 @@ def _in_place(member, inputs, targets, means, variations, others, seed):
             for head, theirs in enumerate(chosen):
                 factors = (sizes[head] / sizes[theirs].clamp(min=1e-30)).to(written.dtype)[None]
                 (hidden,) = exchange(member, trace, layer, written[head : head + 1], written[theirs], factors)
-                losses.append(prompt_losses(member.readout, hidden, targets[part]).mean(0))
-            yield layer, np.stack(losses)
+                losses.append(class_losses(member.readout, hidden, targets[part], which[:, part]).mean(1))
+            yield layer, np.stack(losses, 1)
 
 
 def _chosen_others(heads, most, rng):

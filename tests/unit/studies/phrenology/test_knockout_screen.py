@@ -68,11 +68,11 @@ def test_small_changes_are_estimated_exactly(tmp_path, name):
     means = knockout.mean_outputs(member, inputs)
     trace = member.run(inputs)
     estimates = knockout_screen._attributions(member, inputs, targets, means)
-    clean = knockout_effects.prompt_losses(member.readout, trace.hidden[None], targets)
+    clean = knockout.prompt_losses(member.readout, trace.hidden[None], targets)
     for layer, outputs in enumerate(trace.outputs):
         change = step * (means[layer] - outputs).permute(2, 0, 1, 3)
         losses = [
-            knockout_effects.prompt_losses(member.readout, member.replaced(trace, layer, sign * change), targets)
+            knockout.prompt_losses(member.readout, member.replaced(trace, layer, sign * change), targets)
             for sign in (1, -1)
         ]
         found = (losses[0] - losses[1]) / (2 * step)

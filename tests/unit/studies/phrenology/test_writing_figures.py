@@ -9,7 +9,8 @@ import pdf_texts
 from drawn_figures import heads_of
 from headatlas.attention import value_weighted as steps
 from headatlas.plotting import style
-from headatlas.studies.phrenology.figures.writing import ov_eigenvalues, value_weighted
+from headatlas.studies.phrenology.figures.writing import losses_by_class, ov_eigenvalues, value_weighted
+from headatlas.studies.phrenology.token_classes import CLASSES
 
 SHAPES = [(1, 3, 1, 4), (2, 2, 1, 4), (1, 3, 4, 6), (1, 2, 1, 2), (1, 9, 1, 8), (1, 2, 12, 12)]
 
@@ -105,3 +106,43 @@ def test_a_uniform_head_is_where_the_step_would_measure_it(causal):
     measured = steps.by_place(pattern, torch.ones(1, size, dtype=torch.bool), causal)[0, 0]
     by_distance, first = value_weighted.uniform(size, causal)
     np.testing.assert_allclose([*by_distance, first], measured)
+
+
+def classes_of(heads):
+    """Heads of group 0 are worth 0.5 to repeated tokens and 0.1 to all others, the rest 0.1 to all."""
+    parts = []
+    for kind in ("zero", "mean", "resample", "other"):
+        for name in CLASSES:
+            more = (heads["group"] == 0) & (name == "repeated") & (kind == "mean")
+            own = heads.drop(columns="group").assign(kind=kind, token_class=name, targets=9)
+            parts.append(own.assign(loss=3.0, effect=np.where(more, 0.5, 0.1) + heads["member"] / 1000))
+    return pd.concat(parts, ignore_index=True).assign(standard_error=0.04)
+
+
+@pytest.mark.parametrize("sizes", SHAPES, ids=str)
+def test_text_of_losses_by_class_is_legible_for_models_of_any_shape(tmp_path, sizes):
+    heads = grouped(*sizes)
+    figure = losses_by_class.worth_by_class(heads, classes_of(heads), "group of partners")
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    assert not pdf_texts.faults(tmp_path / "a.pdf")
+
+
+def test_losses_by_class_are_drawn_where_they_are_clear_of_zero_and_compared():
+    heads = grouped()
+    table = classes_of(heads)
+    table.loc[table["head"] == 3, "standard_error"] = 0.2
+    figure = losses_by_class.worth_by_class(heads, table, "group of partners")
+    strip, axes = figure.axes[:2]
+    drawn = np.ma.filled(axes.images[0].get_array(), np.nan)
+    repeated = CLASSES.index("repeated")
+    np.testing.assert_allclose(drawn[:3, repeated], [0.502, 0.501, 0.5])  # the costliest of group 0 first
+    assert np.isnan(drawn[9:]).all()  # group 3
+    np.testing.assert_allclose(drawn[:9, 0], [0.102, 0.101, 0.1] * 3)
+    means = strip.containers[0].lines[0].get_ydata()
+    assert means[repeated] == pytest.approx(0.1 + 0.4 / 4 + 0.001)
+    assert (
+        "3 of 12 heads are worth more to repeated tokens than to new tokens, 0 less"
+        in figure.get_suptitle().replace("\n", " ")
+    )
+    assert "+0.100" in figure.finding
+    assert "(+0.000 with another head in the place)" in figure.finding
