@@ -17,16 +17,15 @@ def main(snakemake, run):
     family = families.load_family(snakemake.input.model, snakemake.input.config, run.device(settings["threads"]))
     tokenizer = tokenizer_reading.read_tokenizer(snakemake.input.tokenizer, snakemake.input.tokenizer_config)
     windows = read_windows(snakemake.input.windows)
-    longest = windows.shape[1] - (not family.causal)  # a mask follows where nothing else can be predicted
-    key = "studies.phrenology.knockouts.prompt"
+    longest, key = windows.shape[1] - (not family.causal), "studies.phrenology.knockouts.prompt"  # a mask may follow
     prompt = tokenizer_reading.given_or_held_out(tokenizer, settings["prompt"], windows[0], longest, key)
     reading = tokenizer_reading.reading(tokenizer, family.causal) | {"seed": settings["seed"]}
     losses, classes, logits = [], [], []
     for index in range(family.members):
         member, part = interventions.open_member(family, index), windows[: settings["windows"]]
-        found = knockout_effects.loss_tables(member, part, windows, others=settings["others"], **reading)
-        found = [*found, knockout_effects.prompt_table(member, prompt, windows, **reading)]
-        for parts, table in zip((losses, classes, logits), found, strict=True):
+        by_head = knockout_effects.loss_tables(member, part, windows, others=settings["others"], **reading)
+        after = knockout_effects.prompt_table(member, prompt, windows, **reading)
+        for parts, table in zip((losses, classes, logits), (*by_head, after), strict=True):
             parts.append(table.assign(member=index))
     shown = pd.concat(logits, ignore_index=True)
     shown["name"] = tokenizer_reading.describe_tokens(tokenizer, shown["token"])
