@@ -1,7 +1,17 @@
 // The charts that several views share: an attention matrix, attention by offset, numbers with errors and chance.
 
+// The rows of a table of a square's weights, without those that cannot be.
+const weightRows = (size, at, names = null) => {
+  const titles = names ? ["query", "query token", "key", "key token", "attention"] : ["query", "key", "attention"], rows = [titles];
+  for (let query = 0; query < size; query++) for (let key = 0; key < size; key++) {
+    const weight = at(query, key);
+    if (!Number.isNaN(weight)) rows.push(names ? [query, names[query], key, names[key], weight] : [query, key, weight]);
+  }
+  return rows;
+};
+
 // A square of attention: at(query, key) is a weight, NaN where a query cannot look.
-const matrixChart = ({name, label, size, at, names = null, most = 1, rows, onpick, active = () => -1, side: fixed = null, ticked = true}) => {
+const matrixChart = ({name, label, size, at, names = null, most = 1, onpick, active = () => -1, side: fixed = null, ticked = true}) => {
   const labelled = width => names && size <= 48 && width > 300;
   const layout = width => {
     const margin = labelled(width) ? Math.min(84, 14 + 6.2 * Math.max(...names.map(each => Math.min(12, [...each].length)))) : ticked ? 24 : 2;
@@ -14,7 +24,7 @@ const matrixChart = ({name, label, size, at, names = null, most = 1, rows, onpic
     return query >= 0 && key >= 0 && query < size && key < size ? [query, key] : null;
   };
   return chart({
-    name, label, csv: rows,
+    name, label, csv: () => weightRows(size, at, names),
     height: width => { const {margin, side} = layout(width); return side + margin + 8; },
     draw(surface, width, height, theme) {
       const {margin, side, cell} = layout(width);

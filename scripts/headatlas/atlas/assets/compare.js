@@ -53,21 +53,22 @@ const compareHeads = async (body, ends, given) => {
   const models = ends.map(({run, row}) => run.head(row).model), [one, other] = ends, slugs = ends.map(end => named(end).replace(/[^\w]+/g, "-"));
   const most = Math.max(...loaded.map(({block}, i) => block ? mostOf(models[i], block) : 0)) || 1;
   body.append(...ends.map((end, i) => panel(named(end), `Mean pattern; both panels share one scale, darkest ${number(most, 2)}.`, element("div", {}, link(end.run === app.run ? end.run.address(end.row) : "compare", end.run === app.run ? "its page" : "in the other run"),
-    loaded[i].block ? matrixChart({name: slugs[i], label: `Mean attention of ${named(end)}`, size: models[i].size, at: readerOf(models[i], loaded[i].block.arrays[0], 0, 65535), most}) : unavailable("mean attention")), {name: `end ${i}`})));
+    loaded[i].block ? matrixChart({name: slugs[i], label: `Mean attention of ${named(end)}`, size: models[i].size, at: readerOf(models[i], loaded[i].block.arrays[0], 0, 65535), most}) : unavailable("mean attention")), {name: `end ${i}`, files: filesOf(end.run, [models[i]], "attention/{model}/patterns.parquet")})));
+  const files = (...names) => [...new Set(ends.flatMap(({run}, i) => filesOf(run, [models[i]], ...names)))];
   const rows = one.run.scores.filter(score => other.run.score(score.name)).map(score => {
     const theirs = other.run.score(score.name);
     return {title: score.title, chance: score.chance[one.row], points: [{value: score.value[one.row], error: score.error[one.row]}, {value: theirs.value[other.row], error: theirs.error[other.row]}],
       note: `difference in standard errors: ${number((theirs.value[other.row] - score.value[one.row]) / Math.hypot(score.error[one.row], theirs.error[other.row]), 1)}`};
   }).filter(row => row.points.some(point => Number.isFinite(point.value)));
-  body.append(panel("Scores", "Both heads with two standard errors; dashed bars are the first one's chance, Δ is second less first.", dotChart({name: "compared-scores", label: "Scores of both heads", rows, series: ends.map(named)}), {name: "compared scores"}));
+  body.append(panel("Scores", "Both heads with two standard errors; dashed bars are the first one's chance, Δ is second less first.", dotChart({name: "compared-scores", label: "Scores of both heads", rows, series: ends.map(named)}), {name: "compared scores", files: files("scores/{model}.parquet")}));
   const size = models[0].size === models[1].size && models[0].packing === models[1].packing;
   if (size && loaded.every(({overview}) => overview)) body.append(panel("Attention by offset", "Bands are two standard errors over prompts.", offsetChart({name: "compared-offsets", label: "Attention by offset of both heads",
-    curves: ends.map((end, i) => ({...curveOf(end.run, end.row, loaded[i].overview), title: named(end)})), uniform: loaded[0].overview.header.uniform, offsets: loaded[0].overview.header.offsets}), {name: "compared offsets"}));
+    curves: ends.map((end, i) => ({...curveOf(end.run, end.row, loaded[i].overview), title: named(end)})), uniform: loaded[0].overview.header.uniform, offsets: loaded[0].overview.header.offsets}), {name: "compared offsets", files: files("attention/{model}/patterns.parquet")}));
   const costs = one.run.costs.filter(cost => Number.isFinite(cost.value[one.row])).map(cost => ({title: cost.kind, chance: cost.chance[one.row], points: ends.map(({run, row}) => { const found = run.score(cost.name); return {value: found ? found.value[row] : NaN, error: found ? found.error[row] : NaN}; })}));
-  body.append(costs.length ? panel("Loss added by ablation", "Nats per token, with two standard errors; dashed bars: another head of its layer in the place of the first.", dotChart({name: "compared-costs", label: "Loss added by ablating both heads", rows: costs, series: ends.map(named)}), {name: "compared costs"}) : panel("Loss added by ablation", null, unavailable("not both were ablated"), {name: "compared costs"}));
+  body.append(costs.length ? panel("Loss added by ablation", "Nats per token, with two standard errors; dashed bars: another head of its layer in the place of the first.", dotChart({name: "compared-costs", label: "Loss added by ablating both heads", rows: costs, series: ends.map(named)}), {name: "compared costs", files: files("knockouts/{model}/losses.parquet")}) : panel("Loss added by ablation", null, unavailable("not both were ablated"), {name: "compared costs"}));
   if (one.run === other.run) {
     const facts = one.run.pairs.map(pair => [pair.title, number(pair.between(one.row, other.row))]);
-    body.append(panel("Numbers about the two", null, facts.some(([, value]) => value !== MISSING) ? element("dl", {class: "facts"}, facts.map(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))])) : unavailable("no table is about these two"), {name: "pair"}));
+    body.append(panel("Numbers about the two", null, facts.some(([, value]) => value !== MISSING) ? element("dl", {class: "facts"}, facts.map(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))])) : unavailable("no table is about these two"), {name: "pair", files: one.run === app.run ? [...new Set(one.run.pairs.map(pair => pair.file))] : []}));
   }
   if (size && loaded.every(({block}) => block)) {
     const count = Math.min(...loaded.map(({block}) => block.header.shared));
@@ -80,7 +81,7 @@ const compareHeads = async (body, ends, given) => {
         at: readerOf(models[i], ...heldAttention(models[i], loaded[i].block, prompt)), side: 420}))));
     };
     if (shared.length) {
-      body.append(panel("On the same prompt", null, element("div", {}, choice("Prompt", shared.map(prompt => [String(prompt), String(prompt)]), String(shared[0]), value => show(Number(value))), line, shown), {wide: true, name: "same prompt"}));
+      body.append(panel("On the same prompt", null, element("div", {}, choice("Prompt", shared.map(prompt => [String(prompt), String(prompt)]), String(shared[0]), value => show(Number(value))), line, shown), {wide: true, name: "same prompt", files: files("attention/{model}/patterns.parquet")}));
       show(shared[0]);
     } else body.append(panel("On the same prompt", null, unavailable("the two saw no prompt in common"), {wide: true, name: "same prompt"}));
   }
@@ -103,7 +104,7 @@ const compareMany = (body, ends, level) => {
     title: score.title, chance: mean(sets[0].map(row => score.chance[row]).filter(Number.isFinite)),
     points: ends.map((end, i) => { const {mean: value, error} = meanAndError(sets[i].map(row => end.run.score(score.name).value[row])); return {value, error}; }),
   })).filter(row => row.points.every(point => Number.isFinite(point.value)));
-  body.append(panel("Scores of all heads", "Means over heads with two standard errors over heads; dashed bars are the first one's chance.", rows.length ? dotChart({name: "compared-sets", label: `Scores of ${titles.join(" and ")}`, rows, series: titles}) : unavailable("no score in common"), {name: "compared sets"}));
+  body.append(panel("Scores of all heads", "Means over heads with two standard errors over heads; dashed bars are the first one's chance.", rows.length ? dotChart({name: "compared-sets", label: `Scores of ${titles.join(" and ")}`, rows, series: titles}) : unavailable("no score in common"), {name: "compared sets", files: [...new Set(ends.flatMap(({run, row}) => filesOf(run, [run.head(row).model], ...OF_SCORES)))]}));
   const square = ends[0].run === ends[1].run && ends[0].run.pairs.find(pair => pair.name === "attention");
   const known = square && sets.every(set => set.every(row => square.place[row] >= 0)) && Math.max(...sets.map(set => set.length)) <= 96;
   if (known) {
@@ -146,5 +147,5 @@ const compareRuns = (run, other) => {
     return [score.title, changes.length, withError(value, error), link(run.address(most[0]), run.label(most[0])), number(most[1])];
   });
   return panel(`This run and ${other.name}`, "Heads of the same address in both runs; the change is the other run's score less this one's, mean over heads with its standard error.",
-    rows.length ? table(["score", "heads", "mean change", "changed most", "by"], moved, {label: "Changes between two runs", numeric: [1, 2, 4]}) : unavailable("the two runs have no head of the same address"), {wide: true, name: "runs"});
+    rows.length ? table(["score", "heads", "mean change", "changed most", "by"], moved, {label: "Changes between two runs", numeric: [1, 2, 4]}) : unavailable("the two runs have no head of the same address"), {wide: true, name: "runs", files: filesOf(run, run.models, "scores/{model}.parquet")});
 };

@@ -63,6 +63,11 @@ const unavailable = what => element("p", {class: "unavailable"}, `Not available:
 // Where a file of the results lies, seen from this page.
 const fileAddress = file => encodeURI(`${app.run.index.base || ""}${file}`);
 
+// Those files of the results that are there, of names in which {model} stands for each of some models.
+const filesOf = (run, models, ...names) => run !== app.run ? [] : [...new Set(names.flatMap(name => [...new Set(models)].map(model => name.replace("{model}", model.name))))]
+  .filter(file => run.index.tables[file]);
+const OF_SCORES = ["scores/{model}.parquet", "knockouts/{model}/losses.parquet"];
+
 // A link from a number to the table it stands in and to what made that table.
 const sourceNote = files => element("details", {class: "source"},
   element("summary", {}, "source"),

@@ -62,8 +62,7 @@ const meanPanel = (run, row, block) => {
   if (!block) return panel("Mean pattern", null, unavailable(unheld(model)));
   const at = readerOf(model, block.arrays[0], 0, 65535);
   const most = Math.max(...Array.from({length: model.size}, (_, query) => query ? Math.max(...Array.from({length: model.size}, (_, key) => at(query, key) || 0)) : 0)) || 1;
-  const figure = matrixChart({name: `${run.label(row)}-mean`.replaceAll(" ", "-"), label: `Mean attention of ${run.longLabel(row)}`, size: model.size, at, most,
-    rows: () => [["query", "key", "mean attention"], ...Array.from({length: model.size ** 2}, (_, i) => [Math.floor(i / model.size), i % model.size, at(Math.floor(i / model.size), i % model.size)]).filter(([, , weight]) => !Number.isNaN(weight))]});
+  const figure = matrixChart({name: `${run.label(row)}-mean`.replaceAll(" ", "-"), label: `Mean attention of ${run.longLabel(row)}`, size: model.size, at, most});
   return panel("Mean pattern", `Rows are queries, columns keys; the darkest cell is ${number(most, 2)}. Mean over ${model.prompts.toLocaleString("en")} prompts.`, figure,
     {files: [`attention/${model.name}/patterns.parquet`], name: "mean"});
 };

@@ -76,6 +76,7 @@ const headsView = (place, route) => {
     element("label", {class: "choice"}, element("span", {}, "Chosen only"),
       element("input", {type: "checkbox", checked: state.only, onchange: event => set({only: event.target.checked})})),
     button("CSV", () => download("heads.csv", "text/csv", csv(heads.csv())), {title: "Save the table as CSV", "aria-label": "Save the table as CSV", class: "quiet"}),
+    sourceNote(filesOf(run, run.models, ...OF_SCORES, "phrenology/kinds.parquet", "phrenology/partners.parquet", "phrenology/clusters.parquet")),
     count);
 
   const set = change => {
@@ -100,8 +101,8 @@ const headsView = (place, route) => {
     element("div", {class: "heads"},
       element("section", {class: "panel table", "aria-label": "Table of heads"}, heads.node),
       element("div", {class: "side"},
-        panel("Map", "Drag to choose with a lasso, turn the wheel to zoom; dotted lines are chance, crosses two standard errors.", state.x ? map.node : unavailable("scores or projections of heads"), {name: "map"}),
-        panel("Layers and heads", null, state.score ? matrices.node : unavailable("scores of heads"), {name: "matrices"}))));
+        panel("Map", "Drag to choose with a lasso, turn the wheel to zoom; dotted lines are chance, crosses two standard errors.", state.x ? map.node : unavailable("scores or projections of heads"), {name: "map", files: filesOf(run, run.models, "phrenology/projections.parquet", "phrenology/places.parquet", ...OF_SCORES)}),
+        panel("Layers and heads", null, state.score ? matrices.node : unavailable("scores of heads"), {name: "matrices", files: filesOf(run, run.models, ...OF_SCORES)}))));
   drawFilters();
   update();
   return {

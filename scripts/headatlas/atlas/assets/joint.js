@@ -36,6 +36,7 @@ const jointView = async (place, route) => {
   // The matrix: a stamp for each head
   const stamps = chart({
     name: `${model.name}-joint-matrix`, label: `Joint maps of all heads of ${model.label}; the head pickers choose the same`,
+    csv: () => [["member", "layer", "head", "Spearman"], ...Array.from({length: model.count}, (_, at) => { const {member, layer, head} = run.head(model.first + at); return [member, layer, head, rank(at)]; })],
     height: width => { const {rows, cell} = grid(width); return rows * cell + 18; },
     draw(surface, width, height, theme) {
       const {columns, cell} = grid(width), all = places();
@@ -169,7 +170,7 @@ const jointView = async (place, route) => {
       element("input", {type: "search", placeholder: "find a token", "aria-label": "Find a token on the map", value: state.words, oninput: event => { state.words = event.target.value; redraw(); }})),
     element("div", {class: "jointgrid"},
       panel("One head", null, element("div", {}, legend, large, sentence, about), {files: [header.file, header.quality?.file], name: "joint one"}),
-      panel("All heads", `Columns are heads, rows ${model.members > 1 && model.layers > 1 ? "member.layer" : model.members > 1 ? "members" : "layers"}; choose one to see it large.`, stamps, {name: "joint all"})));
+      panel("All heads", `Columns are heads, rows ${model.members > 1 && model.layers > 1 ? "member.layer" : model.members > 1 ? "members" : "layers"}; choose one to see it large.`, stamps, {name: "joint all", files: [header.file, header.quality?.file]})));
   fillLegend();
   tell();
   document.title = `Queries and keys, ${run.label(row)} · ${run.title}`;

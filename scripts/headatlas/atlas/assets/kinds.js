@@ -62,6 +62,7 @@ const groupPage = async (place, run, grouping, group, picker) => {
   document.title = `${title} · ${run.title}`;
   const members = new Set(rows.map(row => `${run.modelOf[row]} ${run.head(row).member}`));
   place.append(titled(title, KINDS_HELP, element("p", {class: "subtitle"}, `${rows.length} heads of ${members.size} members. `, verdictOf(group), grouping.note ? ` ${grouping.note}` : "")), ...(picker ? [picker] : []));
+  const models = rows.map(row => run.head(row).model), patterns = filesOf(run, models, "attention/{model}/patterns.parquet");
   const inside = new Set(rows), rest = Array.from({length: run.count}, (_, row) => row).filter(row => grouping.of[row] >= 0 && !inside.has(row));
   const apart = run.scores.filter(score => rows.some(row => Number.isFinite(score.value[row]))).map(score => {
     const [mine, theirs] = [rows, rest].map(which => meanAndError(which.map(row => score.value[row])));
@@ -70,18 +71,18 @@ const groupPage = async (place, run, grouping, group, picker) => {
   });
   const shares = grouping.share ? rows.map(row => [row, grouping.share[row]]).filter(([, share]) => share < 0.75).sort((a, b) => a[1] - b[1]) : [];
   place.append(element("div", {class: "grid"},
-    panel("Mean pattern", "Mean attention over its heads and all prompts.", groupPicture(run, rows, overviewOf, 260) || unavailable("mean attention"), {name: "kind mean"}),
+    panel("Mean pattern", "Mean attention over its heads and all prompts.", groupPicture(run, rows, overviewOf, 260) || unavailable("mean attention"), {name: "kind mean", files: patterns}),
     panel("What sets it apart", "Means over its heads and over all other heads with two standard errors over heads; dashed bars are chance, ticks its heads.",
-      apart.length ? dotChart({name: `${grouping.name}-${group.id}-scores`, label: `Scores of ${title}`, rows: apart, series: ["this group", "other heads"]}) : unavailable("scores"), {name: "kind scores"}),
+      apart.length ? dotChart({name: `${grouping.name}-${group.id}-scores`, label: `Scores of ${title}`, rows: apart, series: ["this group", "other heads"]}) : unavailable("scores"), {name: "kind scores", files: filesOf(run, models, "scores/{model}.parquet")}),
     panel("Evidence", null, element("div", {}, element("p", {}, verdictOf(group)), evidenceList(group) || unavailable("evidence")), {files: [grouping.file, "phrenology/evidence.parquet"].filter(file => run.index.tables[file]), name: "kind evidence"}),
     panel("Its heads", null, element("div", {class: "partners"}, rows.map(row => {
       const at = run.head(row), overview = overviewOf.get(at.model);
       return element("figure", {class: "partner"}, overview ? picture(overview, row - at.model.first, 72) : null, element("figcaption", {}, link(run.address(row), run.label(row))));
-    })), {wide: true, name: "kind heads"}),
+    })), {wide: true, name: "kind heads", files: patterns}),
     panel("Heads that hesitate", grouping.share ? "Heads found with less than three quarters of their group over halves of the prompts." : null,
       !grouping.share ? unavailable("how often each head is found in this group again") : shares.length
         ? table(["head", "share of its group it is found with"], shares.map(([row, share]) => [link(run.address(row), run.label(row)), percent(share)]), {label: "Heads that hesitate", numeric: [1]})
-        : element("p", {}, "None."), {name: "kind hesitation"}),
+        : element("p", {}, "None."), {name: "kind hesitation", files: filesOf(run, models, "phrenology/consensus.parquet")}),
     costsOfGroup(run, rows, rest)));
   return {};
 };
@@ -93,5 +94,5 @@ const costsOfGroup = (run, rows, rest) => {
     dotChart({name: "kind-costs", label: "Loss added by ablating its heads", series: ["this group", "other heads"], rows: costs.map(cost => ({
       title: cost.kind, chance: mean(rows.map(row => cost.chance[row]).filter(Number.isFinite)), others: rows.map(row => cost.value[row]),
       points: [rows, rest].map(which => { const {mean: value, error} = meanAndError(which.map(row => cost.value[row])); return {value, error}; }),
-    }))}), {name: "kind cost"});
+    }))}), {name: "kind cost", files: filesOf(run, rows.map(row => run.head(row).model), "knockouts/{model}/losses.parquet")});
 };

@@ -28,7 +28,8 @@ class Matrices {
     this.rows = new Set(rows);
     this.tools.replaceChildren(
       choice("Score", app.run.numbers.map(score => [score.name, score.title]), this.state.score, score => this.changed({score}), {"aria-label": "Score of the matrices"}),
-      button("SVG", () => { const surface = new SvgSurface(this.width, this.height, style("--paper")); this.paint(surface, themed()); download("layers-heads.svg", "image/svg+xml", surface.content); }, {"aria-label": "Save the matrices as SVG", class: "quiet"}));
+      button("SVG", () => { const surface = new SvgSurface(this.width, this.height, style("--paper")); this.paint(surface, themed()); download("layers-heads.svg", "image/svg+xml", surface.content); }, {"aria-label": "Save the matrices as SVG", class: "quiet"}),
+      button("CSV", () => download("layers-heads.csv", "text/csv", csv(this.csv())), {"aria-label": "Save the numbers of the matrices as CSV", class: "quiet"}));
     this.draw();
   }
 
@@ -99,6 +100,14 @@ class Matrices {
     for (let i = 0; i <= 40; i++) surface.rect(76 + i * 2.5, y - 5, 2.6, 10, signedColour(i / 20 - 1));
     surface.text("above chance", 184, y, {size: 10.5, fill: theme.faint});
     surface.text("struck out: within two standard errors", narrow ? 0 : 268, narrow ? y + 15 : y, {size: 10.5, fill: theme.faint});
+  }
+
+  csv() {
+    const {run} = app, score = run.score(this.state.score);
+    return [["model", "member", "layer", "head", score.title, "standard error", "chance"], ...[...this.rows].map(row => {
+      const {model, member, layer, head} = run.head(row);
+      return [model.name, member, layer, head, score.value[row], score.error[row], score.chance[row]];
+    })];
   }
 
   place(row) {

@@ -23,18 +23,30 @@ const withNames = overview => {
   return overview;
 };
 
+// Some of the prompts that all heads share, drawn with one seed: the same for each head, so that heads can be compared on them.
+const drawn = (count, most) => {
+  const left = Array.from({length: count}, (_, i) => i), found = [];
+  let state = 1;
+  while (left.length && found.length < most) {
+    state = state * 48271 % 2147483647;  // Park & Miller 1988
+    found.push(...left.splice(state % left.length, 1));
+  }
+  return found;
+};
+
 const promptsPanel = ({run, row, overview, block, route}) => {
   const {model} = run.head(row), departures = Float32Array.from(block.arrays[1], each => each / 65535);
-  const lists = {strongest: "Strongest", typical: "Typical", ...Object.fromEntries(Array.from({length: 10}, (_, i) => [`decile ${i + 1}`, `Decile ${i + 1}${i ? i === 9 ? " (most)" : "" : " (least)"}`])), random: "In corpus order"};
+  const lists = {strongest: "Strongest", typical: "Typical", ...Object.fromEntries(Array.from({length: 10}, (_, i) => [`decile ${i + 1}`, `Decile ${i + 1}${i ? i === 9 ? " (most)" : "" : " (least)"}`])), random: "Random", order: "In corpus order"};
   const state = {list: route.parameters.get("list") || "strongest", words: route.parameters.get("find") || "", prompt: -1, query: -1};
-  const random = () => Array.from({length: Math.min(block.header.shared, 200)}, (_, i) => i);
+  const inOrder = () => Array.from({length: Math.min(block.header.shared, 200)}, (_, i) => i);
   const listed = () => {
     if (state.words) {
       const looked = state.words.toLowerCase().replace(/\s/g, "␣");
       return overview.header.prompts.filter(prompt => heldAttention(model, block, prompt)
         && (promptTokens(overview, prompt) || []).join("").toLowerCase().includes(looked)).slice(0, 200);
     }
-    return state.list === "random" ? random() : block.header.chosen.filter(([, why]) => why === state.list).map(([prompt]) => prompt);
+    if (state.list === "order") return inOrder();
+    return state.list === "random" ? drawn(block.header.shared, 20) : block.header.chosen.filter(([, why]) => why === state.list).map(([prompt]) => prompt);
   };
   const list = element("ol", {class: "prompts", "aria-label": "Prompts"});
   const shown = element("div", {class: "prompt"});
@@ -93,11 +105,10 @@ const promptView = ({run, row, model, names, at, prompt, departure}) => {
       },
     })));
   const slug = `${run.label(row).replaceAll(" ", "-")}-prompt-${prompt}`;
-  const numbers = () => [["query", "query token", "key", "key token", "attention"],
-    ...names.flatMap((name, query) => names.map((other, key) => [query, name, key, other, at(query, key)]).filter(each => !Number.isNaN(each[4])))];
-  const matrix = matrixChart({name: slug, label: `Attention of ${run.longLabel(row)} on prompt ${prompt}`, size, at, names, rows: numbers,
+  const numbers = () => weightRows(size, at, names);
+  const matrix = matrixChart({name: slug, label: `Attention of ${run.longLabel(row)} on prompt ${prompt}`, size, at, names,
     active: () => state.query, onpick: query => { state.pinned = true; pick(query); }, side: 420});
-  const arcs = arcsChart({name: `${slug}-arcs`, label: `Arcs of attention on prompt ${prompt}`, size, at, names, active: () => state.query,
+  const arcs = arcsChart({name: `${slug}-arcs`, label: `Arcs of attention on prompt ${prompt}`, size, at, names, rows: numbers, active: () => state.query,
     onpick: query => { state.pinned = true; pick(query); }});
   const pick = query => {
     state.query = query;
@@ -121,13 +132,13 @@ const promptView = ({run, row, model, names, at, prompt, departure}) => {
 };
 
 // Tokens in a row, each query joined to its keys by arcs as strong as the attention.
-const arcsChart = ({name, label, size, at, names, active, onpick}) => {
+const arcsChart = ({name, label, size, at, names, rows, active, onpick}) => {
   const step = width => (width - 24) / size;
   let longest = 1;
   for (let query = 0; query < size; query++) for (let key = 0; key < size; key++) if (at(query, key) > 0.03) longest = Math.max(longest, Math.abs(query - key));
   const foot = () => 12 + 6.2 * Math.max(...names.map(each => Math.min(14, [...each].length)));
   return chart({
-    name, label, onpick: onpick && ((x, y, width) => { const query = Math.floor((x - 12) / step(width)); if (query >= 0 && query < size) onpick(query); }),
+    name, label, csv: rows, onpick: onpick && ((x, y, width) => { const query = Math.floor((x - 12) / step(width)); if (query >= 0 && query < size) onpick(query); }),
     height: width => Math.min(250, width * 0.5) + foot(),
     draw(surface, width, height, theme) {
       const base = height - foot(), wide = step(width), x = i => 12 + (i + 0.5) * wide, tall = base - 10;

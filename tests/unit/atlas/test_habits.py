@@ -1,0 +1,143 @@
+"""What a person expects of every view: numbers to take along, where they are from, help, what is chosen in all."""
+
+import csv
+import io
+import re
+
+import numpy as np
+import pytest
+
+from browser import READY
+from headatlas.base import tables
+from results_folders import HEADS, LAYERS, MEMBERS, SIZE
+
+VIEWS = ("heads", "planted/1/0/2", "kinds/kind/0", "joint", "studies", "compare", "compare?level=models", "about")
+
+
+def saved(browser, button):
+    """What a button that saves would save, as text."""
+    return browser.evaluate(
+        f"""(async () => {{ const kept = URL.createObjectURL; let blob;
+        URL.createObjectURL = given => {{ blob = given; return "data:,"; }};
+        try {{ {button}.click(); }} finally {{ URL.createObjectURL = kept; }} return blob.text(); }})()"""
+    )
+
+
+def test_every_figure_can_be_saved_as_picture_and_as_numbers(atlas):
+    for address in VIEWS:
+        browser = atlas(address)
+        parts = browser.evaluate(
+            """[...document.querySelectorAll("figure.chart, [data-panel=map], [data-panel=matrices]")].map(part =>
+            [part.querySelector("canvas").getAttribute("aria-label"),
+            [...part.querySelectorAll("button")].map(button => button.innerText)])"""
+        )
+        assert parts or address in ("studies", "about", "joint"), address
+        for label, buttons in parts:
+            assert {"SVG", "CSV"} <= set(buttons), (address, label)
+
+
+def test_numbers_saved_are_those_of_the_tables(atlas, planted):
+    browser = atlas("planted/1/1/2?prompt=7")
+    text = saved(browser, "[...document.querySelectorAll('.prompt .chart button')].find(b => b.innerText === 'CSV')")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == SIZE * (SIZE + 1) // 2
+    found = [float(row["attention"]) for row in rows]
+    expected = [planted[1][1, 1, 2, 7, int(row["query"]), int(row["key"])] for row in rows]
+    np.testing.assert_allclose(found, expected, atol=0.0026)
+    browser = atlas("heads?score=induction")
+    text = saved(
+        browser, "[...document.querySelectorAll('[data-panel=matrices] button')].find(b => b.innerText === 'CSV')"
+    )
+    rows = list(csv.DictReader(io.StringIO(text)))
+    scores = tables.read(planted[0] / "scores/planted.parquet", score="induction").set_index(
+        ["member", "layer", "head"]
+    )
+    assert len(rows) == MEMBERS * LAYERS * HEADS
+    for row in rows:
+        known = scores.loc[(int(row["member"]), int(row["layer"]), int(row["head"]))]
+        assert float(row["induction"]) == pytest.approx(known["value"], rel=1e-6)
+        assert float(row["standard error"]) == pytest.approx(known["standard_error"], rel=1e-6)
+
+
+def test_every_number_is_linked_to_the_tables_it_stands_in(atlas, planted):
+    without = {"tables", "configuration", "versions", "keys"}  # these are no numbers of a table
+    for address in ("heads", "planted/1/0/2", "kinds/kind/0", "compare", "compare?level=members", "studies/phrenology"):
+        panels = atlas(address).evaluate(
+            """[...document.querySelectorAll("[data-panel]")].filter(panel => !panel.querySelector(".unavailable"))
+            .map(panel => [panel.dataset.panel,
+            [...panel.querySelectorAll(".source a.file")].map(a => a.textContent)])"""
+        )
+        assert panels, address
+        for name, files in panels:
+            assert files or name in without, (address, name)
+            for file in files:
+                assert (planted[0] / file).is_file(), (address, name, file)
+
+
+def test_every_view_has_help_of_two_sentences(atlas):
+    for address in VIEWS:
+        text = atlas(address).evaluate("document.querySelector('.help .popover').textContent")
+        assert len(re.findall(r"[.](?= [A-Z]|$)", text)) == 2, (address, text)
+
+
+def test_prompts_are_strongest_typical_random_and_by_decile(atlas):
+    browser = atlas("planted/0/1/2")
+    kinds = browser.evaluate("[...document.querySelectorAll('.promptlist select option')].map(o => o.value)")
+    assert kinds == ["strongest", "typical", *(f"decile {i}" for i in range(1, 11)), "random", "order"]
+    listed = {}
+    for kind in ("strongest", "random", "order", "decile 1"):
+        for head in ("planted/0/1/2", "planted/1/0/3"):
+            atlas(f"{head}?list={kind.replace(' ', '+')}")
+            shown = browser.evaluate("[...document.querySelectorAll('.prompts small')].map(e => e.innerText)")
+            listed[kind, head] = [int(re.search(r"prompt (\d+)", text)[1]) for text in shown]
+    assert listed["order", "planted/0/1/2"] == list(range(20))
+    assert sorted(listed["random", "planted/0/1/2"]) == list(range(20)), "all that are shared, once each"
+    assert listed["random", "planted/0/1/2"] != list(range(20))
+    assert listed["random", "planted/0/1/2"] == listed["random", "planted/1/0/3"], "the same for every head"
+    assert listed["strongest", "planted/0/1/2"] != listed["strongest", "planted/1/0/3"]
+    assert not set(listed["strongest", "planted/0/1/2"]) & set(listed["decile 1", "planted/0/1/2"])
+
+
+def test_choosing_a_cell_of_the_matrices_chooses_in_table_and_map(atlas):
+    browser = atlas("heads")
+    browser.evaluate("document.querySelector('.matrices').scrollIntoView({block: 'center'})")
+    box = browser.evaluate("document.querySelector('.matrices').getBoundingClientRect().toJSON()")
+    x, y, cell = browser.evaluate("atlas.view.parts.matrices.place(13)")
+    browser.click_at(box["x"] + x + cell / 2, box["y"] + y + cell / 2)
+    assert browser.evaluate("[...atlas.selection]") == [13]
+    assert browser.evaluate("document.querySelector('.rows [aria-selected=true]').dataset.row") == "13"
+    assert "chosen=13" in browser.evaluate("location.hash")
+    assert browser.text("#spoken") == "planted, member 1, layer 1, head 1 chosen"
+
+
+def test_heads_are_filtered_by_group_and_by_a_score_above_chance(atlas, planted):
+    rows = atlas("heads?group=kind%2F1&beyond=induction").evaluate("atlas.view.parts.heads.rows")
+    scores = tables.read(planted[0] / "scores/planted.parquet", score="induction")
+    beyond = scores["value"] - scores["chance"] > 2 * scores["standard_error"]
+    places = scores[beyond & (scores["layer"] == 1)][["member", "layer", "head"]].to_numpy()  # kind 1 is layer 1
+    assert sorted(rows) == sorted((member * LAYERS + layer) * HEADS + head for member, layer, head in places)
+    assert 0 < len(rows) < MEMBERS * HEADS
+
+
+def test_two_members_are_compared_by_means_over_their_heads(atlas, planted):
+    browser = atlas("compare?a=planted/0/0/0&b=planted/2/0/0&level=members")
+    text = saved(
+        browser,
+        "[...document.querySelectorAll('[data-panel=\"compared sets\"] button')].find(b => b.innerText === 'CSV')",
+    )
+    found = {(row["score"], row["of"]): row for row in csv.DictReader(io.StringIO(text))}
+    scores = tables.read(planted[0] / "scores/planted.parquet", score="copying")
+    for member in (0, 2):
+        values = scores[scores["member"] == member]["value"]
+        row = found["copying", f"planted member {member}"]
+        assert float(row["value"]) == pytest.approx(values.mean(), rel=1e-5)
+        assert float(row["standard error"]) == pytest.approx(values.std(ddof=1) / np.sqrt(len(values)), rel=1e-5)
+    square = tables.read_lists(planted[0] / "phrenology/distances.parquet", "jensen_shannon")
+    text = saved(
+        browser,
+        "[...document.querySelectorAll('[data-panel=\"compared distances\"] button')].find(b => b.innerText === 'CSV')",
+    )
+    rows = list(csv.reader(io.StringIO(text)))[1:]
+    each = LAYERS * HEADS
+    np.testing.assert_allclose([float(row[2]) for row in rows], square[:each, 2 * each : 3 * each].ravel(), rtol=1e-5)
+    assert browser.evaluate(READY)
