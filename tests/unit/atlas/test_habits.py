@@ -3,13 +3,16 @@
 import csv
 import io
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from browser import READY
+from headatlas.atlas import page
+from headatlas.atlas.results import Results
 from headatlas.base import tables
-from results_folders import HEADS, LAYERS, MEMBERS, SIZE
+from results_folders import HEADS, LAYERS, MEMBERS, NASTY, SIZE, write_results
 
 VIEWS = ("heads", "planted/1/0/2", "kinds/kind/0", "joint", "studies", "compare", "compare?level=models", "about")
 
@@ -59,6 +62,30 @@ def test_numbers_saved_are_those_of_the_tables(atlas, planted):
         assert float(row["standard error"]) == pytest.approx(known["standard_error"], rel=1e-6)
 
 
+def test_pictures_saved_are_sound_and_hold_tokens_as_text(atlas):
+    browser = atlas("planted/1/1/2?prompt=0")  # of tokens that look like markup
+    figures = browser.evaluate("document.querySelectorAll('.chart').length")
+    assert figures >= 5
+    written = set()
+    for i in range(figures):
+        picture = ElementTree.fromstring(
+            saved(browser, f"document.querySelectorAll('.chart')[{i}].querySelector('button')")
+        )
+        tags = {each.tag.rpartition("}")[2] for each in picture.iter()}
+        assert tags <= {"svg", "rect", "path", "circle", "text"}, tags
+        assert len(list(picture.iter())) > 10
+        written |= {each.text for each in picture.iter() if each.tag.endswith("text")}
+    assert any(text.startswith("<script>") for text in written if text)
+
+
+def test_prompts_are_found_by_their_text(atlas, planted):
+    browser = atlas("planted/0/1/2?find=東京")
+    shown = browser.evaluate("[...document.querySelectorAll('.prompts small')].map(e => e.innerText)")
+    found = {int(re.search(r"prompt (\d+)", text)[1]) for text in shown}
+    assert found == set(np.flatnonzero((planted[2] == NASTY.index("東京")).any(1)).tolist())
+    assert 0 < len(found) < len(planted[2])
+
+
 def test_every_number_is_linked_to_the_tables_it_stands_in(atlas, planted):
     without = {"tables", "configuration", "versions", "keys"}  # these are no numbers of a table
     for address in ("heads", "planted/1/0/2", "kinds/kind/0", "compare", "compare?level=members", "studies/phrenology"):
@@ -72,6 +99,15 @@ def test_every_number_is_linked_to_the_tables_it_stands_in(atlas, planted):
             assert files or name in without, (address, name)
             for file in files:
                 assert (planted[0] / file).is_file(), (address, name, file)
+
+
+def test_a_grouping_without_groups_says_so(browser, tmp_path):
+    write_results(tmp_path)
+    partners = tables.read(tmp_path / "phrenology/partners.parquet")
+    tables.write(tmp_path / "phrenology/partners.parquet", partners.iloc[:0])
+    page.write_page(tmp_path / "atlas.html", Results(tmp_path))
+    browser.visit(tmp_path / "atlas.html", "kinds/partner")
+    assert "Not available: this run found no partner groups." in browser.text()
 
 
 def test_every_view_has_help_of_two_sentences(atlas):

@@ -252,6 +252,14 @@ def test_search_finds_figures_claims_and_findings_by_their_words(atlas, typed, a
     assert 0 <= box["top"] < 900, "in sight"
 
 
+@pytest.mark.parametrize(("typed", "address"), [("looks", "kinds/kind/0"), ("copying", "heads?sort=copying")])
+def test_search_finds_a_kind_and_a_score_by_name(atlas, typed, address):
+    browser = atlas("about")
+    browser.key("/")
+    browser.call("Input.insertText", text=typed)
+    browser.until(f"document.querySelector('#found a')?.getAttribute('href').startsWith('#{address}')")
+
+
 def test_search_takes_numbers_for_whole_numbers(atlas):
     browser = atlas("about")
     browser.key("/")

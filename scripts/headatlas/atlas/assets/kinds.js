@@ -16,6 +16,7 @@ const kindsView = async (place, route) => {
   if (!place.isConnected) return {};
   place.append(titled(grouping.title, KINDS_HELP), ...(picker ? [picker] : []));
   if (grouping.note) place.append(element("p", {class: "note"}, grouping.note));
+  if (!grouping.groups.length) { place.append(unavailable(`this run found no ${lowered(grouping.title)}`)); return {}; }
   const columns = [...new Map(grouping.groups.flatMap(each => evidenceRows(each.evidence).map(([key, title]) => [key, title])))].filter(([key]) => !["heads", "members"].includes(key));
   place.append(panel("Evidence", "One row for each group; dashes are numbers that this run does not have.",
     table(["group", "heads", "members", "supported", ...columns.map(([, title]) => title)], grouping.groups.map(each => {
