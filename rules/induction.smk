@@ -12,6 +12,7 @@ rule induction:
         figures("induction", ["fig05_in_context_learning", "fig06_repeated_tokens", "fig07_induction"]),
         figures("induction", ["fig08_shuffled_bidirectional", "fig09_sizes"]),
         figures("induction", ["dynamics", "look_alikes", "redundancy", "backup_heads", "masks"], ["corrected"]),
+        figures("induction", ["pairs_of_heads"], ["corrected"]),
         "<results>/induction/findings.md",
 
 
@@ -227,6 +228,17 @@ use rule draw_figure as draw_redundancy with:
         **figure("induction", "redundancy", ["corrected"]),
     params:
         spec=drawn_by("studies.induction.figures.self_repair.draw_redundancy", models=models_of("induction")),
+
+
+use rule draw_figure as draw_pairs_of_heads with:
+    """What every two induction heads of a layer do together beyond the sum of each: which stand in for which."""
+    input:
+        joint=of_models("induction", "<results>/induction/{model}/joint_effects.parquet"),
+        judged=judged(*models_of("induction")),
+    output:
+        **figure("induction", "pairs_of_heads", ["corrected"]),
+    params:
+        spec=drawn_by("studies.induction.figures.pairs_of_heads.draw_pairs_of_heads", models=models_of("induction")),
 
 
 use rule draw_figure as draw_backup_heads with:

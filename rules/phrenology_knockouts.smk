@@ -121,7 +121,7 @@ use rule draw_figure as draw_knockout_losses with:
 
 
 use rule draw_figure as draw_losses_by_class with:
-    """Draw what every head is worth to repeated and new, frequent and rare, first and later tokens."""
+    """Draw what ablating every head costs for repeated and new, frequent and rare, first and later tokens."""
     input:
         **HEADS_AND_GROUPS,
         by_class=of_models("phrenology", "<results>/knockouts/{model}/by_class.parquet"),

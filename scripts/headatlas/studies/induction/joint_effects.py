@@ -53,7 +53,7 @@ def joint_table(family, heads, task, *, count=8, draws=DRAWS, kind="mean", seed=
     count : int
         How many of a member's induction heads at most: the strongest.
     draws : int
-        Sets of each size, at most.
+        Sets of each size, at most, beside all pairs of induction heads that something follows.
     kind : {"mean", "zero", "resample"}
         Of ablation.
     seed, memory
@@ -117,8 +117,8 @@ def sets_of_heads(chosen, induction, family, draws=DRAWS, seed=0):
     Returns
     -------
     list of tuple of (layer, head)
-        Those of the layer with most of `chosen`, of several the one of the strongest; then the control's, if there is
-        one. Empty where no layer has two.
+        Those of the layer with most of `chosen`, of several the one of the strongest, with all of its pairs where
+        something follows; then the control's, if there is one. Empty where no layer has two.
     """
     layers = [layer for layer, _ in chosen]
     layer = max(layers, key=layers.count, default=None)
@@ -127,6 +127,8 @@ def sets_of_heads(chosen, induction, family, draws=DRAWS, seed=0):
         return []
     generator = np.random.default_rng(seed)
     sets = _of_each_size(own, len(own), draws, generator)
+    if followed(family, layer):
+        sets = [*combinations(own, 2), *(one for one in sets if len(one) > 2)]
     near = sorted(range(family.layers), key=lambda other: (abs(other - layer), other))
     for other in near:
         others = [(other, head) for head in range(family.heads) if (other, head) not in induction]

@@ -61,7 +61,7 @@ def loss_table(member, tokens, *, causal, others, pad=None, mask=None, seed=0, k
 
 
 def loss_tables(member, tokens, counted, *, causal, others, pad=None, mask=None, seed=0, kinds=KINDS):
-    """The same, and what each head is worth to each class of tokens.
+    """The same, and what each head costs on each class of tokens.
 
     Parameters
     ----------

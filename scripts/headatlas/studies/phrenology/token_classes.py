@@ -1,4 +1,4 @@
-"""Classes of tokens that are predicted: what a head is worth may be worth to some of them alone."""
+"""Classes of tokens that are predicted: what ablating a head costs may be the cost of some of them alone."""
 
 import numpy as np
 

@@ -1,5 +1,7 @@
 """Figures and findings of the induction study say what its tables hold, for models of any shape."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from headatlas.studies.induction.figures import (
     induction_maps,
     masks,
     model_sizes,
+    pairs_of_heads,
     self_repair,
     training_dynamics,
 )
@@ -107,6 +110,21 @@ def joint(shape, layer=1, excess=0.5):
     return pd.DataFrame(rows)
 
 
+def joint_of_eight(members=3):
+    """Heads 0 and 1 stand in for one another, heads 2 and 3 do one thing by way of one another, other pairs add up."""
+    rows = []
+    for member in range(members):
+        for one, other in itertools.combinations(range(8), 2):
+            excess = {(0, 1): 2.0, (2, 3): -1.0}.get((one, other), 0.01)
+            row = {"member": member, "layer": 1, "heads": f"1.{one} 1.{other}", "size": 2, "induction": True}
+            row |= {"followed": True, "logit": 4.0, "logit_singly": 4 - excess, "excess": excess, "excess_error": 0.1}
+            rows.append(row | {"loss": 6.0, "loss_singly": 0.7})
+    return pd.DataFrame(rows)
+
+
+EIGHT = joint_of_eight()
+
+
 def dynamics_table(members=3):
     """Head 2.0 passes half of its rise at 100,000 tokens, and each further member 20,000 later."""
     rows = []
@@ -184,6 +202,8 @@ FIGURES = {
     "backup heads": lambda: self_repair.backup_heads(*({n: ABLATIONS[n][p] for n in SHAPES} for p in (0, 1))),
     "no backup heads": lambda: self_repair.backup_heads({"a": ablations((2, 4, 3, True))[0]}, {}),
     "redundancy": lambda: self_repair.redundancy(JOINT | {"last": joint((2, 4, 3, True)), "alone": JOINT["bert"][:0]}),
+    "pairs": lambda: pairs_of_heads.pairs_of_heads(JOINT | {"last": joint((2, 4, 3, True)), "eight": EIGHT}),
+    "no pairs": lambda: pairs_of_heads.pairs_of_heads({"a": JOINT["bert"][:0], "b": joint((2, 4, 3, True))}),
     "no redundancy": lambda: self_repair.redundancy({"a": JOINT["bert"][:0]}),
     "masks": lambda: masks.masks(CONDITIONS),
     "no masks": lambda: masks.masks({"repeats-causal": CONDITIONS["repeats-causal"][:0]}),
@@ -246,6 +266,23 @@ def test_maps_frame_the_reading_of_induction_and_star_what_is_beyond_chance():
 def test_redundancy_is_claimed_of_models_whose_intervals_lie_above_zero(excess, count):
     said = " ".join(self_repair.redundancy({"planted": joint((3, 4, 3, True), excess=excess)}).get_suptitle().split())
     assert said == f"Induction heads of a layer stand in for one another: for certain in {count} of 1 model"
+
+
+def test_pairs_that_stand_in_for_one_another_are_told_from_those_that_add_up():
+    figure = pairs_of_heads.pairs_of_heads({"planted": EIGHT})
+    panels = [axes for axes in figure.axes if axes.images and axes.get_title()]
+    assert [axes.get_title() for axes in panels] == ["member 0", "member 1", "member 2"]
+    for axes in panels:
+        drawn = np.ma.filled(axes.images[0].get_array(), np.nan)
+        assert drawn.shape == (8, 8)
+        assert drawn[0, 1] == drawn[1, 0] == 2
+        assert drawn[2, 3] == drawn[3, 2] == -1
+        assert np.isfinite(drawn).sum() == 4
+    assert "3 of 84 pairs of induction heads" in figure.get_suptitle()
+    assert "planted: 3 of 84 pairs cost more together than the sum of each, 3 less" in figure.finding
+    small = pairs_of_heads.pairs_of_heads({"planted": joint((3, 4, 3, True), excess=0.5)})
+    assert [text.get_text() for text in small.axes[0].texts] == ["+0.5", "+0.5"]
+    assert "mean +0.51 logits, of pairs of other heads +0.02" in small.finding
 
 
 @pytest.mark.parametrize(("repair", "count"), [(0.6, 1), (-0.6, 0), (0.0, 0)])
@@ -364,6 +401,8 @@ def test_findings_say_what_cannot_be_asked():
 def test_what_cannot_be_asked_is_not_drawn():
     assert not FIGURES["no backup heads"]().axes
     assert not FIGURES["no redundancy"]().axes
+    assert not FIGURES["no pairs"]().axes
+    assert "not asked of last" in " ".join(FIGURES["pairs"]().get_supxlabel().split())
     noted = " ".join(FIGURES["redundancy"]().get_supxlabel().split())
     assert "not asked of alone: no layer has two induction heads" in noted
     assert "not asked of last: nothing that could answer comes after them" in noted

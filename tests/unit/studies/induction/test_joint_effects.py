@@ -173,7 +173,10 @@ def test_sets_are_of_one_layer_and_of_every_size_and_controls_have_something_aft
     eight = [(1, head) for head in range(8)]
     sets = joint_effects.sets_of_heads(eight, eight, family_of(3, 8), draws=4)
     of = {layer: [one for one in sets if one[0][0] == layer] for layer in range(3)}
-    assert len(of[1]) == len(of[0]) == 6 * 4 + 1
+    assert len(of[0]) == 6 * 4 + 1
+    assert len(of[1]) == 28 + 5 * 4 + 1  # all pairs of induction heads
+    last = joint_effects.sets_of_heads(eight, eight, family_of(2, 8), draws=4)
+    assert len(last) == 2 * (6 * 4 + 1)  # with nothing after them, no more than for the loss
     assert {len(one) for one in of[1]} == set(range(2, 9))
     assert not of[2]  # nothing follows the last layer, so that it is no control
     assert len(set(sets)) == len(sets)

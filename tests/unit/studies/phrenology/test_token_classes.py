@@ -1,4 +1,4 @@
-"""Classes of predicted tokens, and what heads are worth to each."""
+"""Classes of predicted tokens, and what heads cost on each."""
 
 from dataclasses import replace
 

@@ -109,7 +109,7 @@ def test_a_uniform_head_is_where_the_step_would_measure_it(causal):
 
 
 def classes_of(heads):
-    """Heads of group 0 are worth 0.5 to repeated tokens and 0.1 to all others, the rest 0.1 to all."""
+    """Heads of group 0 cost 0.5 on repeated tokens and 0.1 on all others, the rest 0.1 on all."""
     parts = []
     for kind in ("zero", "mean", "resample", "other"):
         for name in CLASSES:
@@ -122,7 +122,7 @@ def classes_of(heads):
 @pytest.mark.parametrize("sizes", SHAPES, ids=str)
 def test_text_of_losses_by_class_is_legible_for_models_of_any_shape(tmp_path, sizes):
     heads = grouped(*sizes)
-    figure = losses_by_class.worth_by_class(heads, classes_of(heads), "group of partners")
+    figure = losses_by_class.cost_by_class(heads, classes_of(heads), "group of partners")
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
     assert not pdf_texts.faults(tmp_path / "a.pdf")
 
@@ -131,7 +131,7 @@ def test_losses_by_class_are_drawn_where_they_are_clear_of_zero_and_compared():
     heads = grouped()
     table = classes_of(heads)
     table.loc[table["head"] == 3, "standard_error"] = 0.2
-    figure = losses_by_class.worth_by_class(heads, table, "group of partners")
+    figure = losses_by_class.cost_by_class(heads, table, "group of partners")
     strip, axes = figure.axes[:2]
     drawn = np.ma.filled(axes.images[0].get_array(), np.nan)
     repeated = CLASSES.index("repeated")
@@ -140,9 +140,8 @@ def test_losses_by_class_are_drawn_where_they_are_clear_of_zero_and_compared():
     np.testing.assert_allclose(drawn[:9, 0], [0.102, 0.101, 0.1] * 3)
     means = strip.containers[0].lines[0].get_ydata()
     assert means[repeated] == pytest.approx(0.1 + 0.4 / 4 + 0.001)
-    assert (
-        "3 of 12 heads are worth more to repeated tokens than to new tokens, 0 less"
-        in figure.get_suptitle().replace("\n", " ")
+    assert "3 of 12 heads cost more on repeated tokens than on new tokens, 0 less" in figure.get_suptitle().replace(
+        "\n", " "
     )
     assert "+0.100" in figure.finding
     assert "(+0.000 with another head in the place)" in figure.finding

@@ -1,4 +1,4 @@
-"""What every head is worth to which tokens, which one number for each head hides."""
+"""What ablating every head costs for which tokens, which one number for each head hides."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ _LOOKS = {  # by kind: colour, shape, fill, how far beside its class
 
 
 @style.paper
-def worth_by_class(heads, table, what):
+def cost_by_class(heads, table, what):
     """The cost of each head's mean ablation by class of token: means over heads beside the control, and every head.
 
     Parameters
@@ -90,9 +90,7 @@ def worth_by_class(heads, table, what):
     if differences:
         (one, other), first = next(iter(differences.items()))
         more, less = (int((sign * first["difference"] > 1.96 * first["error"]).sum()) for sign in (1, -1))
-        style.headline(
-            figure, f"{more} of {n} heads are worth more to {_told(other)} than to {_told(one)}, {less} less"
-        )
+        style.headline(figure, f"{more} of {n} heads cost more on {_told(other)} than on {_told(one)}, {less} less")
     words = f"mean ablation costs {'; '.join(said)} (clearly: beyond 1.96 standard errors over windows)"
     return style.finding(figure, words if said else "no class of tokens to compare")
 
@@ -113,4 +111,4 @@ def _difference(table, one, other):
 def draw_losses_by_class(partners, kinds, by_class, models):
     """A file of losses by class of each model, in their order."""
     heads, what = groups_of(partners, kinds)
-    return worth_by_class(heads, of_all_models(by_class, models), what)
+    return cost_by_class(heads, of_all_models(by_class, models), what)
