@@ -137,3 +137,25 @@ def test_the_map_says_whose_heads_it_shows(resized, families):
     assert "its model was not searched for kinds" in resized.text(".legend")
     resized.visit(families, f"heads?model={NAMES[0]}")
     assert resized.text(".placed").startswith("0 of 48 heads; the others")
+
+
+def test_lines_break_between_tokens_and_not_within(resized, families):
+    resized.resize(360, 900)
+    for address in ("planted/0/0/1?prompt=3&list=order", "compare?a=planted/0/0/0&b=planted/0/0/1"):
+        resized.visit(families, address)
+        lines = resized.evaluate(
+            "[...document.querySelectorAll('.sentence .token, .prompts .token')].map(e => e.getClientRects().length)"
+        )
+        assert len(lines) >= 8
+        assert set(lines) <= {0, 1}, address
+
+
+def test_claims_of_a_paper_are_read_one_below_the_other_where_it_is_narrow(resized, families):
+    for width in (360, 1280):
+        resized.resize(width, 900)
+        resized.visit(families, "studies/phrenology")
+        tops = resized.evaluate(
+            "[...document.querySelectorAll('.paper tbody tr:first-child > *')].map(e => e.getBoundingClientRect().top)"
+        )
+        assert len(tops) == 5
+        assert len(set(tops)) == (5 if width == 360 else 1)

@@ -51,17 +51,18 @@ const studiesView = (place, route) => {
 
 // What the paper reports beside this run; verdicts have a mark and words, no colour alone.
 const MARKS = {agrees: "✓", differs: "✗", "cannot be compared": "–"};
+const PAPER_COLUMNS = ["the paper reports", "published, here", "corrected, here", "verdict"];
 const paperPanel = rows => panel("The paper beside this run", rows[0].differences ? `Set up otherwise than the paper: ${rows[0].differences}.` : "Set up as the paper was.",
   edged(element("div", {class: "across", tabindex: 0, role: "region", "aria-label": "The paper beside this run"}, element("table", {class: "paper"},
-    element("thead", {}, element("tr", {}, ["", "the paper reports", "published, here", "corrected, here", "verdict"].map(title => element("th", {scope: "col"}, title)))),
+    element("thead", {}, element("tr", {}, ["", ...PAPER_COLUMNS].map(title => element("th", {scope: "col"}, title)))),
     element("tbody", {}, rows.map(row => element("tr", {},
-      element("th", {scope: "row"}, row.item), element("td", {}, row.reported), element("td", {}, row.published || "–"), element("td", {}, row.corrected || "–"),
-      element("td", {}, element("strong", {}, `${MARKS[row.verdict]} ${row.verdict}`), element("div", {class: "faint small"}, row.asked)))))))),
+      element("th", {scope: "row"}, row.item), [row.reported, row.published, row.corrected].map((said, i) => element("td", {"data-title": PAPER_COLUMNS[i]}, said || "–")),
+      element("td", {"data-title": PAPER_COLUMNS[3]}, element("strong", {}, `${MARKS[row.verdict]} ${row.verdict}`), element("div", {class: "faint small"}, row.asked)))))))),
   {wide: true, files: ["reproduction.parquet"], name: "paper"});
 
 const shownFigure = (run, figure, protocol) => {
   const {file, others, caption} = figure[protocol], both = figure.published && figure.corrected;
-  const image = element("img", {alt: caption || `${figure.title}, ${protocol}`, loading: "lazy"});
+  const image = element("img", {alt: `${figure.title}, ${protocol}`, loading: "lazy"});
   const open = element("button", {type: "button", class: "picturebutton", title: "Show large", onclick: () => showLarge(image, file)}, image);
   const seen = new IntersectionObserver(async ([entry]) => {
     if (!entry.isIntersecting) return;
