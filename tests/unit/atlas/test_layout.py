@@ -31,10 +31,11 @@ PUSHED_OUT = """[...document.querySelectorAll("main table, main .rows")].filter(
 # What is written on canvases, with the pixels it spans, while the view is drawn again
 WRITTEN = """(() => { const written = [], {prototype} = CanvasRenderingContext2D, kept = prototype.fillText;
   prototype.fillText = function (text, x, y) {
-    const {width} = this.measureText(text), at = this.getTransform(), ratio = Math.min(devicePixelRatio, 3);
-    const left = at.e / ratio - {left: 0, center: width / 2, right: width}[this.textAlign];
-    const turned = Math.abs(at.b) > 0.1, wide = this.canvas.width / ratio;
-    written.push({text, left, right: left + width, turned, wide});
+    const {width} = this.measureText(text), at = this.getTransform(), zoom = Math.hypot(at.a, at.b);
+    const left = at.e / zoom - {left: 0, center: width / 2, right: width}[this.textAlign];
+    const turned = Math.abs(at.b) > 0.1, wide = this.canvas.width / zoom, letters = this.font.match(/[\\d.]+px/)[0];
+    const size = zoom * parseFloat(letters) / Math.min(devicePixelRatio, 3);
+    written.push({text, left, right: left + width, turned, wide, size});
     return kept.call(this, text, x, y); };
   try { %s } finally { prototype.fillText = kept; } return written; })()"""
 FIGURES = "document.querySelectorAll('[data-panel*=scores] .chart, [data-panel*=sets] .chart')"
@@ -159,3 +160,17 @@ def test_claims_of_a_paper_are_read_one_below_the_other_where_it_is_narrow(resiz
         )
         assert len(tops) == 5
         assert len(set(tops)) == (5 if width == 360 else 1)
+
+
+def test_letters_in_figures_grow_with_those_of_the_page(resized, families):
+    sizes = {}
+    for width in (1280, 3840):
+        resized.resize(width, 900)
+        resized.visit(families, "heads?x=induction")
+        parts = "const {map, matrices} = atlas.view.parts; map.draw(); matrices.draw();"
+        written = resized.evaluate(WRITTEN % parts)
+        letters = resized.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
+        sizes[width] = min(each["size"] for each in written) / letters
+        label = next(each["size"] for each in written if each["text"] == "planted, member") / letters
+        assert label == pytest.approx(10.5 / 15)
+    assert sizes[1280] == pytest.approx(sizes[3840])

@@ -154,6 +154,8 @@ const extent = (values, pad = 0.04) => {
   return [low - room, high + room];
 };
 const tickText = value => String(+value.toPrecision(6)).replace("-", "−");
+// Figures are drawn in units that grow with the page's letters: at 4K both are larger.
+const unit = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
 const measure = document.createElement("canvas").getContext("2d");
 const textWidth = (text, size) => { measure.font = `400 ${size}px ${FONT}`; return measure.measureText(text).width; };
 // Lines of a text no wider than so many pixels: broken between words, then after a hyphen, and within a word where that must be.
@@ -190,14 +192,14 @@ const chart = ({name, label, height, draw, under, csv: rows, onpick, tools = tru
   let width = 0;
   const redraw = () => {
     if (!width) return;
-    const tall = Math.round(height(width)), ratio = Math.min(devicePixelRatio || 1, 3);
-    canvas.width = Math.round(width * ratio);
+    const scale = unit(), wide = width / scale, tall = Math.round(height(wide)), ratio = Math.min(devicePixelRatio || 1, 3) * scale;
+    canvas.width = Math.round(wide * ratio);
     canvas.height = Math.round(tall * ratio);
-    canvas.style.height = `${tall}px`;
+    canvas.style.height = `${tall * scale}px`;
     const context = canvas.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, tall);
-    draw(new CanvasSurface(context), width, tall, themed());
+    context.clearRect(0, 0, wide, tall);
+    draw(new CanvasSurface(context), wide, tall, themed());
   };
   const sized = new ResizeObserver(([entry]) => {
     const now = Math.floor(entry.contentRect.width);
@@ -206,7 +208,7 @@ const chart = ({name, label, height, draw, under, csv: rows, onpick, tools = tru
   sized.observe(figure);
   const at = event => {
     const box = canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top, box.width, box.height];
+    return [event.clientX - box.left, event.clientY - box.top, box.width, box.height].map(each => each / unit());
   };
   if (under) {
     canvas.addEventListener("pointermove", event => {
@@ -220,8 +222,8 @@ const chart = ({name, label, height, draw, under, csv: rows, onpick, tools = tru
   if (tools) {
     figure.append(element("figcaption", {class: "tools"},
       button("SVG", () => {
-        const tall = Math.round(height(width)), surface = new SvgSurface(width, tall, style("--paper"));
-        draw(surface, width, tall, themed());
+        const wide = width / unit(), tall = Math.round(height(wide)), surface = new SvgSurface(wide, tall, style("--paper"));
+        draw(surface, wide, tall, themed());
         download(`${name}.svg`, "image/svg+xml", surface.content);
       }, {title: "Save this figure as SVG", "aria-label": `Save ${label} as SVG`}),
       rows ? button("CSV", () => download(`${name}.csv`, "text/csv", csv(rows())), {title: "Save these numbers as CSV", "aria-label": `Save the numbers of ${label} as CSV`}) : null));

@@ -78,7 +78,7 @@ class HeadsMap {
   // For each head an index of a drawn mark, so that a mark is drawn once and copied after.
   styled() {
     const {run} = app, {colour} = this.state, of = new Int16Array(run.count);
-    const ratio = Math.min(devicePixelRatio || 1, 2), marks = [], keys = new Map();
+    const ratio = Math.min(devicePixelRatio || 1, 2) * unit(), marks = [], keys = new Map();
     const size = this.rows.length > 3000 ? 3 : this.rows.length > 600 ? 3.6 : 5;
     const add = (kind, fill, hollow, title) => {
       const key = `${kind} ${fill} ${hollow}`;
@@ -130,18 +130,18 @@ class HeadsMap {
   }
 
   resize({width}) {
-    if (Math.floor(width) === this.width) return;
-    this.width = Math.floor(width);
-    this.height = Math.round(Math.max(260, Math.min(width * 0.72, innerHeight * 0.52)));
-    const ratio = Math.min(devicePixelRatio || 1, 2);
+    const scale = this.scale = unit(), wide = Math.floor(width / scale), ratio = Math.min(devicePixelRatio || 1, 2) * scale;
+    if (wide === this.width) return;
+    this.width = wide;
+    this.height = Math.round(Math.max(260, Math.min(wide * 0.72, innerHeight * 0.52 / scale)));
     for (const canvas of [this.canvas, this.overlay]) {
       canvas.width = this.width * ratio;
       canvas.height = this.height * ratio;
-      canvas.style.width = `${this.width}px`;
-      canvas.style.height = `${this.height}px`;
+      canvas.style.width = `${this.width * scale}px`;
+      canvas.style.height = `${this.height * scale}px`;
       canvas.getContext("2d", {willReadFrequently: true}).setTransform(ratio, 0, 0, ratio, 0, 0);  // drawn by the CPU: ten thousand small marks reach it sooner than a graphics card
     }
-    this.box.style.height = `${this.height}px`;
+    this.box.style.height = `${this.height * scale}px`;
     if (this.styles) this.draw();
   }
 
@@ -232,7 +232,7 @@ class HeadsMap {
   }
 
   watch() {
-    const at = event => { const box = this.canvas.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
+    const at = event => { const box = this.canvas.getBoundingClientRect(); return [(event.clientX - box.left) / this.scale, (event.clientY - box.top) / this.scale]; };
     this.box.addEventListener("pointerdown", event => {
       this.box.setPointerCapture(event.pointerId);
       this.pressed = at(event);

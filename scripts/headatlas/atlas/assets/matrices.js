@@ -8,8 +8,8 @@ class Matrices {
     this.overlay = element("canvas", {class: "overlay", "aria-hidden": true});
     this.box = element("div", {class: "matrices"}, this.canvas, this.overlay);
     this.node = element("div", {}, this.tools, this.box);
-    new ResizeObserver(([entry]) => { this.width = Math.floor(entry.contentRect.width); this.draw(); }).observe(this.box);
-    const row = event => { const box = this.canvas.getBoundingClientRect(); return this.at(event.clientX - box.left, event.clientY - box.top); };
+    new ResizeObserver(([entry]) => { this.scale = unit(); this.width = Math.floor(entry.contentRect.width / this.scale); this.draw(); }).observe(this.box);
+    const row = event => { const box = this.canvas.getBoundingClientRect(); return this.at((event.clientX - box.left) / this.scale, (event.clientY - box.top) / this.scale); };
     this.box.addEventListener("pointermove", event => {
       const found = row(event), score = app.run.score(this.state.score);
       if (found >= 0) headHint(event, found, [`${score.title} ${withError(score.value[found], score.error[found])}, chance ${number(score.chance ? score.chance[found] : NaN)}`]);
@@ -67,15 +67,15 @@ class Matrices {
   draw() {
     if (!this.width || !this.rows) return;
     this.blocks = this.layout();
-    const ratio = Math.min(devicePixelRatio || 1, 2);
+    const {scale} = this, ratio = Math.min(devicePixelRatio || 1, 2) * scale;
     for (const canvas of [this.canvas, this.overlay]) {
       canvas.width = this.width * ratio;
       canvas.height = this.height * ratio;
-      canvas.style.width = `${this.width}px`;
-      canvas.style.height = `${this.height}px`;
+      canvas.style.width = `${this.width * scale}px`;
+      canvas.style.height = `${this.height * scale}px`;
       canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
     }
-    this.box.style.height = `${this.height}px`;
+    this.box.style.height = `${this.height * scale}px`;
     this.paint(new CanvasSurface(this.canvas.getContext("2d")), themed());
     this.mark();
   }
@@ -117,7 +117,7 @@ class Matrices {
   }
 
   named(event) {  // the model whose name is under the pointer
-    const box = this.canvas.getBoundingClientRect(), px = event.clientX - box.left, py = event.clientY - box.top;
+    const box = this.canvas.getBoundingClientRect(), px = (event.clientX - box.left) / this.scale, py = (event.clientY - box.top) / this.scale;
     return this.headings?.find(({x, y, wide, tall}) => px >= x && px < x + wide && py >= y && py < y + tall)?.model;
   }
 
