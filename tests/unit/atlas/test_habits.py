@@ -110,6 +110,23 @@ def test_a_grouping_without_groups_says_so(browser, tmp_path):
     assert "Not available: this run found no partner groups." in browser.text()
 
 
+def test_about_tells_configuration_versions_and_what_made_each_table(atlas, planted):
+    browser = atlas("about")
+    assert browser.text("[data-panel=configuration] pre") == "results: here"
+    assert browser.text("[data-panel=versions] dl").split() == ["Python", "3"]
+    told = browser.evaluate(
+        "[...document.querySelectorAll('[data-panel=tables] details')].map(e => [e.querySelector('a').textContent, "
+        "Object.fromEntries([...e.querySelectorAll('dt')].map(d => [d.textContent, d.nextSibling.textContent]))])"
+    )
+    assert {name for name, _ in told} == {
+        path.relative_to(planted[0]).as_posix() for path in planted[0].rglob("*.parquet")
+    }
+    facts = dict(told)["scores/planted.parquet"]
+    assert facts["made by"] == "score_heads"
+    assert facts["code"] == "c0de"
+    assert facts["rows"] == str(tables.rows(planted[0] / "scores/planted.parquet"))
+
+
 def test_every_view_has_help_of_two_sentences(atlas):
     for address in VIEWS:
         text = atlas(address).evaluate("document.querySelector('.help .popover').textContent")
