@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
-.PHONY: run plan report check test test-library test-studies test-plan test-runs test-others test-faults test-cluster test-long lint docs bench challenge clean
+.PHONY: run plan report check test test-library test-studies test-plan test-runs test-others test-long test-models test-faults test-cluster test-largest lint docs bench challenge clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed  ## the default target on the embedded default, then its summary
@@ -22,11 +22,14 @@ report: .venv/installed  ## the default target, then all it made in one page tha
 check: .venv/installed  ## lint, the unit tests, and a dry run of the tiny study, two of them at a time
 	$(MAKE) --jobs 2 --keep-going --output-sync=target test-library test-studies lint test-plan
 
-test: .venv/installed lint  ## lint; then, side by side, unit tests and all groups of real runs of the workflow
-	$(MAKE) --jobs 4 --keep-going --output-sync=target test-faults test-runs test-cluster test-others test-library test-studies
+test: .venv/installed lint  ## lint; then, side by side, the unit tests and real runs of the workflow
+	$(MAKE) --jobs 4 --keep-going --output-sync=target test-runs test-others test-library test-studies
+
+test-long: .venv/installed  ## what takes longest: faults, a SLURM cluster, families with induction heads, real weights, every type of model
+	$(MAKE) --jobs 4 --keep-going --output-sync=target test-models test-faults test-cluster test-largest
 
 # Groups that run side by side share the machine's cores: threads of small products would mostly wait for each other
-test-library test-studies test-long: export OMP_NUM_THREADS = 1
+test-library test-studies test-largest: export OMP_NUM_THREADS = 1
 
 # The unit tests in two halves that take about as long as one another
 STUDIES := tests/unit/models tests/unit/studies
@@ -41,14 +44,18 @@ test-plan: .venv/installed
 	snakemake -n --quiet rules --configfile tests/workflow/tiny.yaml
 
 # Tests whose runs share nothing with the tiny run that the rest of tests/workflow looks at
-OTHERS := $(addprefix tests/workflow/test_,documented_examples.py elsewhere.py extending.py induction_run.py planning.py pretrained_run.py seeds_run.py)
+OTHERS := $(addprefix tests/workflow/test_,documented_examples.py elsewhere.py extending.py planning.py)
+MODELS := $(addprefix tests/workflow/test_,induction_run.py pretrained_run.py seeds_run.py)
 FAULTS := tests/workflow/test_faults.py
 
 test-runs: .venv/installed
-	pytest --durations=10 tests/workflow $(addprefix --ignore ,$(OTHERS) $(FAULTS))
+	pytest --durations=10 tests/workflow $(addprefix --ignore ,$(OTHERS) $(MODELS) $(FAULTS))
 
 test-others: .venv/installed
 	pytest --durations=10 $(OTHERS)
+
+test-models: .venv/installed
+	pytest --durations=10 $(MODELS)
 
 test-faults: .venv/installed
 	pytest --durations=10 $(FAULTS)
@@ -56,7 +63,7 @@ test-faults: .venv/installed
 test-cluster: .venv/installed  ## a real SLURM, whose jobs wait more than they compute
 	pytest --durations=10 tests/cluster
 
-test-long: .venv/installed  ## every type of pretrained model against itself, a store of 100,000 results, a run killed at every rule
+test-largest: .venv/installed  ## every type of pretrained model against itself, a store of 100,000 results, a run killed at every rule
 	pytest --durations=10 tests/long
 
 lint: .venv/installed
