@@ -8,6 +8,7 @@ from headatlas.atlas.encoding import floats, integers, plain
 from headatlas.atlas.model_names import short_names
 from headatlas.atlas.results import IDENTITY
 from headatlas.base import tables
+from headatlas.data import ngram_baselines
 from headatlas.scores.catalogue import SCORES
 
 _MOST_ROWS = 24  # rows about one head that its page lists of a table
@@ -80,7 +81,10 @@ def _loss(results, model):
     held_out = history[history["split"] != "train"]
     last = held_out[held_out["step"] == held_out["step"].max()]["loss"]
     found = {"held_out": last.mean(), "spread": last.std(ddof=1) if len(last) > 1 else None, "members": len(last)}
-    return found | ({} if baselines is None else baselines[["unigram", "bigram"]].mean().to_dict())
+    if baselines is None:
+        return found
+    counted = baselines[["unigram", "bigram"]].mean().to_dict()
+    return found | counted | {"enough": bool(ngram_baselines.below(found["held_out"], **counted))}
 
 
 def _at(rows, place):

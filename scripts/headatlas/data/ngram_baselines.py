@@ -59,8 +59,16 @@ def baselines(windows, evaluation, vocabulary, pad=None, causal=True):
     return pd.DataFrame(rows, columns=["member", "unigram", "bigram"]).astype({"member": "int32"})
 
 
+TOO_LITTLE = "too little training to interpret"  # what is said of a model whose loss is not below
+
+
+def below(loss, unigram, bigram):
+    """Whether a model has learnt enough for its heads to be interpreted: more than counts of tokens and pairs tell."""
+    return loss < min(unigram, bigram)
+
+
 def too_little_training(judged):
-    """Which models have learnt too little for their heads to be interpreted: none below the bigram baseline.
+    """Which models have learnt too little for their heads to be interpreted: those that are not `below` the baselines.
 
     Parameters
     ----------
@@ -77,10 +85,10 @@ def too_little_training(judged):
         history = tables.read(training, ["step", "split", "loss"])
         held_out = history[history["split"] == "validation"]
         loss = held_out.loc[held_out["step"] == held_out["step"].max(), "loss"].mean()
-        bigram = tables.read(baselines_of, ["bigram"])["bigram"].mean()
-        if not loss < bigram:
+        unigram, bigram = tables.read(baselines_of, ["unigram", "bigram"]).mean()
+        if not below(loss, unigram, bigram):
             weak.append(f"{Path(training).parent.name} (held-out loss {loss:.2f}, bigram baseline {bigram:.2f} nats)")
-    return f"TOO LITTLE TRAINING TO INTERPRET: {', '.join(weak)}" if weak else ""
+    return f"{TOO_LITTLE.upper()}: {', '.join(weak)}" if weak else ""
 
 
 def in_findings(text, judged):

@@ -6,6 +6,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from headatlas.base import tables
 from headatlas.base.errors import InputError
+from headatlas.data import ngram_baselines
 from headatlas.plotting import style
 
 _SPLITS = ("train", "held out")
@@ -94,7 +95,9 @@ def _ended(history, baselines):
     last = held_out.groupby("member")["loss"].last()
     unigram, bigram = (float(baselines[name].mean()) for name in ("unigram", "bigram"))
     spread = f" ± {last.std():.2f} over {len(last)} members" if len(last) > 1 else ""
-    beats = "below both baselines" if last.mean() < min(unigram, bigram) else "not below both baselines"
+    beats = (
+        "below both baselines" if ngram_baselines.below(last.mean(), unigram, bigram) else "not below both baselines"
+    )
     counts = f"unigram {unigram:.2f}, bigram {bigram:.2f}"
     return f"the held-out loss ends at {last.mean():.2f}{spread}, {beats} ({counts}; nats per token)"
 

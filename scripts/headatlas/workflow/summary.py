@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 from headatlas.atlas.studies import small_picture
 from headatlas.base import figure_findings
 from headatlas.base import statements as marked
+from headatlas.data import ngram_baselines
 from headatlas.scores import catalogue
 from headatlas.scores.induction_scores import ERRORS
 
@@ -50,10 +51,10 @@ def losses(name, history, baselines):
     held_out = history[history["split"] == "validation"]
     last = held_out[held_out["step"] == held_out["step"].max()]
     loss, unigram, bigram = last["loss"].mean(), baselines["unigram"].mean(), baselines["bigram"].mean()
-    if loss < min(unigram, bigram):
+    if ngram_baselines.below(loss, unigram, bigram):
         verdict = "below both baselines"
     else:
-        verdict = f"ABOVE THE {'UNIGRAM' if loss >= unigram else 'BIGRAM'} BASELINE: too little training to interpret"
+        verdict = f"ABOVE THE {'UNIGRAM' if loss >= unigram else 'BIGRAM'} BASELINE: {ngram_baselines.TOO_LITTLE}"
     return {
         "model": name,
         "members": str(last["member"].nunique()),

@@ -47,8 +47,8 @@ const modelSentence = model => {
   const said = [`${model.members} ${model.members === 1 ? "member" : "members"}, ${model.layers} ${model.layers === 1 ? "layer" : "layers"} of ${model.heads} heads, prompts of ${model.size} tokens`];
   if (about?.corpus) said.unshift(`corpus ${about.corpus}`);
   if (loss) {
-    const verdict = !Number.isFinite(loss.bigram) ? "" : loss.held_out < loss.bigram ? `, below the bigram baseline (${number(loss.bigram, 2)})`
-      : `, above the bigram baseline (${number(loss.bigram, 2)}): too little training to interpret`;
+    const verdict = !Number.isFinite(loss.bigram) ? "" : loss.enough ? `, below the bigram baseline (${number(loss.bigram, 2)})`
+      : `, not below the baselines (bigram ${number(loss.bigram, 2)}): too little training to interpret`;
     said.push(`held-out loss ${number(loss.held_out, 2)} nats${verdict}`);
   }
   return `${model.name}: ${said.join("; ")}.`;

@@ -5,6 +5,7 @@ import pandas as pd
 
 from headatlas.base import statements
 from headatlas.base.statistics import describe_counts
+from headatlas.data import ngram_baselines
 from headatlas.studies.circuits import sweep_effects
 
 ELHAGE = {  # Elhage et al. 2021, "A mathematical framework for transformer circuits", as Table I quotes it
@@ -84,9 +85,10 @@ def outcomes(table, by_seed=False):
     return found.reset_index().sort_values("loss", ignore_index=True)
 
 
-def above_bigram(ended):
-    """The runs, of `outcomes`, whose heads are not to be interpreted: counting pairs of tokens predicts as well."""
-    return ended.loc[ended["loss"] >= ended["bigram"], "model"].tolist()
+def too_little_trained(ended):
+    """The runs, of `outcomes`, whose heads are not to be interpreted: counting predicts as well."""
+    rows = ended.itertuples()
+    return [row.model for row in rows if not ngram_baselines.below(row.loss, row.unigram, row.bigram)]
 
 
 def in_grid(ended, axes):
@@ -159,7 +161,7 @@ def findings(ended, parameters, losses, texts, copying, trigrams, induction, nam
     -------
     str
     """
-    weak = set(above_bigram(ended))
+    weak = set(too_little_trained(ended))
     return "\n".join(
         [
             *_of_training(ended, parameters),
@@ -177,7 +179,7 @@ def _short(model):
 
 
 def _warned(model, weak):
-    return " (above its bigram baseline: too little training to interpret its heads)" if model in weak else ""
+    return f" (above its baselines: {ngram_baselines.TOO_LITTLE} its heads)" if model in weak else ""
 
 
 def _loss(run):
@@ -188,7 +190,7 @@ def _loss(run):
 
 
 def _of_training(ended, parameters):
-    weak, best, worst = above_bigram(ended), ended.iloc[0], ended.iloc[-1]
+    weak, best, worst = too_little_trained(ended), ended.iloc[0], ended.iloc[-1]
     seeds = int(ended["members"].min())
     learnt = statements.either(
         len(ended) > len(weak), f"{len(ended) - len(weak)} of {len(ended)} runs learn more than pairs of tokens."
@@ -204,7 +206,7 @@ def _of_training(ended, parameters):
         lines.append(f"- worst: `{_short(worst['model'])}` {_loss(worst)}")
     if weak:
         lines.append(
-            "- TOO LITTLE TRAINING TO INTERPRET (at or above the bigram baseline): "
+            f"- {ngram_baselines.TOO_LITTLE.upper()} (not below the baselines): "
             + ", ".join(f"`{_short(model)}`" for model in weak)
         )
     return [*lines, "", *_of_parameters(parameters)]

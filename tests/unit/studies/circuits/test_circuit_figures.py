@@ -15,7 +15,7 @@ from headatlas.studies.circuits.figures import composition, heat_maps, sweep
 PIECES = ["this", "␣movie", "␣is", "␣$1", "↵", "aver", "age", "␣", "."]
 LAYERS, HEADS = 2, 3
 SETTINGS = {"layer": 1, "heads": [1, 6]}
-LEARNT = {"loss": 4.1, "bigram": 4.3}
+LEARNT = {"loss": 4.1, "unigram": 6.0, "bigram": 4.3}
 
 
 @pytest.fixture

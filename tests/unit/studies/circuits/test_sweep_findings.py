@@ -150,7 +150,7 @@ def test_what_moves_the_loss_is_said_with_its_test(table):
 def test_runs_above_the_bigram_baseline_are_told(table):
     ended = findings.outcomes(table)
     assert (ended["members"] == 2).all()
-    assert findings.above_bigram(ended) == [model for model in ended["model"] if "-lr1e-2-" in model]
+    assert findings.too_little_trained(ended) == [model for model in ended["model"] if "-lr1e-2-" in model]
 
 
 def test_runs_of_figures_are_not_of_the_grid(table):
@@ -197,12 +197,12 @@ def test_findings_say_what_was_found(table, tmp_path):
         "**2 of 4 runs learn more than pairs of tokens.**",
         "- best: `one-layer` 3.33 (3.33 to 3.33), 25.0% of tokens right",
         "learning rate, F(1, 3) = 2700.0, p ≤ 0.0001",
-        "TOO LITTLE TRAINING TO INTERPRET (at or above the bigram baseline)",
+        "TOO LITTLE TRAINING TO INTERPRET (not below the baselines)",
         "bert: 100% continuation pieces; `this ##ing`",
         "**Heads of one layer that copy: 1 of 2 heads**, by their OV circuit's eigenvalues, in `one-layer`. The",
         "`a … b → c` (+2.0 nats; seed 0, head 1)",
         "**1 of 1 models of several layers have induction heads:**",
-        "`two-layer` (above its bigram baseline: too little training to interpret its heads): 1 of 2 heads; the",
+        "`two-layer` (above its baselines: too little training to interpret its heads): 1 of 2 heads; the",
         "seed 0, layer 1 head 3, has an induction score of 0.80 (chance 0.10)",
         "and reads layer 0 head 2 through its keys (+9.0 deviations",
     ):

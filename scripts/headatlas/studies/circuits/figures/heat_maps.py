@@ -3,6 +3,7 @@
 import numpy as np
 
 from headatlas.base import tables
+from headatlas.data import ngram_baselines
 from headatlas.plotting import style
 from headatlas.scores import catalogue
 from headatlas.studies.circuits.findings import outcomes
@@ -79,7 +80,8 @@ def _curves(axes, history, baselines):
 def _learnt(ended):
     """What a run learnt beside its baseline, and whether its heads are to be interpreted."""
     said = f"held-out loss {ended['loss']:.2f}, bigram baseline {ended['bigram']:.2f} nats"
-    return said + (": TOO LITTLE TRAINING TO INTERPRET" if ended["loss"] >= ended["bigram"] else "")
+    enough = ngram_baselines.below(ended["loss"], ended["unigram"], ended["bigram"])
+    return said if enough else f"{said}: {ngram_baselines.TOO_LITTLE.upper()}"
 
 
 def _title(model, ended, layer, width=style.WIDTH, seen=None):
