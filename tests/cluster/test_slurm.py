@@ -142,6 +142,19 @@ def test_a_cancelled_job_is_tried_again_with_more(slurm, untrained):
     assert (untrained.folder / TRAINED).is_file()
 
 
+def test_a_failure_is_tried_again_once_and_with_more(slurm, tmp_path):
+    """What runs within a submitted job tries nothing again by itself, so one failure is not several runs."""
+    copy_of_tree(tmp_path / "failing")
+    checkout, seen = Checkout(tmp_path / "failing"), len(slurm.jobs())
+    failing = "open('runs', 'a').write(f'{snakemake.resources.mem_mb}\\n')\nraise SystemExit(1)\n"
+    (checkout.folder / "scripts" / "build_tokenizer.py").write_text(failing)
+    target = "results/study/tokenizers/planted-words/tokenizer.json"
+    assert checkout.snakemake(target, *SUBMITTED, config=CONFIG, check=False).code != 0
+    first, second = (int(job["MinMemoryNode"].removesuffix("M")) for job in slurm.jobs()[seen:])
+    assert (checkout.folder / "runs").read_text().split() == [str(first), str(second)]
+    assert second == 2 * first
+
+
 def test_a_killed_submitter_leaves_nothing_broken(slurm, finished, untrained):
     process = untrained.start(TRAINED, *SUBMITTED, config=CONFIG)
     running(slurm, "train_model", len(slurm.jobs()) - 1)

@@ -137,3 +137,16 @@ def test_a_plan_is_short_and_says_why_and_how_to_see_all(tmp_path):
     assert re.search(r"^  fetch_corpus [\w-]+ and \d more: not made yet$", said, re.MULTILINE), said
     assert "the same with -p" in said
     assert len(said.splitlines()) < 60 < 500 < len(every.splitlines())
+
+
+def test_that_list_changes_names_what_is_up_to_date_is_snakemakes_own_fault(tmp_path):
+    """So docs/reruns.md says; mended by a later version, the sentence can go."""
+    (tmp_path / "Snakefile").write_text('rule:\n    output: "a"\n    params: 1\n    shell: "touch a"\n')
+
+    def snakemake(*arguments):
+        command = [sys.executable, "-m", "snakemake", "a", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    snakemake("--cores", "1")
+    assert snakemake("--summary").splitlines()[1].endswith("ok\tno update")
+    assert snakemake("--list-changes", "params").split() == ["a"]

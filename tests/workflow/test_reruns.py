@@ -132,3 +132,26 @@ def test_a_damaged_entry_of_the_store_is_found_and_computed_anew(checkout):
     assert str(Path(entry.parts[-2])) in log
     assert rules(ran.done.computed) == {"train_model"}
     assert model.read_bytes() == whole
+
+
+def test_cost_follows_what_is_asked(checkout):
+    """Of a figure whose distant sources are gone nothing is made; where it is gone itself, it alone is."""
+    figure = "results/tiny/figures/phrenology/corrected/fig07_head_distances.png"
+    for folder in ("corpora", "windows", "models", "attention"):
+        shutil.rmtree(checkout.results / folder)
+    assert checkout.snakemake(figure, "-n").jobs == {}
+    (checkout.folder / figure).unlink()
+    done = checkout.snakemake(figure).done
+    assert done.computed == set()
+    assert rules(done.restored) == {"draw_head_distances"}
+    assert not (checkout.results / "attention").exists()
+
+
+def test_from_an_empty_folder_a_figure_restores_its_own_sources_alone(checkout):
+    shutil.rmtree(checkout.results)
+    ran = checkout.snakemake("results/tiny/figures/phrenology/corrected/fig07_head_distances.png")
+    assert ran.done.computed == set()
+    of_others = ("fit_", "project_", "measure_knockouts", "transplant_", "generate_", "score_", "extract_queries_keys")
+    assert rules(ran.done.restored) >= {"extract_patterns", "train_model", "draw_head_distances"}
+    assert not [rule for rule in rules(ran.done.restored) if rule.startswith(of_others)]
+    assert not [job for job in ran.jobs if "circuits" in job[1]]

@@ -157,6 +157,11 @@ def test_what_may_need_the_network_runs_where_jobs_are_submitted(jobs, workflow)
     assert local == {rule.name for rule in jobs if rule.name.startswith("fetch_")}
 
 
+def test_no_rule_tries_again_by_itself(jobs):
+    """A rule's own `retries` would be heeded within a submitted job too, at the memory that was too little."""
+    assert not [where(rule) for rule in jobs if rule.ruleinfo.retries]
+
+
 def test_every_rule_asks_for_its_own_estimate(jobs, workflow):
     """Memory and minutes are those that `headatlas.workflow.resources` has for it, times the attempt."""
     name_of = {"corpus": "python-docs", "tokenizer": "python-docs-1k", "model": "repeats-two-layers"}

@@ -328,10 +328,51 @@ def test_results_copied_without_their_times_are_taken_into_the_store(finished, t
     assert copied.snakemake("--cores", "1").done.computed == set()
 
 
-def test_a_report_of_a_partial_run_holds_what_there_is(checkout):
-    """Figures that are not there yet are left out, or one line says what is missing."""
+def test_a_report_of_a_partial_run_is_one_line_that_says_what_to_do(checkout):
+    """What is whole can be reported; nothing is computed for a report unless it is asked for."""
     figure = checkout.results / "figures" / "training" / "tiny-a.png"
     figure.unlink()
-    ran = checkout.snakemake("--cores", "1", "--report", "partial.html", check=False)
-    assert "Traceback" not in ran.said
-    assert (checkout.folder / "partial.html").exists() or "tiny-a.png" in ran.said
+    shutil.rmtree(checkout.folder / ".snakemake" / "metadata", ignore_errors=True)
+    ran = run_plainly(checkout, "--cores", "1", "--report", "partial.html")
+    assert ran.returncode == 1
+    assert [line for line in ran.stdout.splitlines() if not line.startswith(BEGUN)] == [
+        "results/tiny/figures/training/tiny-a.png: not made yet, so there is no report of it; "
+        "--report-after-run makes it first, and a target that is whole can be reported alone"
+    ]
+    assert not (checkout.folder / "partial.html").exists()
+    assert not figure.exists()
+    ran = run_plainly(checkout, "circuits", "--cores", "1", "--report", "partial.html")
+    assert ran.returncode == 0, ran.stdout
+    assert "fig09" in (checkout.folder / "partial.html").read_text()
+    assert not figure.exists()
+
+
+BEGUN = ("Using workflow specific profile", "Config file", "Creating report")
+
+
+def run_plainly(checkout, *arguments):
+    """Snakemake as a person starts it, with no details asked for."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments, "--configfile", "tests/workflow/tiny.yaml"],
+        cwd=checkout.folder,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE", "HEADATLAS"))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+FAILING = """
+with open("runs", "a") as file:
+    file.write(f"{snakemake.resources.mem_mb}\\n")
+raise SystemExit(1)
+"""
+
+
+def test_a_failure_is_tried_as_often_as_asked_each_time_with_more_memory(fresh):
+    """Retries do not multiply: no attempt is made twice at the memory that was too little."""
+    (fresh.folder / "scripts" / "fetch_corpus.py").write_text(FAILING)
+    ran = fresh.snakemake(CORPUS, "--cores", "1", "--retries", "2", config=CONFIG, check=False)
+    assert ran.code != 0
+    first, *others = map(int, (fresh.folder / "runs").read_text().split())
+    assert others == [2 * first, 3 * first]

@@ -29,6 +29,7 @@ _DETAILS = re.compile(  # of Snakemake's machinery: nothing that a person could 
     r"|Will exit after|Shutting down|Exiting because|Trying to restart job|Touching output|Submitted|Job \d+ has been"
 )
 
+_NO_NEWS = re.compile("Missing metadata for file")  # a warning for each file of a report that was not made here
 _OF_PLANS = re.compile("Reasons:|Some jobs were triggered|This was a dry-run|To preview|Would ")
 _WHY = {  # what a person is told, by what Snakemake's reason begins with; None: it is another job's reason
     "Input files updated by another job": None,
@@ -116,6 +117,8 @@ class RunDisplay(logging.Handler):
             reaction = getattr(self, f"_on_{event}", None)
             if reaction is not None:
                 reaction(record)
+            elif _NO_NEWS.match(str(record.msg)):
+                return
             elif record.levelno >= logging.WARNING or (event == "None" and not _DETAILS.match(str(record.msg))):
                 self._say(record.getMessage())
         except Exception:

@@ -8,11 +8,12 @@ from pathlib import PurePath
 from headatlas.workflow.schema import hint
 
 _WILDCARD = re.compile(r"\{(\w+)[^{}]*\}")
+_NOT_REPORTED = re.compile(r"(?:WorkflowError:\n)?File (.+) marked for report but does not exist\.")
 _MISSING = re.compile(r"MissingRuleException.*\nNo rule to produce (.+?) \(if you use input", re.DOTALL)
 
 
 class Explained(logging.Filter):
-    """Say of a target that no rule makes which one may have been meant.
+    """Say of a target that no rule makes which one may have been meant, and what to do for a report that lacks a file.
 
     Parameters
     ----------
@@ -29,6 +30,9 @@ class Explained(logging.Filter):
     def filter(self, record):
         if missing := _MISSING.match(str(record.msg)):
             record.msg, record.args = explain(missing[1], self._rules, self._config), ()
+        elif missing := _NOT_REPORTED.match(str(record.msg)):
+            remedy = "--report-after-run makes it first, and a target that is whole can be reported alone"
+            record.msg, record.args = f"{missing[1]}: not made yet, so there is no report of it; {remedy}", ()
         return True
 
 

@@ -45,3 +45,11 @@ def test_only_what_snakemake_says_of_a_missing_rule_is_replaced():
         assert explained.filter(record)
         assert (record.getMessage() == message) == kept
         assert kept or record.getMessage().startswith("al: no such target; did you mean 'all'?")
+
+
+def test_a_report_that_lacks_a_file_says_what_to_do():
+    record = logging.makeLogRecord({"msg": "WorkflowError:\nFile r/a.png marked for report but does not exist."})
+    assert targets.Explained(RULES, CONFIG).filter(record)
+    assert record.getMessage().startswith(
+        "r/a.png: not made yet, so there is no report of it; --report-after-run makes"
+    )
