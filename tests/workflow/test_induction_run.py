@@ -7,6 +7,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
+import opened_files
+from declared_inputs import Watched
 from headatlas.base import tables
 from undescribed import undescribed
 
@@ -22,11 +24,13 @@ def check_figures(results):
         assert figure.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_tiny_families_go_the_whole_road(untouched):
+def test_tiny_families_go_the_whole_road(untouched, tmp_path):
     tiny, own = (yaml.safe_load((untouched.folder / "tests" / "workflow" / name).read_text()) for name in TINY)
     path = untouched.folder / "both.yaml"
     path.write_text(yaml.safe_dump({**tiny, **own}))
+    untouched.through = opened_files.watching(tmp_path / "opened")
     untouched.snakemake("induction", config=path)
+    seen, untouched.through = bool(untouched.through), []
     results = untouched.folder / "results" / "tiny-induction"
     check_figures(results)
     dynamics = tables.read(results / "induction" / "tiny-causal" / "dynamics.parquet")
@@ -41,6 +45,8 @@ def test_tiny_families_go_the_whole_road(untouched):
         assert word in findings
     assert undescribed(results) == {}
     assert untouched.snakemake("induction", "-n", config=path).jobs == {}
+    if seen:
+        Watched(untouched, results, tmp_path / "opened").check_run_of("test_induction_run.py")
 
 
 def preset(root):

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
+import opened_files
 from checkout import ROOT
+from declared_inputs import Watched
 from headatlas.attention import patterns, queries_keys
 from headatlas.attention.packing import unpack
 from headatlas.base import tables
@@ -70,7 +72,7 @@ def test_pretrained_model_from_a_folder(untouched, mirror, name):
     pd.testing.assert_frame_equal(unkept, scores, rtol=1e-6)
 
 
-def test_a_model_that_sorts_three_digits_with_a_tokenizer_written_by_hand(untouched):
+def test_a_model_that_sorts_three_digits_with_a_tokenizer_written_by_hand(untouched, tmp_path):
     """No text tokenizer goes with such a model; it has no id beside those of its digits."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -101,6 +103,7 @@ def test_a_model_that_sorts_three_digits_with_a_tokenizer_written_by_hand(untouc
     path = untouched.folder / "sorting.yaml"
     path.write_text(yaml.safe_dump(config))
     asked = "figures/phrenology/published/fig07_head_distances.png", "scores/sorting.parquet"
+    untouched.through = opened_files.watching(tmp_path / "opened")
     untouched.snakemake(*(f"results/sorting/{file}" for file in asked), config=path)
     shown = read_windows(untouched.folder / "results" / "sorting" / "windows" / "sorting" / "analysis.parquet")
     assert {"".join(map(str, window)) for window in shown.tolist()} <= set(
@@ -108,6 +111,9 @@ def test_a_model_that_sorts_three_digits_with_a_tokenizer_written_by_hand(untouc
     )
     scores = tables.read(untouched.folder / "results" / "sorting" / "scores" / "sorting.parquet")
     assert len(scores[scores["score"] == "previous_token"]) == 2 * 2 * 3
+    if untouched.through:
+        seen = Watched(untouched, untouched.folder / "results" / "sorting", tmp_path / "opened")
+        seen.check_run_of("test_pretrained_run.py")
 
 
 def check_joint_maps(results, rotary, heads):
