@@ -5,6 +5,8 @@ import importlib.util
 import random
 import re
 import shlex
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -12,11 +14,12 @@ import yaml
 
 from checkout import ROOT
 from headatlas.base import tables
+from headatlas.data.tokenizer_training import load_tokenizer
 from results_folders import write_results
 from toy_families import toy, windows
 
 PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES.remove(ROOT / "docs" / "extending.md")
+PAGES.remove(ROOT / "docs" / "extending.md")  # its test follows it block by block
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A command line of `snakemake`, within a sentence or in a block of its own, there with its comment
@@ -25,6 +28,11 @@ STANDS_FOR = {"<yours>": "any", "<folder>": "elsewhere", "<checkout>": ".", "MOD
 TOLD = re.compile("|".join(map(re.escape, STANDS_FOR)))
 # Not planned: what asks for no target, and what cluster and software tests do
 ELSEWHERE = {"-s", "--list-rules", "--unlock", "--software-deployment-method", "--workflow-profile", "-f", "fetch"}
+NO_EXAMPLES = {  # blocks that nobody runs, by how they begin, and what they are
+    "Snakefile ": "README's tree of files",
+    "brown/brown.zip ": "the layout of a mirror",
+}
+OF_A_SHELL = re.compile(r"(PYTHONPATH=scripts )?(snakemake|make|python|docker)\b")
 
 
 def blocks(kind):
@@ -99,6 +107,48 @@ def test_there_are_examples():
     assert len(commands()) > 15
     assert len(blocks("python")) > 3
     assert len(blocks("yaml")) > 2
+
+
+def test_every_block_is_run_or_is_no_example():
+    """A new kind of block, or a page's first one, needs a test that runs it as it is written."""
+    run = {
+        "python": set(TEXTS),
+        "yaml": {"README.md", "docs/data.md"},
+        "json": {"docs/data.md"},
+        "snakemake": {"docs/elsewhere.md"},
+    }
+    for page, whole in TEXTS.items():
+        assert whole.count("\n```") == 2 * len(BLOCK.findall(whole)), f"{page}: a block that is not found"
+        for kind, text in BLOCK.findall(whole):
+            if kind:
+                assert page in run.get(kind, ()), f"{page}: no test runs its {kind} of {text[:60]!r}"
+            else:
+                known = OF_A_SHELL.match(text) or text.startswith(tuple(NO_EXAMPLES))
+                assert known, f"{page}: what is {text[:60]!r}, and which test runs it?"
+    assert [page for page, _ in blocks("yaml")] == ["README.md", "README.md", "docs/data.md"]  # each in a test below
+    assert len(blocks("json")) == len(blocks("snakemake")) == 1
+
+
+def test_a_tokenizer_written_by_hand_is_one(tmp_path):
+    ((_, text),) = blocks("json")
+    (tmp_path / "tokenizer.json").write_text(text)
+    tokenizer = load_tokenizer(str(tmp_path))
+    assert tokenizer.names(tokenizer.encode("201")) == ["2", "0", "1"]
+    assert tokenizer.names(tokenizer.encode("2x")) == ["2", "?"]
+
+
+def test_a_module_in_a_workflow_of_ones_own_is_planned(place, tmp_path):
+    ((_, text),) = blocks("snakemake")
+    (tmp_path / "Snakefile").write_text(text.replace("<checkout>", str(place.folder)))
+    (tmp_path / "theirs.yaml").write_text(yaml.safe_dump({"headatlas": {"threads": 1}}))
+    said = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "strongest_heads", "--configfile", "theirs.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    for rule in ("strongest_heads", "headatlas_score_heads", "headatlas_train_model"):
+        assert re.search(rf"^{rule} +1$", said.stdout + said.stderr, re.MULTILINE), said.stderr
 
 
 @pytest.mark.parametrize(("options", "targets"), planned_together(), ids=" ".join)
