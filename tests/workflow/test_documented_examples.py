@@ -26,8 +26,19 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?:\w+=\S+ )*snakemake [^\n]*|`((?:\w+=\S+ )*snakemake [^`]*)`", re.MULTILINE)
 STANDS_FOR = {"<yours>": "any", "<folder>": "elsewhere", "<checkout>": ".", "MODEL": "toy", "...": "mine.yaml"}
 TOLD = re.compile("|".join(map(re.escape, STANDS_FOR)))
-# Not planned: what asks for no target, and what cluster and software tests do
+# Not planned: what asks for no target or runs nothing, and what cluster and software tests do
 ELSEWHERE = {"-s", "--list-rules", "--unlock", "--software-deployment-method", "--workflow-profile", "-f", "fetch"}
+ELSEWHERE |= {"--summary", "--list-changes"}
+    "-s",
+    "--list-rules",
+    "--summary",
+    "--list-changes",
+    "--unlock",
+    "--software-deployment-method",
+    "--workflow-profile",
+    "-f",
+    "fetch",
+}
 NO_EXAMPLES = {  # blocks that nobody runs, by how they begin, and what they are
     "Snakefile ": "README's tree of files",
     "brown/brown.zip ": "the layout of a mirror",
@@ -142,7 +153,7 @@ def test_a_module_in_a_workflow_of_ones_own_is_planned(place, tmp_path):
     (tmp_path / "Snakefile").write_text(text.replace("<checkout>", str(place.folder)))
     (tmp_path / "theirs.yaml").write_text(yaml.safe_dump({"headatlas": {"threads": 1}}))
     said = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "strongest_heads", "--configfile", "theirs.yaml"],
+        [sys.executable, "-m", "snakemake", "strongest_heads", "-n", "--quiet", "rules", "--configfile", "theirs.yaml"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
