@@ -29,16 +29,6 @@ TOLD = re.compile("|".join(map(re.escape, STANDS_FOR)))
 # Not planned: what asks for no target or runs nothing, and what cluster and software tests do
 ELSEWHERE = {"-s", "--list-rules", "--unlock", "--software-deployment-method", "--workflow-profile", "-f", "fetch"}
 ELSEWHERE |= {"--summary", "--list-changes"}
-    "-s",
-    "--list-rules",
-    "--summary",
-    "--list-changes",
-    "--unlock",
-    "--software-deployment-method",
-    "--workflow-profile",
-    "-f",
-    "fetch",
-}
 NO_EXAMPLES = {  # blocks that nobody runs, by how they begin, and what they are
     "Snakefile ": "README's tree of files",
     "brown/brown.zip ": "the layout of a mirror",
