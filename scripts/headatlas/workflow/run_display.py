@@ -6,6 +6,7 @@ terminal, a line now and then elsewhere, and for a job that fails the end of its
 (`-n`), how many jobs of each rule there would be, and why the first of them.
 """
 
+import ast
 import atexit
 import logging
 import os
@@ -30,17 +31,23 @@ _DETAILS = re.compile(  # of Snakemake's machinery: nothing that a person could 
 )
 
 _NO_NEWS = re.compile("Missing metadata for file")  # a warning for each file of a report that was not made here
-_OF_PLANS = re.compile("Reasons:|Some jobs were triggered|This was a dry-run|To preview|Would ")
+_OF_PLANS = re.compile("Reasons:|Some jobs were triggered|Rules with provenance|This was a dry-run")
 _WHY = {  # what a person is told, by what Snakemake's reason begins with; None: it is another job's reason
     "Input files updated by another job": None,
     "Missing output files": "not made yet",
     "Incomplete output files": "left half-made",
     "Updated input files": "an input is new",
     "Set of input files has changed": "it reads other files than it did",
-    "Params have changed": "made with other settings, code, packages or files of yours",
+    "Params have changed": "made with other {}",
     "Software environment definition": "made in another environment",
     "Forced execution": "forced",
 }
+_CHANGED = re.compile(r"before: (\{.*\}) now: (\{.*?\}) *(?:;|$)")
+_PARTS = {
+    "settings": "settings",
+    "packages": "packages",
+    "reads": "files of yours",
+}  # of what a step depends on; else code
 _ALL = "(;|^) ?({})"  # where a reason begins
 _SHOWN = 12  # reasons of a plan
 
@@ -276,7 +283,7 @@ class PlanDisplay(RunDisplay):
 
     def _on_job_info(self, record):
         own = [words for begins, words in _WHY.items() if re.search(_ALL.format(re.escape(begins)), record.reason)]
-        causes = [words for words in own if words]
+        causes = [words.format(_other(record.reason)) for words in own if words]
         if len(causes) < len(own) and causes in ([], ["not made yet"]):  # as what it reads is made first
             self._followers += 1
             return
@@ -301,6 +308,20 @@ class PlanDisplay(RunDisplay):
 
     def end(self):
         """Nothing ran, so nothing is said of how it ended."""
+
+
+def _other(reason):
+    """What differs from what a result was made with, in words: settings and packages by name."""
+    try:
+        before, now = map(ast.literal_eval, _CHANGED.search(reason).groups())
+        differ = {}
+        for part in (part for part in now if before[part] != now[part]):
+            names = differ.setdefault(_PARTS.get(part, "code"), set())
+            if part in ("settings", "packages"):
+                names |= {key for key in {*before[part], *now[part]} if before[part].get(key) != now[part].get(key)}
+        return ", ".join(f"{what} ({', '.join(sorted(names))})" if names else what for what, names in differ.items())
+    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError):  # Snakemake words it otherwise
+        return "settings, code, packages or files of yours"
 
 
 def _in_columns(counts, columns=3):

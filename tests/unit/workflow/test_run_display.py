@@ -145,7 +145,7 @@ def planned(send, rule, reason, **wildcards):
 def test_a_plan_counts_jobs_and_says_why_the_first_of_them(plan):
     stream, send = plan
     send("run_info", stats={"train_model": 2, "draw_losses": 8, "total": 10})
-    changed = "Params have changed since last execution: before: {'seed': 'Missing output files'} now: {'seed': 2}"
+    changed = "Params have changed since last execution: before: {'seed': 'Missing output files'} now: 2"
     planned(send, "train_model", changed, model="toy")
     planned(send, "train_model", changed, model="repeats")
     planned(send, "fetch_corpus", "Missing output files: a.parquet; Updated input files: b.txt", corpus="mine")
@@ -159,7 +159,7 @@ def test_a_plan_counts_jobs_and_says_why_the_first_of_them(plan):
     send(None, "This was a dry-run (flag -n). The order of jobs does not reflect the order of execution.")
     said = stream.getvalue().splitlines()[1:]
     assert said[:2] == ["10 jobs, in the order in which they can run:", "  train_model     2   draw_losses     8"]
-    made = "made with other settings, code, packages or files of yours"
+    made = "made with other settings, code, packages or files of yours"  # what is not as Snakemake writes it
     assert said[3:7] == [
         "Why:",
         f"  train_model toy and 1 more: {made}",
@@ -178,3 +178,27 @@ def test_what_there_is_nothing_to_do_for_is_said_and_no_end_is(plan):
         "Nothing to be done (all requested files are present and up to date).",
         "models.toy: wrong",
     ]
+
+
+def spec(**parts):
+    whole = {"rule": "a", "modules": (), "code": "c0de", "packages": {"torch": "2", "numpy": "1"}, "reads": {}}
+    return whole | {"settings": {"seeds": [1], "count": 2}} | parts
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ({"settings": {"seeds": [1, 2], "count": 2}}, "settings (seeds)"),
+        ({"settings": {"seeds": [1]}}, "settings (count)"),
+        ({"code": "0ther", "modules": ("b",)}, "code"),
+        ({"packages": {"torch": "3", "numpy": "1"}, "code": "0ther"}, "code, packages (torch)"),
+        ({"reads": {"files": {"a.txt": "d1gest"}}}, "files of yours"),
+    ],
+)
+def test_a_plan_says_what_is_other_than_when_a_result_was_made(plan, now, words):
+    stream, send = plan
+    changed = "Params have changed since last execution: Union of exclusive params before and now across all output: "
+    also = "; Input files updated by another job: a.parquet"
+    planned(send, "train_model", f"{changed}before: {spec()} now: {spec(**now)} {also}", model="toy")
+    send(None, "This was a dry-run")
+    assert f"\n  train_model toy: made with other {words}\n" in stream.getvalue()
