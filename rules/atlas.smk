@@ -7,6 +7,7 @@ ATLAS_ABOUT = {part: config["described"][part] for part in ("models", "settings"
 # Relative, so that a checkout that was moved has the same inputs, and by content: the times of a checkout's files say nothing
 ATLAS_ASSETS = sorted(os.path.relpath(path) for path in Path(SCRIPTS, "headatlas/atlas/assets").iterdir())
 ATLAS_DIGESTS = {Path(file).name: contents.file_digest(file) for file in ATLAS_ASSETS}
+TABLES_DESCRIBED = os.path.relpath(Path(SCRIPTS, "headatlas/atlas/tables.yaml"))  # in the same way
 # Scripts that the heads of each model are split over: one for each head, as far as the configuration tells their number
 ATLAS_PIECES = {
     name: min(256, sizes.all_heads) if sizes.trained else 256
@@ -93,10 +94,11 @@ rule describe_tables:
     """Write the card by which the folder of results is a data set of the Hugging Face Hub."""
     input:
         **TABLES_OF_HEADS,
+        described=ancient(TABLES_DESCRIBED),
     output:
         card="<results>/README.md",
     params:
-        spec=spec("describe_tables", about=ATLAS_ABOUT),
+        spec=spec("describe_tables", about=ATLAS_ABOUT, described=contents.file_digest(TABLES_DESCRIBED)),
     script:
         "../scripts/describe_tables.py"
 
