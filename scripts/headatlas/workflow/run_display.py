@@ -27,7 +27,8 @@ _USUAL = 5.0  # seconds of a job of which nothing is known
 _DETAILS = re.compile(  # of Snakemake's machinery: nothing that a person could act on
     r"Assuming unrestricted|Building DAG|Using (shell|profile|workflow)|Provided |Rules claiming|Select jobs|Execute \d"
     r"|(Conda|Singularity|Group) |host:|Complete log|Config file .* is extended|Finished job|Removing|Cleanup|Unlocking"
-    r"|Loading script code|Adding \S+ \(|Will exit after|Shutting down|Exiting because|Trying to restart job|Touching output|Submitted|Job \d+ has been"
+    r"|Loading script code|Adding \S+ \(|Will exit after|Shutting down|Exiting because|Trying to restart job"
+    r"|Touching output|Submitted|Job \d+ has been"
 )
 
 _NO_NEWS = re.compile("Missing metadata for file")  # a warning for each file of a report that was not made here
