@@ -351,7 +351,7 @@ def test_packages_import_only_from_those_above_them_and_no_study_another():
 
 
 # Analyses take arrays or tables; these alone run or read a model, by what of `models` does either
-RUN_MODELS = {"generation", "in_context_learning", "induction_scores", "joint_effects", "position_loss"}
+RUN_MODELS = {"generation", "in_context_learning", "induction_scores", "joint_effects", "position_loss", "prediction"}
 RUN_MODELS |= {"self_repair", "training_dynamics", "transplants", "weight_scores"}
 OF_MODELS = {"checkpoints", "cross_entropy", "families", "head_weights", "interventions", "minibatches", "pretrained"}
 OF_MODELS |= {"tensorboard", "training", "transformer"}
