@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from xml.etree import ElementTree
 
@@ -194,3 +195,63 @@ def test_two_members_are_compared_by_means_over_their_heads(atlas, planted):
     each = LAYERS * HEADS
     np.testing.assert_allclose([float(row[2]) for row in rows], square[:each, 2 * each : 3 * each].ravel(), rtol=1e-5)
     assert browser.evaluate(READY)
+
+
+# Text against the ground it stands on: the least contrast (WCAG 2.2) of the elements with text of their own
+CONTRAST = """(() => { const parts = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const linear = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => [r, g, b].map(c => linear(c / 255)).reduce(
+    (sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = e => { for (; e; e = e.parentElement) { const c = parts(getComputedStyle(e).backgroundColor);
+    if (c.length === 3 || c[3] > 0.99) return c; } return [255, 255, 255]; };
+  return [...document.querySelectorAll("body *")].filter(e => e.offsetParent && !e.disabled
+    && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())).map(e => {
+    const [one, other] = [light(parts(getComputedStyle(e).color)), light(ground(e))];
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    return [contrast, e.tagName, e.className, e.textContent.slice(0, 30)];
+  }).sort((a, b) => a[0] - b[0]).slice(0, 5); })()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(atlas, scheme):
+    try:
+        for address in VIEWS:
+            browser = atlas(address)
+            browser.scheme(scheme)
+            atlas(address)
+            least = browser.evaluate(CONTRAST)
+            assert least[0][0] >= 4.5, (address, least)
+    finally:
+        browser.scheme("light")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_shaded_tokens_stay_legible_whatever_they_are_attended_to(atlas, scheme):
+    try:
+        atlas("planted/1/1/2?prompt=3").scheme(scheme)
+        for prompt in (3, 7, 11, 15):
+            browser = atlas(f"planted/1/1/2?prompt={prompt}")
+            for query in range(1, SIZE):
+                browser.evaluate(f"document.querySelectorAll('.sentence .token')[{query}].click()")
+                least = browser.evaluate(CONTRAST)
+                assert least[0][0] >= 4.5, (prompt, query, least)
+                browser.evaluate(f"document.querySelectorAll('.sentence .token')[{query}].click()")
+    finally:
+        browser.scheme("light")
+
+
+def test_switching_to_dark_shades_tokens_anew(atlas):
+    shade = "[...document.querySelectorAll('.sentence .token')].map(e => e.style.backgroundColor)"
+    shades = {}
+    for scheme in ("light", "dark"):
+        atlas("planted/1/1/2?prompt=3").scheme(scheme)
+        shades[scheme] = atlas("planted/1/1/2?prompt=3").evaluate(shade)
+    browser = atlas("planted/1/1/2?prompt=3")
+    browser.scheme("light")
+    try:
+        browser.until(f"JSON.stringify({shade}) === {json.dumps(json.dumps(shades['light'], separators=(',', ':')))}")
+        browser.click(".theme")
+        browser.until(f"JSON.stringify({shade}) === {json.dumps(json.dumps(shades['dark'], separators=(',', ':')))}")
+        assert shades["light"] != shades["dark"]
+    finally:
+        browser.evaluate("localStorage.removeItem('headatlas theme')")

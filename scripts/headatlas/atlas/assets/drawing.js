@@ -31,6 +31,12 @@ const SIGNED = {
 const attentionColour = share => (isDark() ? ATTENTION.dark : ATTENTION.light)(share);
 const signedColour = share => (isDark() ? SIGNED.dark : SIGNED.light)((share + 1) / 2);  // from -1 to 1
 
+// Black or white, whichever stands out more from a colour (relative luminance of WCAG 2.2): at least 4.5 to 1.
+const inkOn = colour => {
+  const [r, g, b] = partsOf(colour).map(part => part / 255).map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
+};
+
 // The colours and shapes of the run's figures, which the page's data give: colours by theme, shapes by Matplotlib's letters.
 const palette = {light: [], dark: [], markers: ""};
 const hue = index => index < 0 ? style("--none") : palette[isDark() ? "dark" : "light"][index % palette.light.length];

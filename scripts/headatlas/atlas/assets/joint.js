@@ -135,10 +135,12 @@ const jointView = async (place, route) => {
       element("p", {class: "sentence"}, of.map(j => {
         const weight = by.get(positions[j]) || 0;
         return token(names.get(tokens[j]), {class: `token${positions[j] === positions[i] ? " query" : ""}`, title: number(weight),
-          style: weight > 0.004 ? {backgroundColor: attentionColour(weight), color: weight > 0.45 ? (isDark() ? "#0d1117" : "#fff") : ""} : {}});
+          style: weight > 0.004 ? {backgroundColor: attentionColour(weight), color: inkOn(attentionColour(weight))} : {}});
       })),
       element("p", {class: "faint small"}, weights ? `${isQuery(i) ? "shaded by what this query attends to" : "shaded by which queries attend to this key"}, prompt ${prompts[i]}` : "the attention of this prompt is not in this page"));
   };
+
+  redrawn.add({redraw: () => { const {at} = state; state.at = -1; pick(at); }});
 
   const about = element("div", {class: "small"});
   const tell = () => {

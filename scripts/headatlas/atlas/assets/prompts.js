@@ -116,7 +116,7 @@ const promptView = ({run, row, model, names, at, prompt, departure}) => {
       const key = Number(each.dataset.at), weight = at(query, key);
       const seen = Number.isNaN(weight) ? 0 : weight;
       each.style.backgroundColor = seen > 0.004 ? attentionColour(seen) : "";
-      each.style.color = seen > 0.004 ? (seen > 0.45 ? (isDark() ? "#0d1117" : "#ffffff") : "") : "";
+      each.style.color = seen > 0.004 ? inkOn(attentionColour(seen)) : "";
       each.classList.toggle("query", key === query);
       each.title = Number.isNaN(weight) ? "cannot be attended to" : number(weight);
     }
@@ -127,6 +127,7 @@ const promptView = ({run, row, model, names, at, prompt, departure}) => {
     arcs.redraw();
   };
   queueMicrotask(() => pick(state.query));
+  redrawn.add({redraw: () => { if (line.isConnected) pick(state.query); }});
   return [element("h3", {}, `Prompt ${prompt}`, element("small", {}, ` departure ${number(departure)}`)), line, said,
     element("div", {class: "two"}, matrix, arcs)];
 };
