@@ -6,10 +6,11 @@ The tiny run is looked at here, and what is made of its results on demand; other
 import os
 
 import pytest
+import yaml
 
 import opened_files
 from checkout import ROOT
-from declared_inputs import IN_OTHER_RUNS, LEFT_OUT, ON_DEMAND, Watched
+from declared_inputs import IN_OTHER_RUNS, LEFT_OUT, ON_DEMAND, WITH_REAL_DATA, Watched
 
 
 def watched(run, results, trace):
@@ -41,9 +42,10 @@ def test_every_script_is_looked_at_or_left_out_by_name_and_with_a_reason(tiny):
     scripts = {path.stem for path in (ROOT / "scripts").glob("*.py")}
     elsewhere = set().union(*IN_OTHER_RUNS.values())
     print(*(f"not looked at: {name}: {reason}" for name, reason in LEFT_OUT.items()), sep="\n")
-    assert all(len(reason) > 20 for reason in LEFT_OUT.values())
-    assert scripts - tiny.scripts() == ON_DEMAND | elsewhere | set(LEFT_OUT)
-    assert len(LEFT_OUT) + len(elsewhere) + len(ON_DEMAND) + len(tiny.scripts()) == len(scripts), "one is named twice"
+    assert all(len(reason) > 20 for reason in (LEFT_OUT | WITH_REAL_DATA).values())
+    others = [*ON_DEMAND, *elsewhere, *WITH_REAL_DATA, *LEFT_OUT]
+    assert len(others) == len(set(others)), "one is named twice"
+    assert scripts - tiny.scripts() == set(others)
     for name in IN_OTHER_RUNS:
         assert f'check_run_of("{name}")' in (ROOT / "tests" / "workflow" / name).read_text()
 
@@ -55,6 +57,26 @@ def test_jobs_open_only_what_their_rules_declare(tiny):
 def test_what_is_made_on_demand_opens_only_what_it_declares(on_demand):
     assert on_demand.scripts() == ON_DEMAND
     on_demand.check()
+
+
+def test_parts_of_speech_are_measured_from_what_is_declared(untouched, mirror, tmp_path):
+    tiny = yaml.safe_load((untouched.folder / "tests" / "workflow" / "tiny.yaml").read_text())
+    model = {**tiny["models"]["tiny-b"], "corpus": "masc", "tokenizer": "pieces"}
+    model["analysis"] = {"windows": 60, "queries_keys": 60}
+    config = {
+        **{"results": "results/tagged", "mirror": str(mirror), "targets": ["attentionviz"]},
+        "corpora": {"masc": {"source": "nltk", "name": "masc_tagged"}},
+        "tokenizers": {"pieces": {"train": "byte-level-bpe", "corpus": "masc", "vocabulary": 400}},
+        "models": {"tagged": model},
+        "studies": {"attentionviz": {**tiny["studies"]["attentionviz"], "models": ["tagged"]}},
+    }
+    (untouched.folder / "tagged.yaml").write_text(yaml.safe_dump(config))
+    untouched.through = opened_files.watching(tmp_path / "opened")
+    untouched.snakemake("results/tagged/attentionviz/tagged/parts_of_speech.parquet", config="tagged.yaml")
+    seen = watched(untouched, untouched.folder / "results" / "tagged", tmp_path / "opened")
+    jobs = [job for job in seen.jobs if job[0] in WITH_REAL_DATA]
+    assert len(jobs) == len(WITH_REAL_DATA) == 1
+    seen.check(jobs)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from headatlas.base import progress
+from headatlas.base.errors import InputError
 
 LEVEL = 0.95
 _FEWEST = 10  # sentences with a query of a tag, for an error to be told
@@ -74,11 +75,21 @@ def measure(patterns, tags, real, causal, total=None):
     DataFrame of [member, layer, head, query, key, queries, share, chance, excess, low, high, p_value, significant]
         `share`: of the attention to other tokens, the mean over queries; `excess`: share less chance, with its 95%
         interval. Categories that occur on fewer than 10 sentences are left out.
+
+    Raises
+    ------
+    InputError
+        If none is left.
     """
     from scipy.stats import false_discovery_control  # here, for a figure that wants the categories need not load it
 
     tags, real = np.asarray(tags), np.asarray(real) & (np.asarray(tags) != "")
     names = [name for name in CATEGORIES if ((tags == name) & real).any(1).sum() >= _FEWEST]
+    if not names:
+        raise InputError(
+            f"parts of speech: none occurs in {_FEWEST} of the {len(tags)} sentences looked at; allowed: more "
+            "sentences (the model's analysis.queries_keys, studies.attentionviz.pairs)"
+        )
     indicator = np.stack([(tags == name) & real for name in names], axis=-1).astype(np.float64)  # (prompt, token, tag)
     others = real[:, :, None] & real[:, None, :] & ~np.eye(real.shape[1], dtype=bool)
     others &= np.tri(real.shape[1], dtype=bool) if causal else True

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from headatlas.base.errors import InputError
 from headatlas.studies.attentionviz import parts_of_speech
 from tagged_heads import PROMPTS, SIZE, WORDS, measured, softmax, tags_of
 
@@ -148,3 +149,9 @@ def test_rare_categories_padding_and_tokens_without_tags_are_left_out():
 def test_categories_of_tags(tag, category):
     assert parts_of_speech.coarse(tag) == category
     assert parts_of_speech.coarse_tags(np.array([[tag]])).tolist() == [[category]]
+
+
+def test_too_few_sentences_are_one_line():
+    tags = np.full((9, 4), "NOUN", dtype=object)
+    with pytest.raises(InputError, match="none occurs in 10 of the 9 sentences looked at; allowed: more sentences"):
+        parts_of_speech.measure([], tags, np.ones((9, 4), bool), True)
