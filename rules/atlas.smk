@@ -8,28 +8,8 @@ ATLAS_ABOUT = {part: config["described"][part] for part in ("models", "settings"
 ATLAS_ASSETS = sorted(os.path.relpath(path) for path in Path(SCRIPTS, "headatlas/atlas/assets").iterdir())
 ATLAS_DIGESTS = {Path(file).name: contents.file_digest(file) for file in ATLAS_ASSETS}
 TABLES_DESCRIBED = os.path.relpath(Path(SCRIPTS, "headatlas/atlas/tables.yaml"))  # in the same way
-# Scripts that the heads of each model are split over: one for each head, as far as the configuration tells their number
-ATLAS_PIECES = {
-    name: min(256, sizes.all_heads) if sizes.trained else 256
-    for name, sizes in ((name, model_sizes.model(config, name)) for name in models_of("all"))
-}
-TABLES_OF_HEADS = {  # all that is known of the heads of the studies among `targets`
-    "patterns": [file for model in models_of("all") for file in PATTERNS[model]],
-    "windows": sorted({windows_of(model, "analysis") for model in models_of("all")}),
-    "tokenizer": sorted({tokenizer_of(model)["tokenizer"] for model in models_of("all")}),
-    "tokenizer_config": sorted({tokenizer_of(model)["tokenizer_config"] for model in models_of("all")}),
-    "scores": expand("<results>/scores/{model}.parquet", model=models_of("all")),
-    "circuits": expand("<results>/token_circuits/{model}.parquet", model=models_of("all")),
-    "losses": expand(
-        "<results>/knockouts/{model}/losses.parquet",
-        model=models_of("phrenology") if "phrenology" in config["targets"] else [],
-    ),
-    "training": expand(
-        "<results>/models/{model}/{table}.parquet", model=SUMMARISED_TOYS, table=["training", "baselines"]
-    ),
-    "tables": TABLES_MADE,
-    "reproduction": "<results>/reproduction.parquet",
-}
+ATLAS_PIECES = artifacts.pieces(256)  # scripts that the heads of each model are split over
+TABLES_OF_HEADS = artifacts.of_heads() | {"tables": TABLES_MADE, "reproduction": "<results>/reproduction.parquet"}
 FIGURES_AND_FINDINGS = [file for file in SHOWN_BY_STUDIES if file.endswith((".png", ".pdf", ".csv", ".md"))]
 ATLAS_CAPTIONS = captions.of_figures(SHOWN_BY_STUDIES, config, ROOT / "report")
 

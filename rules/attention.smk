@@ -1,9 +1,7 @@
 # IN:  models/{model}/model.safetensors, config.json, windows/{model}/analysis.parquet
 # OUT: attention/{model}/{patterns,queries_keys,value_weighted}.parquet
 
-KEPT = [name for name, model in config["models"].items() if model["analysis"]["patterns"] != "none"]
-# The table of each model's attention patterns, in a list; none where the configuration keeps none
-PATTERNS = {name: [f"<results>/attention/{name}/patterns.parquet"] * (name in KEPT) for name in config["models"]}
+KEPT = [model for model in config["models"] if artifacts.patterns_of(model)]  # of which patterns are kept
 
 
 rule extract_patterns:

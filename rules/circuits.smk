@@ -51,6 +51,15 @@ if "losses" in SHOWN:
         script:
             "../scripts/compare_losses.py"
 
+    use rule draw_figure as draw_losses with:
+        """Draw the published loss over positions beside the cross-entropy of the same run."""
+        input:
+            losses="<results>/circuits/losses.parquet",
+        output:
+            **figure("circuits", "losses_compared", ["corrected"]),
+        params:
+            spec=drawn_by("studies.circuits.figures.sweep.draw_losses"),
+
 
 rule generate_text:
     """Let the models that a study shows continue its prompt, and see what their heads look at meanwhile."""
@@ -131,18 +140,6 @@ use rule draw_figure as draw_heat_maps with:
         spec=lambda wildcards: drawn_by(
             "studies.circuits.figures.heat_maps.draw_heat_maps", figure=HEAT_MAPS[wildcards.figure]
         ),
-
-
-if "losses" in SHOWN:
-
-    use rule draw_figure as draw_losses with:
-        """Draw the published loss over positions beside the cross-entropy of the same run."""
-        input:
-            losses="<results>/circuits/losses.parquet",
-        output:
-            **figure("circuits", "losses_compared", ["corrected"]),
-        params:
-            spec=drawn_by("studies.circuits.figures.sweep.draw_losses"),
 
 
 use rule draw_figure as draw_composition with:

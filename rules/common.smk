@@ -18,9 +18,9 @@ from headatlas.jobs.store import Store
 from headatlas.studies.circuits import sweep
 from headatlas.workflow import captions, configuration, model_settings, name_patterns, papers_of_a_run, run_display
 from headatlas.workflow import schema, targets
-from headatlas.workflow.artifacts import Artifacts, figures, tables
+from headatlas.workflow.artifacts import MODEL, Artifacts, figures, tables
 from headatlas.workflow.name_patterns import one_of
-from headatlas.workflow.resources import by_rule, model_sizes, threads
+from headatlas.workflow.resources import by_rule, threads
 from headatlas.workflow.step_specs import Specs
 
 # What a person sees while a run goes on, in place of messages for whoever debugs a workflow
@@ -70,6 +70,7 @@ artifacts = Artifacts(config)  # each method of it below says what it gives
 models_of, of_models, judged = artifacts.models_of, artifacts.of_models, artifacts.judged
 windows_of, prompts_of, study_settings = artifacts.windows_of, artifacts.prompts_of, artifacts.study_settings
 tokenizer_of, tokenizers_of = artifacts.tokenizer_of, artifacts.tokenizers_of
+TOKENIZER = artifacts.wildcards_tokenizer  # and MODEL: of the wildcard `model`
 training_threads, forward_threads = partial(threads.of_training, config), partial(threads.of_passes, config)
 
 specs = Specs(SCRIPTS, config["store"])
@@ -81,18 +82,6 @@ PRETRAINED_MODELS = [name for name in config["models"] if name not in TOY_MODELS
 LOADED_TOKENIZERS = [name for name, tokenizer in config["tokenizers"].items() if "load" in tokenizer]
 TRAINED_TOKENIZERS = [name for name in config["tokenizers"] if name not in LOADED_TOKENIZERS]
 DOWNLOADED = configuration.downloaded(config)
-
-
-TOKENIZER = {  # the same of the wildcard's model
-    "tokenizer": lambda wildcards: tokenizer_of(wildcards.model)["tokenizer"],
-    "tokenizer_config": lambda wildcards: tokenizer_of(wildcards.model)["tokenizer_config"],
-}
-
-
-MODEL = {  # weights and configuration of the wildcard's model
-    "model": "<results>/models/{model}/model.safetensors",
-    "config": "<results>/models/{model}/config.json",
-}
 
 
 def figure(study, name, protocols=("published", "corrected"), caption=None, kinds=("png", "pdf")):

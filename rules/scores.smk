@@ -8,7 +8,7 @@ rule score_heads:
         **TOKENIZER,
         **MODEL,
         windows=lambda wildcards: windows_of(wildcards.model, "analysis"),
-        patterns=lambda wildcards: PATTERNS[wildcards.model],
+        patterns=lambda wildcards: artifacts.patterns_of(wildcards.model),
     output:
         scores="<results>/scores/{model}.parquet",
     threads: lambda wildcards: forward_threads(wildcards.model)

@@ -8,10 +8,7 @@ if workflow.modifier.is_main_snakefile():  # a module leaves the report's front 
     report: "../report/workflow.rst"
 
 
-# Runs of a sweep are many, and its own findings speak of them
-SUMMARISED = [
-    model for model in models_of("all") if model not in config["studies"].get("circuits", {}).get("models", [])
-]
+SUMMARISED = artifacts.summarised()
 SUMMARISED_TOYS = [model for model in SUMMARISED if model in TOY_MODELS]
 
 SHOWN_BY_STUDIES = targets.shown(

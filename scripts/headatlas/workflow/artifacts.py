@@ -1,5 +1,12 @@
 """Where the artifacts lie that several rules read, and which models and settings of a study they are of."""
 
+from headatlas.workflow.resources import model_sizes
+
+MODEL = {  # weights and configuration of the model that a job's wildcard names
+    "model": "<results>/models/{model}/model.safetensors",
+    "config": "<results>/models/{model}/config.json",
+}
+
 
 class Artifacts:
     """Paths of a run's artifacts, in the grammar of `results/` that the Snakefile opens with.
@@ -52,6 +59,48 @@ class Artifacts:
         return {
             part: [self.tokenizer_of(model)[part] for model in models] for part in ("tokenizer", "tokenizer_config")
         }
+
+    @property
+    def wildcards_tokenizer(self):
+        """The same of the model that a job's wildcard names."""
+        return {
+            "tokenizer": lambda wildcards: self.tokenizer_of(wildcards.model)["tokenizer"],
+            "tokenizer_config": lambda wildcards: self.tokenizer_of(wildcards.model)["tokenizer_config"],
+        }
+
+    def patterns_of(self, model):
+        """The table of a model's attention patterns, in a list that is empty where the configuration keeps none."""
+        kept = self.config["models"][model]["analysis"]["patterns"] != "none"
+        return [f"<results>/attention/{model}/patterns.parquet"] * kept
+
+    def summarised(self):
+        """Models of the summary: runs of a sweep are many, and its own findings speak of them."""
+        runs = self.config["studies"].get("circuits", {}).get("models", [])
+        return [model for model in self.models_of("all") if model not in runs]
+
+    def of_heads(self):
+        """All tables that tell of the heads of the studies among `targets`, by what they hold."""
+        models = self.models_of("all")
+        knocked_out = self.models_of("phrenology") if "phrenology" in self.config["targets"] else []
+        trained = [model for model in self.summarised() if model in self.toys]
+        tokenizers = [self.tokenizer_of(model) for model in models]
+        return {
+            "patterns": [file for model in models for file in self.patterns_of(model)],
+            "windows": sorted({self.windows_of(model, "analysis") for model in models}),
+            "tokenizer": sorted({files["tokenizer"] for files in tokenizers}),
+            "tokenizer_config": sorted({files["tokenizer_config"] for files in tokenizers}),
+            "scores": [f"<results>/scores/{model}.parquet" for model in models],
+            "circuits": [f"<results>/token_circuits/{model}.parquet" for model in models],
+            "losses": [f"<results>/knockouts/{model}/losses.parquet" for model in knocked_out],
+            "training": [
+                f"<results>/models/{m}/{table}.parquet" for m in trained for table in ("training", "baselines")
+            ],
+        }
+
+    def pieces(self, most):
+        """Into how many pieces the heads of each model are split: one for each, as far as their number is known."""
+        sizes = {model: model_sizes.model(self.config, model) for model in self.models_of("all")}
+        return {model: min(most, one.all_heads) if one.trained else most for model, one in sizes.items()}
 
     def study_settings(self, study, *names):
         """Settings of a study that a step depends on; one within a section is named with it: "knockouts.head"."""
