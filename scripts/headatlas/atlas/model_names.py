@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 
+from headatlas.studies.circuits.sweep import VARIANTS
+
 LONGEST = 30  # characters of a short name
 _RUN = re.compile(r"circuits-(.+)-(l\d+)-(lr\d+e-?\d+)-(h\d+)-(d\d+)(?:-(e\d+))?")
 
@@ -33,8 +35,6 @@ def short_names(names, longest=LONGEST):
 
 def _of_runs(names):
     """Names in which runs of a sweep keep their variant and what most of the runs do not have."""
-    from headatlas.studies.circuits.sweep import VARIANTS
-
     runs = {}
     for name in names:
         first, *places = found.groups("") if (found := _RUN.fullmatch(name)) else ("",)
