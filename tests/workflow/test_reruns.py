@@ -137,7 +137,7 @@ def test_a_damaged_entry_of_the_store_is_found_and_computed_anew(checkout):
 def test_cost_follows_what_is_asked(checkout):
     """Of a figure whose distant sources are gone nothing is made; where it is gone itself, it alone is."""
     figure = "results/tiny/figures/phrenology/corrected/fig07_head_distances.png"
-    for folder in ("corpora", "windows", "models", "attention"):
+    for folder in ("corpora", "tokenizers", "windows", "attention"):
         shutil.rmtree(checkout.results / folder)
     assert checkout.snakemake(figure, "-n").jobs == {}
     (checkout.folder / figure).unlink()
