@@ -92,6 +92,7 @@ def recompute(record, folder):
         output=_Named(outputs),
         params=SimpleNamespace(spec=spec),
         wildcards=_Named(provenance["wildcards"]),
+        threads=provenance["settings"].get("threads", 1),
         resources=_Named({"gpu": gpu}),
         config={"store": str(Path(folder, "store")), "mirror": record["mirror"]},
         log=[],

@@ -1,6 +1,7 @@
 """What computing anew would find is found: equal bytes as equal, others with how far they are off."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -131,6 +132,21 @@ def test_outputs_of_one_name_in_two_folders_stay_two(scripts, tmp_path, in_proce
     record = {"script": "twins", "modules": [], "reads": {}, "provenance": made, "paths": {}, "mirror": None}
     challenge.recompute({**record, "results": "results", "outputs_at": places}, tmp_path / "out")
     assert {name: (tmp_path / "out" / name / "fig01.txt").read_text() for name in places} == {n: n for n in places}
+
+
+def test_a_script_is_given_all_that_scripts_ask_snakemake_for(scripts, tmp_path, in_process):
+    """Each name that a script of the checkout asks for, by a step that asks for all of them."""
+    own = Path(code_digest.__file__).parents[2]
+    asked = {name for path in own.glob("*.py") for name in re.findall(r"\bsnakemake\.(\w+)", path.read_text())}
+    assert {"input", "threads"} <= asked
+    names = "".join(f"    snakemake.{name}\n" for name in sorted(asked))
+    step = TWINS.replace("    for name, path in vars(run.out)", f"{names}    for name, path in vars(run.out)")
+    (scripts / "asking.py").write_text(step)
+    code = code_digest.code_digest(scripts / "asking.py", scripts)
+    made = {"rule": "asking", "code": code, "packages": {}, "settings": {}, "wildcards": {}}
+    record = {"script": "asking", "modules": [], "reads": {}, "provenance": made, "paths": {}, "mirror": None}
+    challenge.recompute({**record, "results": "results", "outputs_at": {"a": "results/a.txt"}}, tmp_path / "out")
+    assert (tmp_path / "out" / "a.txt").read_text() == "a"
 
 
 def test_files_are_named_as_snakemake_names_them():
