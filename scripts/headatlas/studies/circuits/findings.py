@@ -6,7 +6,7 @@ import pandas as pd
 from headatlas.base import statements
 from headatlas.base.statistics import describe_counts
 from headatlas.data import ngram_baselines
-from headatlas.studies.circuits import sweep_effects
+from headatlas.studies.circuits import sweep, sweep_effects
 
 ELHAGE = {  # Elhage et al. 2021, "A mathematical framework for transformer circuits", as Table I quotes it
     "residual stream": "always",
@@ -161,6 +161,10 @@ def findings(ended, parameters, losses, texts, copying, trigrams, induction, nam
     -------
     str
     """
+    runs = ended["model"].tolist()
+    short = dict(zip(runs, sweep.short_names(runs), strict=True))
+    tables = (table.replace({"model": short}) for table in (ended, texts, copying, trigrams, induction, names))
+    ended, texts, copying, trigrams, induction, names = tables
     weak = set(too_little_trained(ended))
     return "\n".join(
         [
@@ -171,11 +175,6 @@ def findings(ended, parameters, losses, texts, copying, trigrams, induction, nam
             *_of_induction(induction, names, weak),
         ]
     )
-
-
-def _short(model):
-    """A run's name without what every run of the study has."""
-    return model.removeprefix("circuits-")
 
 
 def _warned(model, weak):
@@ -199,15 +198,15 @@ def _of_training(ended, parameters):
         f"{learnt} Held-out losses in nats "
         f"per token, mean over {seeds} seed{'s'[: seeds > 1]}" + (" (least to most):" if seeds > 1 else ":"),
         "",
-        f"- best: `{_short(best['model'])}` {_loss(best)}, {best['accuracy']:.1%} of "
+        f"- best: `{best['model']}` {_loss(best)}, {best['accuracy']:.1%} of "
         f"tokens right (baselines: unigram {best['unigram']:.2f}, bigram {best['bigram']:.2f})",
     ]
     if len(ended) > 1:
-        lines.append(f"- worst: `{_short(worst['model'])}` {_loss(worst)}")
+        lines.append(f"- worst: `{worst['model']}` {_loss(worst)}")
     if weak:
         lines.append(
             f"- {ngram_baselines.TOO_LITTLE.upper()} (not below the baselines): "
-            + ", ".join(f"`{_short(model)}`" for model in weak)
+            + ", ".join(f"`{model}`" for model in weak)
         )
     return [*lines, "", *_of_parameters(parameters)]
 
@@ -261,9 +260,7 @@ def _of_texts(texts):
     lines = []
     for (model, tokenizer), rows in drawn.groupby(["model", "tokenizer"], sort=False):
         text = " ".join(texts[(texts["model"] == rows["model"].iloc[0]) & (texts["sample"] == 0)]["piece"])
-        lines.append(
-            f"- `{_short(model)}`, {tokenizer}: {rows['continuation'].mean():.0%} continuation pieces; `{text}`"
-        )
+        lines.append(f"- `{model}`, {tokenizer}: {rows['continuation'].mean():.0%} continuation pieces; `{text}`")
     return ["**Text sampled under each model shown:**", "", *dict.fromkeys(lines), ""] if lines else []
 
 
@@ -277,7 +274,7 @@ def _of_one_layer(copying, trigrams, weak):
         headline = f"Heads of one layer that copy: {describe_counts(counts, each, 'heads')}"
         lines.append(
             f"{statements.either(copies.any(), headline)}, by their OV circuit's eigenvalues, in "
-            f"`{_short(model)}`{_warned(model, weak)}. The head that copies most raises {heads['copied'].max():.0%} of "
+            f"`{model}`{_warned(model, weak)}. The head that copies most raises {heads['copied'].max():.0%} of "
             f"common tokens above all others where it sees them (chance {heads['copied_chance'].iloc[0]:.1%}). The "
             "strongest skip-trigrams of all heads and seeds (source … destination → output):"
         )
@@ -299,7 +296,7 @@ def _of_induction(induction, names, weak):
         counts = own.groupby("member").size().reindex(members, fill_value=0)
         counted = describe_counts(counts, len(heads) // len(members), "heads")
         having += len(own) > 0
-        lines.append(f"- `{_short(model)}`{_warned(model, weak)}: {counted}")
+        lines.append(f"- `{model}`{_warned(model, weak)}: {counted}")
         if own.empty:
             continue
         best = own.iloc[0]

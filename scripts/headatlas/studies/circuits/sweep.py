@@ -4,6 +4,8 @@ The axes are those of Jayakumar et al. ("Interpretability of Transformer Circuit
 every axis, so adding a value adds runs and renames none.
 """
 
+import re
+from collections import Counter
 from decimal import Decimal
 from itertools import product
 
@@ -34,6 +36,7 @@ FIGURES = {  # what a figure of heat maps shows: the layer, and the heads that t
     "fig09_second_corpus_wide": {"of": "fig09", "layer": 0, "heads": [0, 1]},
 }
 SNAPSHOTS = 8  # of the run on which losses are compared
+_RUN = re.compile(r"circuits-(.+)-(l\d+)-(lr\d+e-?\d+)-(h\d+)-(d\d+)(?:-(e\d+))?")
 _WITH_CURVES = ("fig08", "fig09")  # in the paper these show how the run was trained too
 
 
@@ -43,6 +46,39 @@ def name(point):
     parts += [f"l{point['max_length']}", f"lr{_power(point['learning_rate'])}", f"h{point['heads']}"]
     parts += [f"d{point['d_model']}", *([f"e{point['epochs']}"] if "epochs" in point else [])]
     return "-".join(["circuits", *parts])
+
+
+def short_names(names):
+    """Names of runs by their variant and what sets each apart from most others; other names stay as they are.
+
+    Parameters
+    ----------
+    names : sequence of str
+
+    Returns
+    -------
+    list of str
+        In the same order; not distinct where runs differ in nothing that a name tells.
+    """
+    runs = {}
+    for name in names:
+        first, *places = found.groups("") if (found := _RUN.fullmatch(name)) else ("",)
+        variant = max((each for each in VARIANTS if first.startswith(f"{each}-")), key=len, default=None)
+        if variant:
+            runs[name] = variant, first.removeprefix(f"{variant}-").split("-"), places
+    common = Counter(word for _, corpus, _ in runs.values() for word in set(corpus))
+    columns = zip(*(places for *_, places in runs.values()), strict=True)
+    usual = [Counter(column).most_common(1)[0][0] for column in columns]
+    short = []
+    for name in names:
+        if name not in runs:
+            short.append(name)
+            continue
+        variant, corpus, places = runs[name]
+        apart = [word for word in corpus if 2 * common[word] <= len(runs)]
+        apart += [place for place, most in zip(places, usual, strict=True) if place != most]
+        short.append("-".join([variant, *filter(None, apart)]))
+    return short
 
 
 def windows_name(point):

@@ -71,3 +71,13 @@ def test_a_run_is_a_model():
     assert (model["architecture"]["layers"], model["architecture"]["residual"]) == (2, True)
     assert (model["training"]["epochs"], model["training"]["learning_rate"]) == (5, 0.001)
     assert STUDY["training"]["epochs"] == 2
+
+
+def test_short_names_are_variants_and_what_sets_a_run_apart():
+    names = ["toy", *(f"circuits-{variant}-imdb-gpt2-l20-lr1e-3-h4-d64" for variant in ("one-layer", "two-layer-mlp"))]
+    assert sweep.short_names([*names, "circuits-one-layer-imdb-gpt2-l20-lr5e-3-h4-d64"]) == [
+        "toy",
+        "one-layer",
+        "two-layer-mlp",
+        "one-layer-lr5e-3",
+    ]

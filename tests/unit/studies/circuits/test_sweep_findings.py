@@ -173,7 +173,7 @@ def test_table_one_is_of_what_was_run():
 
 def test_findings_say_what_was_found(table, tmp_path):
     ended = findings.outcomes(table)
-    one, two = "circuits-one-layer", "circuits-two-layer"
+    one, two = "one-layer", "two-layer"
     losses = pd.DataFrame(
         {"step": [0, 9], "split": "held out", "cross_entropy": [7, 4], "over_positions": [0.002, 0.001], "flat": 0.0021}
     )

@@ -98,8 +98,8 @@ def _verdicts(evidence):
         counted = f"{len(supported)} of {len(own)} {names[what]} {'is' if len(supported) == 1 else 'are'} supported"
         line = (
             f"{statements.either(len(supported), counted)}: "
-            f"stable (Jaccard {STABLE} or more on halves of the prompts and without each network), and their heads do "
-            f"alike (the effects of mean ablation agree across networks, p at most {LEVEL} by Holm)."
+            f"stable (Jaccard {STABLE} or more on halves of the prompts and without each network), and the effects of "
+            f"their heads' mean ablation agree across networks (p at most {LEVEL} by Holm)."
         )
         if what == "candidate":
             line += " A continuum of heads would give as much, so these are no kinds."
