@@ -1,6 +1,7 @@
 """Which induction heads of a layer stand in for which: all of its pairs, ablated together and one by one."""
 
 import numpy as np
+from scipy.special import ndtri
 
 from headatlas.base import tables
 from headatlas.plotting import style
@@ -9,22 +10,24 @@ MOST_ROWS, MOST_COLUMNS = 4, 4  # models and members drawn
 _TOLD = 5  # heads of a layer, up to which numbers stand in the cells
 
 
-def matrix_of(table):
+def matrix_of(table, errors=1.96):
     """The excess of every two induction heads of one member, and whether it is clear of zero.
 
     Parameters
     ----------
     table : DataFrame of [heads, size, induction, excess, excess_error]
         As `joint_effects.joint_table` gives, of one member.
+    errors : float
+        Standard errors beyond which an excess is clear of zero.
 
     Returns
     -------
     names : list of str
-        Heads, as "1.0" (layer.head).
+        Heads, as in the table, "1.0" (layer.head).
     excess : float array of shape (head, head)
         NaN on the diagonal, and for pairs that were not measured.
     clear : bool array of shape (head, head)
-        Beyond 1.96 standard errors.
+        Beyond so many standard errors.
     """
     pairs = table[table["induction"] & (table["size"] == 2)]
     names = sorted(
@@ -35,7 +38,7 @@ def matrix_of(table):
         one, other = (names.index(name) for name in row.heads.split())
         excess[[one, other], [other, one]] = row.excess
         error[[one, other], [other, one]] = row.excess_error
-    return names, excess, np.abs(excess) > 1.96 * error
+    return names, excess, np.abs(excess) > errors * error
 
 
 @style.paper
@@ -65,8 +68,10 @@ def pairs_of_heads(joint):
     columns = min(MOST_COLUMNS, max(map(len, members.values())))
     figure = style.blank(style.WIDTH, 1.75 * len(shown) + 1.3)
     panels = figure.subplots(len(shown), max(2, columns), squeeze=False)
+    count = sum(int((table["induction"] & (table["size"] == 2)).sum()) for table in shown.values())
+    errors = -ndtri(0.025 / max(count, 1))  # Bonferroni's, over all pairs drawn
     found = {
-        (model, member): matrix_of(shown[model][shown[model]["member"] == member])
+        (model, member): matrix_of(shown[model][shown[model]["member"] == member], errors)
         for model, own in members.items()
         for member in own
     }
@@ -81,7 +86,8 @@ def pairs_of_heads(joint):
         row[0].set_ylabel(style.wrapped(model, 1.4), fontsize=8)
     bar = figure.colorbar(image, ax=panels, location="bottom", aspect=40, pad=0.02, shrink=0.8)
     bar.set_label(
-        "fall of the right token's logit, both heads together less the sum of each\n(grey: within 95% of zero)"
+        "fall of the right token's logit, both heads together less the sum of each\n"
+        "(grey: not clear of zero, 95% for all pairs together)"
     )
     above = {model: _counted(found, model, own, 1) for model, own in members.items()}
     below = {model: _counted(found, model, own, -1) for model, own in members.items()}
@@ -93,10 +99,13 @@ def pairs_of_heads(joint):
         control = f", of pairs of other heads {means[1]:+.2f}" if np.isfinite(means[1]) else ""
         said.append(
             f"{model}: {above[model]} of {pairs[model]} pairs cost more together than the sum of each, {below[model]} "
-            f"less (beyond 1.96 standard errors over sequences); mean {means[0]:+.2f} logits{control}"
+            f"less (beyond {errors:.1f} standard errors over sequences, Bonferroni's 95%); mean {means[0]:+.2f} "
+            f"logits{control}"
         )
-    title = f"{sum(above.values())} of {sum(pairs.values())} pairs of induction heads stand in for one another"
-    style.headline(figure, title)
+    title = (
+        f"{sum(above.values())} of {sum(pairs.values())} pairs of induction heads cost more together than one by one"
+    )
+    style.headline(figure, f"{title}, {sum(below.values())} less")
     notes = [f"not asked of {', '.join(unasked)}: {why}"] if unasked else []
     if len(shown) < len(asked) or any(len(own) > columns for own in members.values()):
         notes.append(f"shown: the first {len(shown)} models and {columns} members")
@@ -113,7 +122,8 @@ def _matrix(axes, names, excess, clear, bound):
     for one, other in np.argwhere(np.isfinite(excess)) if len(names) <= _TOLD else ():
         value = excess[one, other]
         ink = style.ink(colours(image.norm(value))[:3]) if clear[one, other] else "black"
-        axes.text(other, one, f"{value:+.1f}", ha="center", va="center", fontsize=style.SMALL, color=ink)
+        axes.text(other, one, f"{value:+.2f}", ha="center", va="center", fontsize=style.SMALL, color=ink)
+    names = [f"L{name.replace('.', 'H')}" for name in names]
     ticks, labels = style.thinned(range(len(names)), names, len(names), 5)
     axes.set_xticks(ticks, labels)
     axes.set_yticks(ticks, labels)

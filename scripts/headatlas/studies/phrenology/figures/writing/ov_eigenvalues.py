@@ -96,7 +96,7 @@ def eigenvalues_of_heads(heads, eigenvalues, what):
     _scores(strip, heads, what)
     clear, count = int(heads["clear"].sum()), len(heads)
     positive = int((heads["clear"] & (heads["copying"] > 0)).sum())
-    said = f"{clear} of {count} heads copy, or do the opposite, beyond chance"
+    said = f"{clear} of {count} heads copy or do the opposite, by chance {0.05 * count:.0f} would"
     cut = "" if len(shown) == count else f"; shown: the {len(shown)} that copy most and least"
     style.headline(figure, f"{said}{cut}")
     shares = np.array([np.mean(own.real > 0) for own in eigenvalues])

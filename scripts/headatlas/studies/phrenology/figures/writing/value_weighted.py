@@ -26,9 +26,10 @@ def uniform(size, causal):
     first : float
     """
     seen = np.tri(size) if causal else np.ones((size, size))
-    pattern = (seen / seen.sum(1, keepdims=True))[1:]
+    first = int(causal)  # query
+    pattern = (seen / seen.sum(1, keepdims=True))[first:]
     shifts = range(0 if causal else 1 - size, size)
-    by_distance = [np.diagonal(pattern, 1 - shift).mean() for shift in shifts]
+    by_distance = [np.diagonal(pattern, first - shift).mean() for shift in shifts]
     return np.array(by_distance), float(pattern[:, 0].mean())
 
 
