@@ -29,8 +29,8 @@ def of_rule(config, rule, name=None):
             each: model(config, each) for target in config["targets"] for each in config["studies"][target]["models"]
         }
         return study_estimates.atlas(list(shown.values()))
-    # figures and findings: tables that are small, and a canvas; or the statistics that papers are compared by
-    return Need(estimates.ANALYSIS if rule == "compare_with_papers" else estimates.FIGURES, 10)
+    # figures and findings: tables that are small, and a canvas; or with statistics, which import more
+    return Need(estimates.ANALYSIS if rule in ("compare_with_papers", "find_induction") else estimates.FIGURES, 10)
 
 
 def asked_by(config, rule, on_gpu):
