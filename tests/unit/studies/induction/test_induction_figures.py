@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import pdf_texts
 from drawn_figures import drawn_texts, maps_of
+from headatlas.plotting import style
 from headatlas.studies.induction import findings, head_kinds, induction_depth, repeated_tokens
 from headatlas.studies.induction.figures import head_kinds as kinds_figure
 from headatlas.studies.induction.figures import (
@@ -223,10 +225,34 @@ def test_no_text_is_cut_off(name, monkeypatch):
     assert not cut
 
 
-def test_names_of_five_models_abreast_are_whole_and_their_losses_have_one_scale():
-    names = [
-        f"repeats-{which}" for which in ("one-layer", "two-layers", "three-layers", "four-layers", "bidirectional")
+NAMES = [f"repeats-{which}" for which in ("one-layer", "two-layers", "three-layers", "four-layers", "bidirectional")]
+
+
+def test_redundancy_and_its_notes_on_five_models_are_legible(tmp_path):
+    tables = [
+        JOINT["bert"][:0],
+        joint((2, 4, 3, True)),
+        joint((3, 4, 3, True)),
+        joint((4, 4, 3, True)),
+        joint((2, 4, 3, True)),
     ]
+    figure = self_repair.redundancy(dict(zip(NAMES, tables, strict=True)))
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    assert not pdf_texts.faults(tmp_path / "a.pdf")
+
+
+def test_an_interval_of_the_phase_change_is_shaded_as_far_as_curves_are_drawn(tmp_path):
+    table = dynamics_table()
+    late = table["tokens"] * np.where(table["member"] == 0, 1, 4)  # the interval over members reaches below 0
+    figure = training_dynamics.training_dynamics({"a": table.assign(tokens=late)}, {"a": FORMED})
+    left = min(patch.get_x() for patch in figure.axes[0].patches)
+    assert left >= 0.8 * late[late > 0].min()
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    assert not pdf_texts.faults(tmp_path / "a.pdf")
+
+
+def test_names_of_five_models_abreast_are_whole_and_their_losses_have_one_scale():
+    names = NAMES
     pairs, curve, facts = LEARNING["repeats-causal"]
     gains = {
         (name, of, member): findings.gain(rows, of)

@@ -1,7 +1,6 @@
 """The loss without induction heads: redundancy within a layer, and what later heads make good."""
 
 import numpy as np
-from matplotlib.lines import Line2D
 
 from headatlas.base import tables
 from headatlas.base.statistics import interval_of_mean
@@ -39,7 +38,7 @@ def redundancy(joint):
         return style.nothing_to_show("redundancy cannot be asked of these models\n" + "\n".join(unasked))
     across = min(2, len(found))
     down = -(-len(found) // across)
-    figure = style.blank(max(style.COLUMN, style.WIDTH * across / 2), 2.5 * down + 1.2)
+    figure = style.blank(max(style.COLUMN, style.WIDTH * across / 2), 2.5 * down + 1.3)
     panels = figure.subplots(down, across, squeeze=False)
     for axes in panels.flat[len(found) :]:
         axes.axis("off")
@@ -55,12 +54,6 @@ def redundancy(joint):
         axes.set_xlabel("heads ablated together")
     for axes in panels[:, 0]:
         axes.set_ylabel("fall of the right token's logit\ntogether less the sum of each")
-    marked = {"color": "0.3", "markersize": 3.5, "linewidth": 0.9}
-    keys = [
-        Line2D([], [], marker="o", label="induction heads", **marked),
-        Line2D([], [], marker="s", mfc="white", linestyle=_DASHED, label="other heads", **marked),
-    ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=2)
     said = "; ".join(
         f"{model} {_said(own['excess'], 'logits')}, beyond other heads {_said(own['beyond'], 'logits')}"
         for model, own in found.items()
@@ -68,7 +61,8 @@ def redundancy(joint):
     style.finding(figure, f"together less the sum of each, mean over sizes, with 95% intervals over members: {said}")
     certain = sum(joint_effects.sign(own) > 0 for own in found.values())
     style.headline(figure, _counted("Induction heads of a layer stand in for one another", certain, found))
-    note = "\n".join(["each colour a member; above: the mean over sizes, with its 95% interval over members", *unasked])
+    key = "circles: induction heads; squares, dashed: other heads; each colour a member"
+    note = "\n".join([key, "above: the mean over sizes, with its 95% interval over members", *unasked])
     figure.supxlabel(style.wrapped(note, figure.get_figwidth() - 0.2), fontsize=8)
     return figure
 

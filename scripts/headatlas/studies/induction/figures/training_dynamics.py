@@ -47,7 +47,7 @@ def training_dynamics(found, counted):
                 tokens = np.maximum(tokens, 0.8 * first)  # a log scale has no zero
                 axes.plot(tokens, values, color=colour, linewidth=0.9, linestyle=dashes)
         for axes in (heads, learning):
-            _shade(axes, times["induction"], table["tokens"].max())
+            _shade(axes, times["induction"], first, table["tokens"].max())
         heads.axhline(table.loc[table["score"] == "induction", "chance"].mean(), color="0.6", linewidth=0.6)
         log_axis(heads, first, table["tokens"].max(), narrow=len(found) > 2)
         heads.set(title=style.wrapped(model, figure.get_figwidth() / len(found) - 0.15), ylim=(0, 1))
@@ -62,7 +62,7 @@ def training_dynamics(found, counted):
         Line2D([], [], color="0.6", linewidth=0.6, label="chance"),
         Rectangle((0, 0), 1, 1, color=style.HELD_OUT, alpha=0.15, label="half of the rise, 95% over members"),
     ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=2, fontsize=8)
+    figure.legend(handles=keys, loc="outside lower center", ncols=1 + (len(found) > 2), fontsize=8)
     return figure
 
 
@@ -78,8 +78,8 @@ def _when(found, counted):
     return f"the strongest induction head has half of its rise in {', '.join(said)}"
 
 
-def _shade(axes, times, end):
-    mean, low, high = interval_of_mean(times, within=(1, end))
+def _shade(axes, times, first, end):
+    mean, low, high = interval_of_mean(times, within=(0.8 * first, end))  # as far as curves are drawn
     if np.isfinite(low):
         axes.axvspan(low, high, color=style.HELD_OUT, alpha=0.15, linewidth=0)
     if np.isfinite(mean):
