@@ -188,7 +188,7 @@ def test_sweep_has_a_line_per_run(history, protocol):
 
 
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
-def test_tokenizers_show_their_pieces(protocol):
+def test_tokenizers_show_their_pieces(protocol, tmp_path):
     rows = [
         (model, tokenizer, sample, position, piece, position > 2, piece.startswith("##"))
         for model, tokenizer, pieces in (("m1", "gpt2", PIECES), ("m2", "bert", ["this", "##sad", "##quis", "##ition"]))
@@ -201,9 +201,11 @@ def test_tokenizers_show_their_pieces(protocol):
     said = texts(figure)
     assert {"##ition", "␣movie"} <= set(said)
     # one of the piece that was added, and it continues a word, in each of five texts
-    share = "100% of pieces continue a word (5 texts; standard error 0 percentage points)"
+    share = "100% of pieces continue a word (5 texts, standard error 0%)"
     assert ("bert" in said, f"bert: {share}" in said) == (protocol == "published", protocol == "corrected")
     assert f"bert: {share}" in figure.finding
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    assert not pdf_texts.faults(tmp_path / "a.pdf")
 
 
 def test_losses_and_settings():

@@ -33,20 +33,18 @@ def tokenizers(texts, protocol):
     drawn = texts[texts["sample"] >= 0]
     models = list(dict.fromkeys(drawn["model"]))
     shown = 1 if protocol == "published" else 4
-    figure = style.blank(style.WIDTH, 0.5 + 0.2 * (shown + 1.6) * len(models))
-    axes = figure.subplots()
     lines = [(model, sample) for model in models for sample in [None, *range(shown)]]
-    axes.set(xlim=(0, 1), ylim=(len(lines) - 0.5, -0.5))
-    axes.axis("off")
+    figure = style.blank(style.WIDTH, 0.4 + 0.23 * len(lines), layout=None)  # places are inches, which no layout moves
     shares = {model: _share(drawn[drawn["model"] == model]) for model in models}
     for row, (model, sample) in enumerate(lines):
+        height = 1 - (0.5 + 0.23 * row) / figure.get_figheight()
         if sample is None:
             tokenizer, share = shares[model]
             said = f"{tokenizer}: {share}" if shown > 1 else tokenizer
-            axes.text(0, row, said, fontweight="bold", va="center")
+            figure.text(0.01, height, said, va="center", fontsize=8)
             continue
         own = drawn[(drawn["model"] == model) & (drawn["sample"] == sample)].sort_values("position")
-        _pieces(figure, axes, row, own)
+        _pieces(figure, height, own)
     said = "sampled text by tokenizer (orange: a piece that continues a word; grey: the prompt)"
     figure.suptitle(style.wrapped(said, style.WIDTH - 0.2), fontsize=8.5)
     return style.finding(figure, "; ".join(f"{tokenizer}: {share}" for tokenizer, share in shares.values()))
@@ -57,20 +55,23 @@ def _share(drawn):
     per_text = drawn[drawn["generated"]].groupby("sample")["continuation"].mean()
     texts = f"{len(per_text)} texts"
     if len(per_text) >= FEWEST:
-        texts += f"; standard error {100 * per_text.sem():.0f} percentage points"
+        texts += f", standard error {per_text.sem():.0%}"
     said = f"{per_text.mean():.0%} of pieces continue a word ({texts})"
     return drawn["tokenizer"].iloc[0], said
 
 
-def _pieces(figure, axes, row, text):
-    """One text's pieces side by side."""
+def _pieces(figure, height, text):
+    """One text's pieces side by side, as far as they fit on the page."""
     renderer = figure.canvas.get_renderer()
-    wide = axes.get_position().width * figure.get_size_inches()[0] * figure.dpi
     left, continuing = 0.02, style.colour(1 + 2 * len(style.PALETTE))  # orange, darker: it is text
     for piece in text.itertuples():
         colour = "0.55" if not piece.generated else continuing if piece.continuation else "black"
-        drawn = axes.text(left, row, style.printable(piece.piece, 18), va="center", color=colour, fontsize=8)
-        left += drawn.get_window_extent(renderer).width / wide + 0.012
+        drawn = figure.text(left, height, style.printable(piece.piece, 18), va="center", color=colour, fontsize=8)
+        right = left + drawn.get_window_extent(renderer).width / figure.bbox.width
+        if right > 0.97:
+            drawn.set_text("…")
+            return
+        left = right + 0.012
 
 
 @style.paper
