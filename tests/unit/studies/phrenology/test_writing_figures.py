@@ -81,7 +81,8 @@ def places_of(heads, size=6):
 @pytest.mark.parametrize("sizes", SHAPES, ids=str)
 def test_text_of_weighted_attention_is_legible_for_models_of_any_shape(tmp_path, sizes):
     heads = grouped(*sizes)
-    figure = value_weighted.raw_and_weighted(heads, places_of(heads), "group of partners", 6, True)
+    table = places_of(heads).assign(difference=lambda rows: -0.2 * (rows["member"] % 2))  # a title of two lines
+    figure = value_weighted.raw_and_weighted(heads, table, "group of partners", 6, True)
     style.save(figure, tmp_path / "a.png", tmp_path / "a.pdf")
     assert not pdf_texts.faults(tmp_path / "a.pdf")
 

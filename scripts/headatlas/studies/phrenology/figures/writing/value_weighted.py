@@ -1,7 +1,6 @@
 """Attention of every head beside the same weighted by what the values that it attends to write."""
 
 import numpy as np
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from headatlas.base import tables
@@ -74,14 +73,9 @@ def raw_and_weighted(heads, table, what, size, causal):
     middles = (starts + np.append(starts[1:], len(first)) - 1) / 2
     axes.set_xticks(*style.thinned(middles.tolist(), [str(group) for group in groups], len(first), 24))
     axes.tick_params(axis="x", length=0)
-    axes.set(xlabel=f"heads, by {what}", ylabel="attention to the first token", xlim=(-1, len(first)), ylim=(0, None))
-    ink = {"color": "0.3", "marker": "o", "linestyle": "", "markersize": 3.5}
-    keys = [
-        Line2D([], [], mfc="white", label="attention", **ink),
-        Line2D([], [], label="weighted by what values write", **ink),
-        Line2D([], [], color="0.4", linestyle=":", label="uniform head"),
-    ]
-    upper.legend(handles=keys, loc="outside upper center", ncols=3, handletextpad=0.3, columnspacing=1.2)
+    key = f"heads, by {what} (hollow: attention; filled: weighted by what values write; dotted: uniform head)"
+    axes.set(xlabel=style.wrapped(key, style.WIDTH - 0.6), ylabel="attention to the first token")
+    axes.set(xlim=(-1, len(first)), ylim=(0, None))
     far = heads.merge(table[table["place"] == "distance"], on=_IDENTITY)
     means = far.groupby(["group", "distance"])[["attention", "weighted"]].mean()
     panels = lower.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
