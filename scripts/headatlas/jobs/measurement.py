@@ -9,6 +9,8 @@ import resource
 import time
 from pathlib import Path
 
+from headatlas.jobs import leftovers
+
 _STARTED = time.monotonic()
 
 
@@ -52,6 +54,7 @@ def write(path, measured):
     part = path.with_name(f".{os.getpid()}.{path.name}")
     part.write_text("\t".join(row) + "\n" + "\t".join(map(str, row.values())) + "\n")
     os.replace(part, path)
+    leftovers.clear(path)
 
 
 def put_back(path, measured):

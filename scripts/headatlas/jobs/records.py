@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from headatlas.base.errors import InputError
+from headatlas.jobs import leftovers
 
 
 class Records:
@@ -65,3 +66,4 @@ class Records:
             finally:
                 with contextlib.suppress(OSError):
                     part.unlink()
+            leftovers.clear(place)
